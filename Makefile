@@ -1,0 +1,68 @@
+# Every target works on a fresh clone: the environments are built where they are missing.
+PYTHON ?= python3
+PEEWEES = 3.17.0 3.19.0 4.3.0 newest
+# Those of 3.10 to 3.13 that start; a version manager's stand-in may be on the path and not work.
+PYTHONS = $(or $(foreach v,3.10 3.11 3.12 3.13,$(shell python$(v) -c '' 2>/dev/null && echo python$(v))),python3)
+
+BIN = .venv/bin
+APP = .venv/.app
+DEV = .venv/.dev
+
+.NOTPARALLEL:
+.PHONY: help migrate test lint typecheck check test-matrix matrix-ends bench clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+migrate: $(APP) ## Migrate the example's newest models into kagent.db, or into DATABASE_URL=...
+	@DATABASE_URL="$${DATABASE_URL:-sqlite:///kagent.db}" $(BIN)/peewee-automigrate migrate examples.kagent.v3
+
+test: $(DEV) ## Run the tests on SQLite and on a PostgreSQL of their own
+	$(BIN)/python -m pytest
+
+lint: $(DEV) ## Check style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+typecheck: $(DEV) ## Check the types, strictly
+	$(BIN)/mypy
+
+check: lint typecheck test ## Lint, typecheck and test
+
+test-matrix: ## Test all versions of Peewee and Python; one: test-matrix-peewee-3.17.0, test-matrix-python3.10
+	@$(MAKE) --no-print-directory --keep-going $(PEEWEES:%=test-matrix-peewee-%) $(PYTHONS:%=test-matrix-%)
+
+matrix-ends: ## Test the oldest Peewee on the oldest Python found, and the newest on the newest
+	$(call test_with,$(firstword $(PYTHONS)),$(firstword $(PEEWEES)))
+	$(call test_with,$(lastword $(PYTHONS)),$(lastword $(PEEWEES)))
+
+bench: $(DEV) ## Measure against hand-written SQL and Peewee's own tools
+	$(BIN)/python -m benchmarks.noop
+	$(BIN)/python -m benchmarks.add_column
+	$(BIN)/python -m benchmarks.first_run
+
+clean: ## Remove all that the other targets made
+	rm -rf .venv .venvs build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache kagent.db*
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+test-matrix-peewee-%:
+	$(call test_with,$(PYTHON),$*)
+
+test-matrix-python%:
+	$(call test_with,python$*,newest)
+
+# $(1): the Python, $(2): the Peewee, a version or "newest"
+define test_with
+	$(1) -m venv .venvs/$(notdir $(1))-peewee-$(2)
+	.venvs/$(notdir $(1))-peewee-$(2)/bin/python -m pip install -q -U -e '.[dev]' 'peewee$(if $(filter-out newest,$(2)),==$(2))'
+	.venvs/$(notdir $(1))-peewee-$(2)/bin/python -m pytest -q
+endef
+
+$(APP): setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -e '.[postgres,psycopg,mysql]'
+	@touch $@
+
+$(DEV): $(APP)
+	$(BIN)/python -m pip install -q -e '.[dev]'
+	@touch $@

@@ -1,0 +1,216 @@
+"""Release 0.8.0: sessions know their source, agents have a memory, feedback has its right key.
+
+A database made by an earlier release keeps (id, user_id) as the primary key of `feedback`: the key
+of an existing table is reported, never altered.
+"""
+
+from datetime import datetime
+
+from peewee import (
+    SQL,
+    BigAutoField,
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CompositeKey,
+    Model,
+    TextField,
+)
+
+from .base import BaseModel, JSONField, TimestampField
+
+
+class Agent(BaseModel):
+    id = TextField(primary_key=True)
+    type = TextField()
+    config = JSONField(null=True)
+
+
+Agent.add_index(Agent.deleted_at, name="idx_agent_deleted_at")
+
+
+class Session(BaseModel):
+    id = TextField()
+    name = TextField(null=True)
+    user_id = TextField()
+    agent_id = TextField(null=True)
+    source = TextField(null=True)
+
+    class Meta:
+        primary_key = CompositeKey("id", "user_id")
+
+
+Session.add_index(Session.name, name="idx_session_name")
+Session.add_index(Session.agent_id, name="idx_session_agent_id")
+Session.add_index(Session.source, name="idx_session_source")
+Session.add_index(Session.deleted_at, name="idx_session_deleted_at")
+
+
+class Task(BaseModel):
+    id = TextField(primary_key=True)
+    data = TextField()
+    session_id = TextField(null=True)
+
+
+Task.add_index(Task.session_id, name="idx_task_session_id")
+Task.add_index(Task.deleted_at, name="idx_task_deleted_at")
+
+
+class Event(BaseModel):
+    id = TextField()
+    session_id = TextField(null=True)
+    user_id = TextField()
+    data = TextField()
+
+    class Meta:
+        primary_key = CompositeKey("id", "user_id")
+
+
+Event.add_index(Event.session_id, name="idx_event_session_id")
+Event.add_index(Event.deleted_at, name="idx_event_deleted_at")
+
+
+class PushNotification(BaseModel):
+    id = TextField(primary_key=True)
+    task_id = TextField()
+    data = TextField()
+
+    class Meta:
+        table_name = "push_notification"
+
+
+PushNotification.add_index(PushNotification.task_id, name="idx_push_notification_task_id")
+PushNotification.add_index(PushNotification.deleted_at, name="idx_push_notification_deleted_at")
+
+
+class Feedback(BaseModel):
+    id = BigAutoField()
+    user_id = TextField()
+    message_id = BigIntegerField(null=True)
+    is_positive = BooleanField(null=True, default=False, constraints=[SQL("DEFAULT false")])
+    feedback_text = TextField()
+    issue_type = TextField(null=True)
+
+
+Feedback.add_index(Feedback.user_id, name="idx_feedback_user_id")
+Feedback.add_index(Feedback.message_id, name="idx_feedback_message_id")
+Feedback.add_index(Feedback.deleted_at, name="idx_feedback_deleted_at")
+
+
+class Tool(BaseModel):
+    id = TextField()
+    server_name = TextField()
+    group_kind = TextField()
+    description = TextField(null=True)
+
+    class Meta:
+        primary_key = CompositeKey("id", "server_name", "group_kind")
+
+
+Tool.add_index(Tool.deleted_at, name="idx_tool_deleted_at")
+
+
+class ToolServer(BaseModel):
+    name = TextField()
+    group_kind = TextField()
+    description = TextField(null=True)
+    last_connected = TimestampField(null=True)
+
+    class Meta:
+        table_name = "toolserver"
+        primary_key = CompositeKey("name", "group_kind")
+
+
+ToolServer.add_index(ToolServer.deleted_at, name="idx_toolserver_deleted_at")
+
+
+class LangGraphCheckpoint(BaseModel):
+    user_id = TextField()
+    thread_id = TextField()
+    checkpoint_ns = TextField(default="", constraints=[SQL("DEFAULT ''")])
+    checkpoint_id = TextField()
+    parent_checkpoint_id = TextField(null=True)
+    metadata = TextField()
+    checkpoint = TextField()
+    checkpoint_type = TextField()
+    version = BigIntegerField(null=True, default=1, constraints=[SQL("DEFAULT 1")])
+
+    class Meta:
+        table_name = "lg_checkpoint"
+        primary_key = CompositeKey("user_id", "thread_id", "checkpoint_ns", "checkpoint_id")
+
+
+LangGraphCheckpoint.add_index(
+    LangGraphCheckpoint.parent_checkpoint_id, name="idx_lg_checkpoint_parent_checkpoint_id"
+)
+LangGraphCheckpoint.add_index(LangGraphCheckpoint.created_at, name="idx_lgcp_list")
+LangGraphCheckpoint.add_index(LangGraphCheckpoint.deleted_at, name="idx_lg_checkpoint_deleted_at")
+
+
+class LangGraphCheckpointWrite(BaseModel):
+    user_id = TextField()
+    thread_id = TextField()
+    checkpoint_ns = TextField(default="", constraints=[SQL("DEFAULT ''")])
+    checkpoint_id = TextField()
+    write_idx = BigIntegerField()
+    value = TextField()
+    value_type = TextField()
+    channel = TextField()
+    task_id = TextField()
+
+    class Meta:
+        table_name = "lg_checkpoint_write"
+        primary_key = CompositeKey(
+            "user_id", "thread_id", "checkpoint_ns", "checkpoint_id", "write_idx"
+        )
+
+
+LangGraphCheckpointWrite.add_index(
+    LangGraphCheckpointWrite.deleted_at, name="idx_lg_checkpoint_write_deleted_at"
+)
+
+
+class CrewAIAgentMemory(BaseModel):
+    user_id = TextField()
+    thread_id = TextField()
+    memory_data = TextField()
+
+    class Meta:
+        table_name = "crewai_agent_memory"
+        primary_key = CompositeKey("user_id", "thread_id")
+
+
+CrewAIAgentMemory.add_index(CrewAIAgentMemory.created_at, name="idx_crewai_memory_list")
+CrewAIAgentMemory.add_index(CrewAIAgentMemory.deleted_at, name="idx_crewai_agent_memory_deleted_at")
+
+
+class CrewAIFlowState(BaseModel):
+    user_id = TextField()
+    thread_id = TextField()
+    method_name = TextField()
+    state_data = TextField()
+
+    class Meta:
+        table_name = "crewai_flow_state"
+        primary_key = CompositeKey("user_id", "thread_id", "method_name")
+
+
+CrewAIFlowState.add_index(CrewAIFlowState.created_at, name="idx_crewai_flow_state_list")
+CrewAIFlowState.add_index(CrewAIFlowState.deleted_at, name="idx_crewai_flow_state_deleted_at")
+
+
+class Memory(Model):
+    id = TextField(primary_key=True)
+    agent_name = TextField(null=True)
+    user_id = TextField(null=True)
+    content = TextField(null=True)
+    # The platform keeps a vector(768) here, which needs an extension. Its bytes need none.
+    embedding = BlobField(null=True)
+    metadata = TextField(null=True)
+    created_at = TimestampField(null=True, default=datetime.now)
+    expires_at = TimestampField(null=True)
+    access_count = BigIntegerField(null=True, default=0, constraints=[SQL("DEFAULT 0")])
+
+
+Memory.add_index(Memory.agent_name, Memory.user_id, name="idx_memory_agent_user")
+Memory.add_index(Memory.expires_at, name="idx_memory_expires_at")

@@ -1,0 +1,33 @@
+"""Add what your Peewee models have and the database lacks, and nothing else."""
+
+from .apply import migrate, plan
+from .errors import (
+    AutoMigrateError,
+    LockTimeout,
+    MigrationBlocked,
+    MigrationFailed,
+    ModelsNotFound,
+    UnsupportedDatabase,
+)
+from .options import Options, StepEvent
+from .report import Plan, Report
+from .schema import Finding, Step
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AutoMigrateError",
+    "Finding",
+    "LockTimeout",
+    "MigrationBlocked",
+    "MigrationFailed",
+    "ModelsNotFound",
+    "Options",
+    "Plan",
+    "Report",
+    "Step",
+    "StepEvent",
+    "UnsupportedDatabase",
+    "migrate",
+    "plan",
+]

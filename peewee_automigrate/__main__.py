@@ -1,0 +1,5 @@
+"""``python -m peewee_automigrate`` is the command line."""
+
+from .cli import main
+
+main(prog_name="peewee-automigrate")

@@ -1,0 +1,159 @@
+"""The command line: parses, calls, prints, exits. `flask` uses the same commands.
+
+Enters: arguments and the environment. Leaves: text on standard output, an exit code. Nothing ever
+prompts. Errors are one line on standard error, with a traceback only under ``--verbose``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from . import __version__, migrate, plan
+from .discover import by_database, load, open_url
+from .errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
+from .options import StepEvent
+from .report import Plan, markdown, sql_text
+
+EXIT_CODES = """\b
+Exit codes:
+  0  nothing to do, or done
+  1  check found pending work
+  2  wrong usage: no models, no database, bad URL
+  3  blocked: something must not be added blindly
+  4  failed while applying, or a lock was not free in time
+  5  check --strict found drift
+"""
+
+_PRINT: dict[str, Callable[[Plan], str]] = {
+    "text": lambda made: f"{made}\n",
+    "sql": sql_text,
+    "json": lambda made: json.dumps(made.to_dict(), indent=2) + "\n",
+    "markdown": markdown,
+}
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what all commands share."""
+    for decorate in (
+        click.option("-v", "--verbose", is_flag=True, help="Show SQL, and tracebacks of errors."),
+        click.option(
+            "--database",
+            "url",
+            envvar="DATABASE_URL",
+            metavar="URL",
+            help="Where to migrate; DATABASE_URL says the same. Default: the models' own.",
+        ),
+        click.argument("models", nargs=-1, required=True),
+    ):
+        command = decorate(command)
+    return command
+
+
+class _Commands(click.Group):
+    """A group whose errors become one line and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except AutoMigrateError as error:
+            if "-v" in sys.argv or "--verbose" in sys.argv:
+                traceback.print_exc()
+            click.echo(f"Error: {error}", err=True)
+            context.exit(_exit_code(error))
+
+
+def _exit_code(error: AutoMigrateError) -> int:
+    if isinstance(error, MigrationBlocked):
+        return 3
+    return 4 if isinstance(error, MigrationFailed | LockTimeout) else 2
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EXIT_CODES,
+    context_settings={
+        "auto_envvar_prefix": "PEEWEE_AUTOMIGRATE",
+        "help_option_names": ["-h", "--help"],
+    },
+)
+@click.version_option(__version__, prog_name="peewee-automigrate")
+def main() -> None:
+    """Add what Peewee models have and the database lacks, and nothing else.
+
+    MODELS is package.module, or package.module:NAME for one model or a list.
+    """
+
+
+def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:
+    items = load(models)
+    return by_database(items, open_url(url, must_exist=must_exist) if url else None)
+
+
+@main.command("plan")
+@_common
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(_PRINT)),
+    default="text",
+    show_default=True,
+    help="How to print the plan.",
+)
+def plan_command(models: Sequence[str], url: str | None, verbose: bool, form: str) -> None:
+    """Show what would be added, and what would not. Writes nothing."""
+    made = [plan(*group) for group in _databases(models, url, must_exist=True)]
+    for one in made:
+        click.echo(_PRINT[form](one), nl=False)
+        if form == "text" and verbose:
+            click.echo(sql_text(one), nl=False)
+    if any(one.blocked for one in made):
+        sys.exit(3)
+
+
+@main.command("migrate")
+@_common
+@click.option(
+    "--on-blocked",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
+    show_default=True,
+    help="Stop before anything runs, or skip what is blocked and do the rest.",
+)
+@click.option("--lock-wait", type=float, default=60.0, show_default=True, help="Seconds.")
+@click.option("--lock-timeout", type=float, default=3.0, show_default=True, help="Seconds.")
+@click.option("--online-rows", type=int, default=10_000, show_default=True, help="Rows.")
+@click.option("--atomic", is_flag=True, help="One transaction, no online builds.")
+def migrate_command(models: Sequence[str], url: str | None, verbose: bool, **options: Any) -> None:
+    """Add what is missing, and say what was done."""
+    if verbose:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for database, items in _databases(models, url, must_exist=False):
+        click.echo(plan(database, items))
+        report = migrate(database, items, on_step=_say_done, **options)
+        click.echo(report)
+
+
+def _say_done(event: StepEvent) -> None:
+    if event.state == "done":
+        click.echo(f"done {event.number}/{event.total} {event.step} ({event.seconds:.2f} s)")
+
+
+@main.command("check")
+@_common
+@click.option("--strict", is_flag=True, help="Fail on drift too.")
+def check_command(models: Sequence[str], url: str | None, verbose: bool, strict: bool) -> None:
+    """Tell by the exit code whether anything is missing. Writes nothing."""
+    made = [plan(*group) for group in _databases(models, url, must_exist=True)]
+    for one in made:
+        click.echo(str(one) if verbose else str(one).rpartition("\n")[2])
+    if any(made):
+        sys.exit(1)
+    if strict and any(one.drift for one in made):
+        sys.exit(5)

@@ -1,0 +1,256 @@
+"""One change -> its statements, written by playhouse.migrate and Peewee's SchemaManager.
+
+Enters: a dialect, the models that declare a table, a change, and what the planner decided.
+Leaves: SQL text without parameters. Runs nothing; Peewee's models and fields are cloned, never
+edited. Peewee's underscore names stand only here and in `declared`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import (
+    SQL,
+    Context,
+    EnclosedNodeList,
+    Entity,
+    Field,
+    ForeignKeyField,
+    Index,
+    Model,
+    Node,
+)
+from playhouse.migrate import SchemaMigrator
+
+from .declared import LiteralContext, index_sql, rendered
+from .dialects import Dialect
+from .expression import named_constraint, parse_index, tokens
+from .schema import AddColumn, AddForeignKey, AddIndex, Column, CreateTable, TableName
+
+Models = Sequence[type[Model]]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnForm:
+    """How a column is to be added: with NOT NULL, with a DEFAULT literal, with its foreign key
+    and checks in the same statement (``inline``) or as constraints that are validated later.
+    """
+
+    not_null: bool
+    default: str | None
+    inline: bool = True
+
+
+def field_of(models: Models, dialect: Dialect, column: str) -> tuple[type[Model], Field]:
+    """Return the model and the field that declare a column."""
+    for model in models:
+        for field in model._meta.sorted_fields:
+            if dialect.fold(field.column_name) == dialect.fold(column):
+                return model, field
+    raise LookupError(column)
+
+
+def create_schema(dialect: Dialect, schema: str) -> tuple[str, ...]:
+    """Return the statement that creates a schema."""
+    return (f"CREATE SCHEMA {dialect.quote(schema)}",)
+
+
+def create_table(
+    dialect: Dialect, models: Models, change: CreateTable, standing: frozenset[TableName]
+) -> tuple[str, ...]:
+    """Return what `Model.create_table` would send: sequences, table, indexes.
+
+    Sequences that are ``standing`` are left alone. Where a second model shares the table, its
+    columns are added to it. Foreign keys that come late are left out.
+    """
+    first = models[0]
+    statements = [
+        f"CREATE SEQUENCE {dialect.quote(name.schema, name.name)}"
+        for name in change.table.sequences
+        if name not in standing
+    ]
+    manager = copy.copy(first._schema)
+    late = {fk.columns for fk in change.late}
+    if any(not field.deferred for field in _foreign_keys(first) if (field.column_name,) in late):
+        manager.model = _Shape(first, late)
+    manager._create_context = lambda: LiteralContext.for_dialect(dialect, **manager.context_options)
+    statements.append(rendered(manager._create_table(safe=False)))
+    own = {dialect.fold(field.column_name) for field in first._meta.sorted_fields}
+    for column in change.table.columns:
+        if dialect.fold(column.name) not in own:
+            keys = [fk for fk in change.table.foreign_keys if fk.columns == (column.name,)]
+            added = AddColumn(change.table.name, column, keys[0] if keys else None)
+            form = ColumnForm(not_null=not column.null, default=None)
+            statements += add_column(dialect, models, added, form)
+    known = _index_statements(dialect, models) if change.table.indexes else {}
+    return (*statements, *(known[index.name] for index in change.table.indexes))
+
+
+def _foreign_keys(model: type[Model]) -> list[ForeignKeyField]:
+    return [f for f in model._meta.sorted_fields if isinstance(f, ForeignKeyField)]
+
+
+class _Shape(Node):
+    """A model as its schema manager sees it, with some foreign keys left for later."""
+
+    def __init__(self, model: type[Model], late: set[tuple[str, ...]]) -> None:
+        self._meta = copy.copy(model._meta)
+        self._meta.sorted_fields = [
+            _deferred(field) if (field.column_name,) in late else field
+            for field in model._meta.sorted_fields
+        ]
+
+    def __sql__(self, context: Context) -> Context:
+        return context.sql(self._meta.table)
+
+
+def _deferred(field: Field) -> Field:
+    clone = field.clone()
+    clone.deferred = True
+    return clone
+
+
+def add_column(
+    dialect: Dialect, models: Models, change: AddColumn, form: ColumnForm
+) -> tuple[str, ...]:
+    """Return the statements that add a column, and the constraints that wait for validation."""
+    model, field = field_of(models, dialect, change.column.name)
+    clone = field.clone()
+    clone.null, clone.index, clone.unique, clone.sequence = True, False, False, None
+    clone.constraints = list(map(SQL, _column_constraints(change.column, form, dialect)))
+    if clone.collation:
+        clone.constraints.append(SQL(f"COLLATE {clone.collation}"))
+        clone.collation = None
+    nodes: list[Any] = []
+    migrator = SchemaMigrator.from_database(dialect.database)
+    migrator.make_context = lambda: LiteralContext.for_dialect(dialect)
+    migrator._alter_table = lambda context, _: context.literal("ALTER TABLE ").sql(_entity(model))
+    inline = form.inline and change.foreign_key is not None
+    migrator.add_inline_fk_sql = lambda context, fk: _references(context, fk) if inline else None
+    operation = migrator.alter_add_column(model._meta.table_name, field.column_name, clone)
+    operation.execute = nodes.append
+    operation.run()
+    statements = [rendered(node) for node in nodes]
+    if not form.inline:
+        statements += [sql for _, sql in later_constraints(dialect, models, change)]
+    return tuple(statements)
+
+
+def _entity(model: type[Model]) -> Entity:
+    return Entity(model._meta.schema, model._meta.table_name)
+
+
+def _column_constraints(column: Column, form: ColumnForm, dialect: Dialect) -> list[str]:
+    """Return a column's constraints as SQL; a per cent sign is doubled as in a model's own SQL."""
+    constraints = ["NOT NULL"] if form.not_null else []
+    if column.in_database:
+        constraints.append(f"DEFAULT {column.default}")
+    elif form.default is not None:
+        constraints.append(f"DEFAULT {form.default}")
+    if column.generated_as:
+        constraints.append(column.generated_as)
+    kept = [sql for sql in column.constraints if form.inline or not is_check(sql)]
+    doubled = dialect.database.param == "%s"
+    return [sql.replace("%", "%%") if doubled else sql for sql in constraints + kept]
+
+
+def is_check(constraint: str) -> bool:
+    """Tell whether a column's constraint is a CHECK."""
+    return named_constraint(constraint)[1].startswith("check ")
+
+
+def _references(context: Context, field: ForeignKeyField) -> Context:
+    """Write REFERENCES with all that the field declares; playhouse leaves out name and DEFERRABLE.
+
+    https://www.postgresql.org/docs/current/sql-createtable.html and
+    https://www.sqlite.org/syntax/foreign-key-clause.html take the same words.
+    """
+    if field.constraint_name:
+        context.literal(" CONSTRAINT ").sql(Entity(field.constraint_name))
+    context.literal(" REFERENCES ").sql(_entity(field.rel_model)).literal(" ")
+    context.sql(EnclosedNodeList((Entity(field.rel_field.column_name),)))
+    for words, value in (
+        (" ON DELETE ", field.on_delete),
+        (" ON UPDATE ", field.on_update),
+        (" DEFERRABLE ", field.deferrable),
+    ):
+        if value:
+            context.literal(words + value)
+    return context
+
+
+def later_constraints(dialect: Dialect, models: Models, change: AddColumn) -> list[tuple[str, str]]:
+    """Return (name, statement) of each constraint of a new column that is to be validated later."""
+    model, field = field_of(models, dialect, change.column.name)
+    table = dialect.quote_table(change.table)
+    found = []
+    if change.foreign_key:
+        found.append((field.get_constraint_name(), _add_key(dialect, field) + " NOT VALID"))
+    taken = {c.name for c in change.actual.constraints} if change.actual else set()
+    for sql in filter(is_check, change.column.constraints):
+        name, _ = named_constraint(sql)
+        body = sql[sql.lower().index("check") :]
+        number = 0
+        while not name or name in taken:
+            name = dialect.fold(f"{model._meta.table_name}_{field.column_name}_check{number or ''}")
+            number += 1
+        taken.add(name)
+        statement = f"ALTER TABLE {table} ADD CONSTRAINT {dialect.quote(name)} {body} NOT VALID"
+        found.append((name, statement))
+    return found
+
+
+def add_index(
+    dialect: Dialect, models: Models, change: AddIndex, *, online: bool
+) -> tuple[str, ...]:
+    """Return the statements that build an index, after dropping an INVALID leftover of it."""
+    words = "INDEX CONCURRENTLY " if online else "INDEX "
+    statement = _index_statements(dialect, models)[change.index.name]
+    head, found, tail = statement.partition("INDEX ")
+    if online and "CONCURRENTLY" not in tokens(statement.upper())[:4]:
+        statement = head + words + tail
+    if not change.leftover or not found:
+        return (statement,)
+    name = dialect.quote(change.table.schema, change.index.name)
+    return (f"DROP {words}{name}", statement)
+
+
+def _index_statements(dialect: Dialect, models: Models) -> dict[str, str]:
+    """Return the CREATE INDEX statements of a table by name; the first of a name counts."""
+    statements: dict[str, str] = {}
+    for model in models:
+        for index in model._meta.fields_to_index():
+            sql = index_sql(dialect, model, index)
+            parsed = None if isinstance(index, Index) else parse_index(sql)
+            statements.setdefault(parsed.name if parsed else index._name, sql)
+    return statements
+
+
+def add_foreign_key(
+    dialect: Dialect, models: Models, change: AddForeignKey, *, validated: bool
+) -> tuple[str, ...]:
+    """Return the statement that adds a foreign key to a column that stands by then."""
+    _, field = field_of(models, dialect, change.foreign_key.columns[0])
+    return (_add_key(dialect, field) + ("" if validated else " NOT VALID"),)
+
+
+def _add_key(dialect: Dialect, field: ForeignKeyField) -> str:
+    manager = copy.copy(field.model._schema)
+    manager._create_context = lambda: LiteralContext.for_dialect(dialect, **manager.context_options)
+    return rendered(manager._create_foreign_key(field))
+
+
+def validate(dialect: Dialect, table: TableName, constraint: str) -> str:
+    """Return the statement that validates a constraint under a light lock."""
+    return (
+        f"ALTER TABLE {dialect.quote_table(table)} VALIDATE CONSTRAINT {dialect.quote(constraint)}"
+    )
+
+
+def plain_value(dialect: Dialect, field: Field, value: Any) -> Any:
+    """Return a Python value as the driver takes it; reads where a field makes SQL of it."""
+    stored = field.db_value(value)
+    return dialect.first_value(stored) if isinstance(stored, Node) else stored

@@ -1,0 +1,336 @@
+"""Peewee models -> the tables that they declare.
+
+Enters: a dialect and bound models. Leaves: `schema.Table` values, and for each the models that
+declare it. Sends no statement. Peewee's underscore names stand only here and in `ddl`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+from typing import Any
+
+from peewee import (
+    SQL,
+    Context,
+    DateField,
+    DateTimeField,
+    DeferredForeignKey,
+    Field,
+    ForeignKeyField,
+    Model,
+    Node,
+    TimeField,
+    TimestampField,
+    _query_val_transform,
+)
+from peewee import Index as PeeweeIndex
+
+from .dialects import Dialect, Wanted
+from .errors import ModelsNotFound
+from .expression import named_constraint, parse_index, tokens
+from .schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Table, TableName
+
+_DATES = (DateTimeField, DateField, TimeField, TimestampField)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """``tables`` in order of their names. ``models`` tells who declares each, by folded name."""
+
+    tables: tuple[Table, ...]
+    models: Mapping[TableName, tuple[type[Model], ...]]
+
+    def wanted(self) -> Wanted:
+        """Return what to look up in the catalogue."""
+        parents = {fk.parent for table in self.tables for fk in table.foreign_keys}
+        tables = dict.fromkeys((*(table.name for table in self.tables), *sorted(parents, key=str)))
+        names = [
+            TableName(table.name.schema, index.name)
+            for table in self.tables
+            for index in table.indexes
+        ]
+        names += [sequence for table in self.tables for sequence in table.sequences]
+        return Wanted(tuple(tables), (*tables, *names))
+
+
+def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
+    """Return what the models declare; models of one table are united.
+
+    Raises `ModelsNotFound` when two models of one table contradict each other, or when a
+    `DeferredForeignKey` waits for a model that was never defined.
+    """
+    tables: dict[TableName, Table] = {}
+    owners: dict[TableName, tuple[type[Model], ...]] = {}
+    context = dialect.database.get_sql_context()
+    for model in models:
+        table = _Reader(dialect, model, context).table()
+        key = TableName(table.name.schema, dialect.fold(table.name.name))
+        if key in tables:
+            table = _united(dialect, tables[key], table, (*owners[key], model))
+        tables[key] = table
+        owners[key] = (*owners.get(key, ()), model)
+    return Declared(tuple(tables.values()), owners)
+
+
+class LiteralContext(Context):
+    """A context that writes values into the SQL, since DDL takes no parameters.
+
+    A per cent sign is doubled where the driver would read it as a parameter's start; `rendered`
+    takes that back, together with those that the models' own SQL has doubled for the driver.
+    """
+
+    def __init__(self, dialect: Dialect, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.dialect = dialect
+
+    def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Context:
+        if converter:
+            value = converter(value)
+        elif converter is None and self.state.converter:
+            value = self.state.converter(value)
+        if isinstance(value, Node):
+            with self(converter=None):
+                return self.sql(value)
+        if isinstance(value, bool):
+            text = self.dialect.truth(value)
+        elif value is None or isinstance(value, int | str):
+            text = _query_val_transform(value)
+        else:
+            text = self.dialect.literal(value, "text")
+        return self.literal(text.replace("%", "%%") if self.state.param == "%s" else text)
+
+    @classmethod
+    def for_dialect(cls, dialect: Dialect, **options: Any) -> LiteralContext:
+        """Return an empty context with the database's settings."""
+        return cls(dialect, **{**dialect.database.get_context_options(), **options})
+
+
+def rendered(context: Context) -> str:
+    """Return the statement that the driver would send for a context without parameters."""
+    sql = str(context.query()[0])
+    return sql.replace("%%", "%") if context.state.param == "%s" else sql
+
+
+def index_sql(dialect: Dialect, model: type[Model], index: Node) -> str:
+    """Return the CREATE INDEX statement of one of a model's indexes."""
+    if isinstance(index, PeeweeIndex):
+        index = index.safe(False)
+    context = LiteralContext.for_dialect(dialect, **model._schema.context_options)
+    return rendered(context.sql(index))
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """A field's Python default: one ``value`` for all rows, or a callable that gives each row
+    its own.
+    """
+
+    value: Any
+    per_row: Callable[[], Any] | None = None
+
+
+def python_default(field: Field) -> Default | None:
+    """Evaluate a field's default. A callable that gives an equal value twice counts as constant,
+    and so does any date or time.
+    """
+    if field.default is None:
+        return None
+    if not callable(field.default):
+        return Default(field.default)
+    value = field.default()
+    if isinstance(field, _DATES) or isinstance(value, date | datetime | time):
+        return Default(value)
+    return Default(value) if field.default() == value else Default(None, field.default)
+
+
+def sequence_of(field: Field) -> TableName | None:
+    """Return the sequence that a field names."""
+    if not field.sequence:
+        return None
+    parts = getattr(field, "_sequence_parts", None)
+    schema, name = parts() if parts else (None, field.sequence)
+    return TableName(schema, name)
+
+
+class _Reader:
+    """Reads one model."""
+
+    def __init__(self, dialect: Dialect, model: type[Model], context: Context) -> None:
+        self.dialect = dialect
+        self.model = model
+        self.meta = model._meta
+        self.context = context
+        self.is_virtual = hasattr(self.meta, "extension_module")
+
+    def table(self) -> Table:
+        meta = self.meta
+        fields = [field for field in meta.sorted_fields if self._has_column(field)]
+        sequences = filter(None, map(sequence_of, fields))
+        keys = () if self.is_virtual else meta.get_primary_keys()
+        return Table(
+            name=TableName(meta.schema, meta.table_name),
+            columns=tuple(map(self._column, fields)),
+            primary_key=tuple(field.column_name for field in keys),
+            indexes=tuple(map(self._index, self._indexes())),
+            foreign_keys=tuple(
+                _foreign_key(field) for field in fields if isinstance(field, ForeignKeyField)
+            ),
+            constraints=tuple(
+                Constraint(*named_constraint(sql), sql=sql)
+                for sql in map(self._render, meta.constraints or ())
+            ),
+            kind="virtual" if self.is_virtual else "table",
+            depends_on=tuple(
+                TableName(other._meta.schema, other._meta.table_name)
+                for other in meta.depends_on or ()
+            ),
+            sequences=tuple(sequences) if self.dialect.database.sequences else (),
+        )
+
+    def _has_column(self, field: Field) -> bool:
+        if isinstance(field, DeferredForeignKey):
+            raise ModelsNotFound(
+                f"{self.model.__name__}.{field.name}: waits for a model named "
+                f"{field.rel_model_name!r}. Import that model first."
+            )
+        return not (self.is_virtual and (field.auto_increment or field._hidden))
+
+    def _render(self, node: Any) -> str:
+        context = LiteralContext.for_dialect(self.dialect)
+        return rendered(context.sql(SQL(node) if isinstance(node, str) else node))
+
+    def _column(self, field: Field) -> Column:
+        automatic = bool(field.auto_increment or field.sequence)
+        computed = field.default is not None and callable(field.default)
+        column = Column(
+            name=field.column_name,
+            type=self._type(field),
+            null=bool(field.null),
+            default=None if field.default is None else self._known_default(field),
+            computed=computed,
+            automatic=automatic,
+        )
+        return self._constrained(column, field) if field.constraints else column
+
+    def _type(self, field: Field) -> str:
+        """Return the canonical type. A field class may write more than its type into DDL."""
+        node = field.ddl_datatype(self.context)
+        if node is None:
+            return ""
+        return self.dialect.canonical_type(node.sql if isinstance(node, SQL) else str(node))
+
+    def _known_default(self, field: Field) -> str:
+        """Return the literal of a plain default, for comparison only."""
+        try:
+            value = None if callable(field.default) else field.db_value(field.default)
+        except Exception:  # whatever a field class raises, the column is asked again when missing
+            return UNKNOWN
+        if isinstance(value, bool):
+            return self.dialect.truth(value)
+        plain = isinstance(value, int | str)
+        return _query_val_transform(value) if plain else UNKNOWN
+
+    def _constrained(self, column: Column, field: Field) -> Column:
+        kept = []
+        for text in map(self._render, field.constraints):
+            words = [token.lower() for token in tokens(text)]
+            if words[:1] == ["default"]:
+                default = text.strip()[len("default") :].strip()
+                column = replace(column, default=default, in_database=True)
+            elif words[:1] in (["generated"], ["as"]):
+                is_stored = "stored" in words or "persistent" in words
+                kind = "identity" if "identity" in words else "virtual"
+                kind = "stored" if is_stored else kind
+                column = replace(column, generated=kind, generated_as=text)
+            elif words == ["null"] or words == ["not", "null"]:
+                column = replace(column, null=words == ["null"])
+            else:
+                kept.append(text)
+        return replace(column, constraints=tuple(kept))
+
+    def _indexes(self) -> list[Any]:
+        if self.is_virtual:
+            return []
+        try:
+            return list(self.meta.fields_to_index())
+        except (KeyError, ValueError, AttributeError) as error:
+            raise ModelsNotFound(
+                f"{self.model.__name__}: Meta.indexes can't be read: {error}. "
+                "Name fields or columns of the model."
+            ) from error
+
+    def _index(self, index: Any) -> Index:
+        is_plain = isinstance(index, PeeweeIndex) and index._where is None and not index._using
+        if is_plain and all(isinstance(item, Field) for item in index._expressions):
+            keys = tuple(Key(field.column_name) for field in index._expressions)
+            distinct = getattr(index, "_nulls_distinct", None) is not False
+            return Index(index._name, keys, bool(index._unique), nulls_distinct=distinct)
+        sql = index_sql(self.dialect, self.model, index)
+        parsed = parse_index(sql)
+        if parsed is None:
+            raise ModelsNotFound(
+                f"{self.model.__name__}: {sql!r} in Meta.indexes is no CREATE INDEX statement. "
+                "Run it by your own script, and take it out of Meta.indexes."
+            )
+        keys = tuple(Key(key.text, key.is_column, key.options) for key in parsed.keys)
+        return Index(
+            parsed.name,
+            keys,
+            parsed.unique,
+            parsed.method,
+            parsed.where,
+            parsed.nulls_distinct,
+            sql=sql,
+        )
+
+
+def _foreign_key(field: ForeignKeyField) -> ForeignKey:
+    parent = field.rel_model._meta
+    return ForeignKey(
+        columns=(field.column_name,),
+        parent=TableName(parent.schema, parent.table_name),
+        parent_columns=(field.rel_field.column_name,),
+        on_delete=_action(field.on_delete),
+        on_update=_action(field.on_update),
+        name=field.constraint_name or "",
+        deferred=bool(field.deferred),
+    )
+
+
+def _action(action: str | None) -> str:
+    action = (action or "").upper().strip()
+    return "" if action == "NO ACTION" else action
+
+
+def _united(
+    dialect: Dialect, first: Table, second: Table, models: tuple[type[Model], ...]
+) -> Table:
+    """Unite two declarations of one table, or say where they contradict each other."""
+    known = {dialect.fold(column.name): column for column in first.columns}
+    shared = [column for column in second.columns if dialect.fold(column.name) in known]
+    clashes = [
+        column.name
+        for column in shared
+        if (column.type, column.null)
+        != ((other := known[dialect.fold(column.name)]).type, other.null)
+    ]
+    keys = first.primary_key and second.primary_key and first.primary_key != second.primary_key
+    if clashes or keys:
+        names = " and ".join(f"{model.__module__}.{model.__qualname__}" for model in models)
+        what = f"column {', '.join(clashes)}" if clashes else "the primary key"
+        raise ModelsNotFound(
+            f"{first.name}: {names} declare {what} differently. "
+            "Give one of them another table name."
+        )
+    added = tuple(c for c in second.columns if dialect.fold(c.name) not in known)
+    return replace(
+        first,
+        columns=first.columns + added,
+        indexes=tuple(dict.fromkeys(first.indexes + second.indexes)),
+        foreign_keys=tuple(dict.fromkeys(first.foreign_keys + second.foreign_keys)),
+        constraints=tuple(dict.fromkeys(first.constraints + second.constraints)),
+        depends_on=first.depends_on + second.depends_on,
+        sequences=tuple(dict.fromkeys(first.sequences + second.sequences)),
+    )

@@ -1,0 +1,35 @@
+"""The only place that asks which database this is.
+
+Enters: a Peewee database. Leaves: its dialect, or `UnsupportedDatabase`.
+"""
+
+from __future__ import annotations
+
+from peewee import Database, PostgresqlDatabase, SqliteDatabase
+
+from ..errors import UnsupportedDatabase
+from .base import Addition, Dialect, Wanted
+from .postgres import Postgres
+from .sqlite import Sqlite
+
+__all__ = ["Addition", "Dialect", "Wanted", "dialect_for"]
+
+_DIALECTS: tuple[tuple[type[Database], type[Dialect]], ...] = (
+    (PostgresqlDatabase, Postgres),
+    (SqliteDatabase, Sqlite),
+)
+
+
+def dialect_for(database: Database) -> Dialect:
+    """Return the dialect of a database; reads nothing.
+
+    Raises `UnsupportedDatabase` for one that has none. CockroachDB speaks PostgreSQL's protocol
+    but has neither its advisory locks nor its transactional DDL, so it is refused by name.
+    """
+    is_cockroach = any(base.__name__ == "CockroachDatabase" for base in type(database).__mro__)
+    for database_type, dialect in _DIALECTS:
+        if isinstance(database, database_type) and not is_cockroach:
+            return dialect(database)
+    raise UnsupportedDatabase(
+        f"{type(database).__name__}: not supported. Use SQLite or PostgreSQL through Peewee."
+    )

@@ -1,0 +1,206 @@
+"""What the rest of the package may ask of a database, with the cautious answer to each question.
+
+Enters: values and SQL that `ddl` wrote. Leaves: values, locks, transactions.
+A dialect's members are facts, questions (which read) or verbs (which write). It imports peewee,
+but neither models nor the modules above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import SQL, Database, Entity, Node, NodeList, Value, fn
+
+from ..schema import Catalog, Column, ForeignKey, Index, Table, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look up: declared tables, and the other names that they will need."""
+
+    tables: tuple[TableName, ...]
+    names: tuple[TableName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A column about to be added to ``table``, which stands.
+
+    ``default`` is the literal or SQL expression that each row gets, None for NULL.
+    """
+
+    table: Table
+    column: Column
+    default: str | None
+    foreign_key: ForeignKey | None
+    has_rows: bool
+
+
+class Dialect:
+    """One database. Facts first: each is False or empty unless a dialect knows better."""
+
+    name = ""
+    shares_index_names = True  # an index name is taken for the whole schema, not for its table
+    creates_schemas = False
+    adds_constraints = False  # ALTER TABLE .. ADD CONSTRAINT exists
+    validates_later = False  # a constraint may be added NOT VALID and validated afterwards
+    parents_first = True  # a foreign key's parent must stand when the table is created
+    one_transaction = False  # a whole run is one transaction
+    builds_online = False  # an index can be built without blocking writes
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # Text
+
+    def quote(self, *path: str | None) -> str:
+        """Quote an identifier, qualified by what stands before it, the way Peewee does."""
+        context = self.database.get_sql_context()
+        return str(context.sql(Entity(*path)).query()[0])
+
+    def quote_table(self, table: TableName) -> str:
+        """Quote a table's name."""
+        return self.quote(table.schema, table.name)
+
+    def fold(self, name: str) -> str:
+        """Return the form of a name in which the database compares it."""
+        return name
+
+    def canonical_type(self, text: str) -> str:
+        """Return the catalogue's spelling of a type as Peewee writes it."""
+        return text
+
+    def same_type(self, declared: str, actual: str) -> bool | None:
+        """Compare two canonical types; None when it can't tell."""
+        return True if declared == actual else None
+
+    def truth(self, value: bool) -> str:
+        """Return the literal of a boolean."""
+        return "TRUE" if value else "FALSE"
+
+    # Questions: these read the database.
+
+    def read_catalog(self, wanted: Wanted) -> Catalog:
+        """Read all that stands under the wanted names, in at most two statements."""
+        raise NotImplementedError
+
+    def literal(self, value: Any, type_name: str) -> str:
+        """Read: let the database quote a value of this type (or a Peewee node) as a literal."""
+        raise NotImplementedError
+
+    def typed(self, expression: str | None, type_name: str) -> str:
+        """Return an expression as a column of this type would hold it; None is NULL."""
+        return f"CAST({expression or 'NULL'} AS {type_name})"
+
+    def rows(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+        """Read: return all rows of a query."""
+        return list(self.database.execute_sql(sql, params).fetchall())
+
+    def first_value(self, node: Any) -> Any:
+        """Read: return the value of ``SELECT node``."""
+        return self.database.execute(NodeList((SQL("SELECT"), node))).fetchone()[0]
+
+    def has_rows(self, table: TableName) -> bool:
+        """Read: tell whether a table has any row."""
+        return bool(self.rows(f"SELECT 1 FROM {self.quote_table(table)} LIMIT 1"))
+
+    def count_rows(self, table: TableName, at_most: int) -> int:
+        """Read: count rows, stopping at ``at_most``."""
+        source = f"SELECT 1 FROM {self.quote_table(table)} LIMIT {at_most}"
+        return int(self.rows(f"SELECT count(*) FROM ({source}) AS counted")[0][0])
+
+    def same_expressions(self, table: Table, declared: Index, actual: Index) -> bool | None:
+        """Read: ask the server whether two indexes have the same expressions, None when it
+        can't tell.
+        """
+        return False
+
+    def unknown_types(self, types: Sequence[str]) -> list[str]:
+        """Read: return those of the types that the server does not know."""
+        return []
+
+    def refuses(self, addition: Addition) -> str | None:
+        """Return why the database can't add this column, or None."""
+        return None
+
+    def column_effect(self, column: Column, default: str | None) -> str:
+        """Read: the effect of adding a column that has this DEFAULT to a table with rows."""
+        return "rewrites"
+
+    def alter_sql(self, table: TableName, column: Column, what: str) -> str | None:
+        """Return the SQL by which a person could change a column's ``what``: "type", "null" or
+        "default"; None where the database has none.
+        """
+        return None
+
+    # Verbs: these write, or prepare to.
+
+    def run(self, statement: str) -> None:
+        """Write: send one statement as it is.
+
+        Drivers whose parameter is ``%s`` read a per cent sign as the start of one, and Peewee
+        always passes parameters: each is doubled on the way.
+        """
+        if self.database.param == "%s":
+            statement = statement.replace("%", "%%")
+        self.database.execute_sql(statement)
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Make the connection ready for reading a plan, and leave it as it was."""
+        yield
+
+    def migration_lock(
+        self, seconds: float, waiting: Callable[[str], None]
+    ) -> AbstractContextManager[float]:
+        """Write: hold the lock between migrators; gives the seconds that were waited.
+
+        Raises `LockTimeout` after ``seconds``; ``waiting`` is called with a line now and then.
+        """
+        raise NotImplementedError
+
+    @contextmanager
+    def short_locks(self, seconds: float) -> Iterator[None]:
+        """Write: inside, a statement that waits longer for a table's lock fails."""
+        yield
+
+    def is_lock_timeout(self, error: BaseException) -> bool:
+        """Tell whether an error means that a table's lock was not free in time."""
+        return False
+
+    def blockers(self, table: TableName) -> str | None:
+        """Read: describe who holds a lock on a table, None where the database can't tell."""
+        return None
+
+    def mark_filling(self, table: TableName, column: str) -> tuple[str, ...]:
+        """Return statements that mark a column as not filled yet, in the catalogue."""
+        return ()
+
+    def mark_filled(self, table: TableName, column: str) -> tuple[str, ...]:
+        """Return statements that take the mark away again."""
+        return ()
+
+    def mark_pending(self, table: TableName, constraint: str) -> tuple[str, ...]:
+        """Return statements that mark a constraint as not validated yet, in the catalogue."""
+        return ()
+
+    def mark_validated(self, table: TableName, constraint: str) -> tuple[str, ...]:
+        """Return statements that take the mark away again."""
+        return ()
+
+    def fill(
+        self, table: Table, column: Column, value: Callable[[], Any], done: Callable[[int], None]
+    ) -> int:
+        """Write: give each row whose new column is NULL a value of its own; returns the number.
+
+        ``done`` is called with the number of rows filled so far.
+        """
+        raise NotImplementedError
+
+    def quoted_value(self, value: Any, function: str) -> str:
+        """Read: let a function of the database quote a value, which may be a Peewee node."""
+        node = value if isinstance(value, Node) else Value(value, converter=False, unpack=False)
+        return str(self.first_value(getattr(fn, function)(node)))

@@ -1,0 +1,166 @@
+"""SQLite: its catalogue, its limits of ALTER TABLE, and its one write lock.
+
+Sources: https://www.sqlite.org/lang_altertable.html, https://www.sqlite.org/pragma.html and
+https://www.sqlite.org/lang_transaction.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from peewee import OperationalError
+
+from ..expression import is_constant, tokens
+from ..schema import (
+    Catalog,
+    Column,
+    Table,
+)
+from . import sqlite_catalog
+from .base import Addition, Dialect, Wanted
+from .waiting import poll
+
+_FILL_ROWS = 1000
+
+
+class Sqlite(Dialect):
+    """SQLite, through the standard library's driver, APSW or SQLCipher."""
+
+    name = "sqlite"
+    parents_first = False
+    one_transaction = True
+
+    def fold(self, name: str) -> str:
+        return sqlite_catalog.fold(name)
+
+    def canonical_type(self, text: str) -> str:
+        return sqlite_catalog.canonical_type(text)
+
+    def same_type(self, declared: str, actual: str) -> bool | None:
+        """Compare by affinity, and by length where both sides state one.
+
+        A column's type is a hint only, and a column of INTEGER affinity behaves like one of
+        NUMERIC affinity: https://www.sqlite.org/datatype3.html.
+        """
+        lengths = {tuple(re.findall(r"\d+", side)) for side in (declared, actual) if "(" in side}
+        return _affinity(declared) == _affinity(actual) and len(lengths) < 2
+
+    def truth(self, value: bool) -> str:
+        return "1" if value else "0"
+
+    def literal(self, value: Any, type_name: str) -> str:
+        return self.quoted_value(value, "quote")
+
+    def typed(self, expression: str | None, type_name: str) -> str:
+        """A cast would be stricter than a column is."""
+        return expression or "NULL"
+
+    def read_catalog(self, wanted: Wanted) -> Catalog:
+        return sqlite_catalog.read(self.rows, self.quote, wanted)
+
+    def refuses(self, addition: Addition) -> str | None:
+        """Section "ALTER TABLE ADD COLUMN" of the manual; SQLite looks at rows, not at types."""
+        words = {token.upper() for sql in addition.column.constraints for token in tokens(sql)}
+        if "UNIQUE" in words:
+            return "SQLite adds no column with a UNIQUE constraint; declare unique=True instead"
+        if not addition.has_rows or addition.default is None:
+            return None
+        if not is_constant(addition.default):
+            return (
+                f"the default {addition.default} is not a constant, and SQLite adds no such "
+                "column to a table with rows"
+            )
+        if addition.foreign_key:
+            return (
+                "SQLite adds no foreign key column with a default to a table with rows, since it "
+                "would not check the default"
+            )
+        return None
+
+    def column_effect(self, column: Column, default: str | None) -> str:
+        """Only the schema's text changes, but a CHECK is tried on each row."""
+        checks = any("check" in tokens(sql.lower()) for sql in column.constraints)
+        return "scans" if checks else "instant"
+
+    @contextmanager
+    def migration_lock(self, seconds: float, waiting: Callable[[str], None]) -> Iterator[float]:
+        """The lock is the write transaction in which everything happens."""
+        if self.database.in_transaction():
+            with self.database.atomic():
+                yield 0.0
+            return
+        with ExitStack() as stack:
+
+            def begin() -> bool:
+                try:
+                    stack.enter_context(self.database.transaction("IMMEDIATE"))
+                except OperationalError as error:
+                    if "locked" in str(error) or "busy" in str(error).lower():
+                        return False
+                    raise
+                return True
+
+            stack.enter_context(self._busy_timeout(seconds))
+            with self._busy_timeout(0):
+                waited = poll(begin, lambda: None, seconds, waiting)
+            yield waited
+
+    @contextmanager
+    def _busy_timeout(self, seconds: float) -> Iterator[None]:
+        """Set how long a statement waits for a lock; COMMIT waits for readers too."""
+        before = self.rows("PRAGMA busy_timeout")[0][0]
+        self.rows(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        try:
+            yield
+        finally:
+            self.rows(f"PRAGMA busy_timeout = {before}")
+
+    def fill(
+        self, table: Table, column: Column, value: Callable[[], Any], done: Callable[[int], None]
+    ) -> int:
+        source, target = self.quote_table(table.name), self.quote(column.name)
+        keys = self._row_key(table)
+        names = ", ".join(keys)
+        after, filled = "", 0
+        last: tuple[Any, ...] = ()
+        marks = ", ".join("?" * len(keys))
+        update = f"UPDATE {source} SET {target} = ? WHERE ({names}) = ({marks})"
+        while True:
+            ids = self.rows(
+                f"SELECT {names} FROM {source} WHERE {target} IS NULL {after}"
+                f" ORDER BY {names} LIMIT {_FILL_ROWS}",
+                last,
+            )
+            if not ids:
+                return filled
+            self.database.cursor().executemany(update, [(value(), *row) for row in ids])
+            after, last, filled = f"AND ({names}) > ({marks})", ids[-1], filled + len(ids)
+            done(filled)
+
+    def _row_key(self, table: Table) -> list[str]:
+        """The rowid, under a name that no column hides, or the key of a table without one."""
+        schema = self.quote(table.name.schema or "main")
+        sql = self.rows(
+            f"SELECT sql FROM {schema}.sqlite_master WHERE type = 'table' AND lower(name) = ?",
+            (self.fold(table.name.name),),
+        )[0][0]
+        if re.search(r"WITHOUT\s+ROWID[^)]*$", sql, re.IGNORECASE):
+            return [self.quote(name) for name in table.primary_key]
+        hidden = {self.fold(column.name) for column in table.columns}
+        return [next(name for name in ("rowid", "_rowid_", "oid") if name not in hidden)]
+
+
+def _affinity(type_name: str) -> str:
+    """Section 3.1 of https://www.sqlite.org/datatype3.html, in its order."""
+    if "INT" in type_name:
+        return "NUMERIC"
+    if any(word in type_name for word in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    if "BLOB" in type_name or not type_name:
+        return "BLOB"
+    if any(word in type_name for word in ("REAL", "FLOA", "DOUB")):
+        return "REAL"
+    return "NUMERIC"

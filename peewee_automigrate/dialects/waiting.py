@@ -1,0 +1,46 @@
+"""Waiting for something that another process holds: try, sleep a little longer, try again.
+
+Enters: a function that tries. Leaves: the seconds that were waited, or `LockTimeout`.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from ..errors import LockTimeout
+
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 1.0
+LINE_EVERY = 5.0
+
+
+def poll(
+    attempt: Callable[[], bool],
+    holder: Callable[[], str | None],
+    seconds: float,
+    waiting: Callable[[str], None],
+) -> float:
+    """Call ``attempt`` until it returns true; return the seconds that this took.
+
+    Between two attempts it sleeps, with growing pauses and jitter. ``waiting`` gets a line at the
+    first pause and then every 5 seconds. Raises `LockTimeout` with the holder after ``seconds``.
+    """
+    started = time.monotonic()
+    pause, next_line = FIRST_PAUSE, 0.0
+    while not attempt():
+        waited = time.monotonic() - started
+        if waited >= seconds:
+            who = holder()
+            raise LockTimeout(
+                f"migration lock: not free after {waited:.1f} s, held by "
+                f"{who or 'another connection'}. Wait for it to end, or raise lock_wait.",
+                holder=who,
+            )
+        if waited >= next_line:
+            waiting(f"waited {waited:.1f} s for the lock of {holder() or 'another connection'}")
+            next_line = waited + LINE_EVERY
+        time.sleep(min(pause, max(seconds - waited, 0.0)) * random.uniform(0.5, 1.0))
+        pause = min(pause * 1.6, LONGEST_PAUSE)
+    return time.monotonic() - started

@@ -1,0 +1,307 @@
+"""(declared, actual) -> what is missing, and what is worth saying.
+
+Enters: declared tables, the catalogue, and the dialect's rules. Leaves: changes in the order in
+which they can run, and findings. Pure: no connection, no peewee, no dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from .drift import Rules, differences
+from .expression import is_name, tokens, unquote
+from .findings import blocked, drift, note
+from .schema import (
+    UNKNOWN,
+    AddColumn,
+    AddForeignKey,
+    AddIndex,
+    Catalog,
+    Change,
+    Column,
+    CreateSchema,
+    CreateTable,
+    Difference,
+    Finding,
+    ForeignKey,
+    Index,
+    Key,
+    Table,
+    TableName,
+    ValidateConstraint,
+)
+
+_ORDER = (CreateSchema, CreateTable, AddColumn, AddIndex, AddForeignKey, ValidateConstraint)
+
+
+def _phase(change: Change) -> float:
+    """Foreign keys of new tables follow the tables; those of tables that stand come late."""
+    new = isinstance(change, AddForeignKey) and change.new_table
+    return 1.5 if new else _ORDER.index(type(change))
+
+
+def diff(declared: Sequence[Table], catalog: Catalog, rules: Rules) -> Difference:
+    """Subtract the catalogue from the declared tables.
+
+    Changes come as schemas, tables (parents first), columns, indexes, foreign keys.
+    """
+    comparison = _Comparison(declared, catalog, rules)
+    said = list(comparison.run())
+    changes = [item for item in said if not isinstance(item, Finding)]
+    found = [item for item in said if isinstance(item, Finding)]
+    changes.sort(key=_phase)
+    levels = ("blocked", "drift", "note")
+    found.sort(key=lambda finding: (levels.index(finding.level), finding.code != "AM209"))
+    return Difference(tuple(changes), tuple(found))
+
+
+def satisfies(actual: Index, declared: Index, rules: Rules) -> bool | None:
+    """Tell whether an actual index does what a declared one is for; None when it can't tell."""
+    if not actual.valid or (declared.unique and not actual.unique):
+        return False
+    return same_definition(actual, declared, rules)
+
+
+def same_definition(actual: Index, declared: Index, rules: Rules) -> bool | None:
+    """Compare method, keys in order, and predicate; None when a text could not be read."""
+    if actual.method != declared.method:
+        return False
+    if declared.unique and actual.nulls_distinct != declared.nulls_distinct:
+        return False
+    if actual.where == UNKNOWN:
+        return None
+    keys = (_folded(actual.keys, rules), _folded(declared.keys, rules))
+    return keys[0] == keys[1] and actual.where == declared.where
+
+
+def _folded(keys: Iterable[Key], rules: Rules) -> tuple[Key, ...]:
+    return tuple(replace(k, text=rules.fold(k.text)) if k.is_column else k for k in keys)
+
+
+class _Comparison:
+    """Walks the declared tables, parents first, and yields changes and findings."""
+
+    def __init__(self, declared: Sequence[Table], catalog: Catalog, rules: Rules) -> None:
+        self.catalog = catalog
+        self.rules = rules
+        self.declared = {self._key(table.name): table for table in declared}
+        self.standing = dict(catalog.tables)  # with those that this run creates
+        self.names: dict[TableName, str] = dict(catalog.owners)  # with those that it takes
+
+    def run(self) -> Iterator[Change | Finding]:
+        yield from self._schemas()
+        for key in dependency_order(self.declared, self._key):
+            table = self.declared[key]
+            actual = self.catalog.tables.get(key)
+            if actual is None:
+                yield from self._new_table(key, table)
+            elif actual.kind in ("table", "partitioned") and table.kind == "table":
+                yield from self._existing_table(table, actual)
+            else:
+                yield from self._other_relation(table, actual)
+
+    def _key(self, name: TableName) -> TableName:
+        return TableName(name.schema, self.rules.fold(name.name))
+
+    def _schemas(self) -> Iterator[Change | Finding]:
+        names = {table.name.schema for table in self.declared.values() if table.name.schema}
+        for schema in sorted(name for name in names if name not in self.catalog.schemas):
+            if self.rules.creates_schemas:
+                yield CreateSchema(schema)
+        if self.catalog.default_schema is None:
+            unqualified = [t for t in self.declared.values() if t.name.schema is None]
+            if unqualified:
+                yield blocked("AM112", unqualified[0].name, None, schema="")
+
+    # A table that is missing
+
+    def _new_table(self, key: TableName, table: Table) -> Iterator[Change | Finding]:
+        schema = table.name.schema or self.catalog.default_schema
+        owner = self.names.get(TableName(schema, key.name))
+        if owner:
+            yield blocked("AM108", table.name, None, owner=owner)
+            return
+        missing_schema = schema not in self.catalog.schemas and not self.rules.creates_schemas
+        if missing_schema and schema:
+            yield blocked("AM112", table.name, None, schema=schema)
+            return
+        problems = [finding for fk in table.foreign_keys if (finding := self._no_parent(table, fk))]
+        if problems:
+            yield from problems
+            return
+        late = tuple(fk for fk in table.foreign_keys if self._is_late(key, fk))
+        indexes = []
+        for index in table.indexes:
+            taken = self._taken(schema, table.name, index)
+            if taken:
+                yield taken
+            else:
+                indexes.append(index)
+        kept = replace(table, indexes=tuple(indexes), schema=schema)
+        self.standing[key] = kept
+        self.names[TableName(schema, key.name)] = "a table"
+        yield CreateTable(kept, late)
+        yield from self._late(table, late)
+
+    def _late(self, table: Table, late: Iterable[ForeignKey]) -> Iterator[Change | Finding]:
+        for fk in late:
+            if self.rules.adds_constraints:
+                parent = self._key(fk.parent)
+                is_new = self._key(table.name) not in self.catalog.tables
+                ready = parent not in self.catalog.tables or self._has_unique(
+                    self.catalog.tables[parent], fk
+                )
+                yield AddForeignKey(table.name, fk, new_table=is_new and ready)
+            elif fk.deferred:
+                yield note("AM306", table.name, ", ".join(fk.columns), parent=fk.parent)
+
+    def _no_parent(self, table: Table, fk: ForeignKey) -> Finding | None:
+        key = self._key(fk.parent)
+        name = ", ".join(fk.columns)
+        if key not in self.declared and key not in self.catalog.tables:
+            return blocked("AM109", table.name, name, parent=fk.parent)
+        if not self.rules.parents_first or self._has_unique(self.declared.get(key), fk):
+            return None
+        if self._has_unique(self.catalog.tables.get(key), fk):
+            return None
+        columns = ", ".join(fk.parent_columns)
+        return blocked("AM117", table.name, name, parent=fk.parent, columns=columns)
+
+    def _is_late(self, key: TableName, fk: ForeignKey) -> bool:
+        if fk.deferred:
+            return True
+        parent = self._key(fk.parent)
+        if not self.rules.parents_first or parent == key:
+            return False
+        return not self._has_unique(self.standing.get(parent), fk)
+
+    def _has_unique(self, table: Table | None, fk: ForeignKey) -> bool:
+        """Tell whether a table has the key that a foreign key refers to."""
+        if table is None:
+            return False
+        wanted = sorted(map(self.rules.fold, fk.parent_columns))
+        keys = [table.primary_key]
+        keys += [i.columns for i in table.indexes if i.unique and i.valid and i.is_plain]
+        return any(sorted(map(self.rules.fold, key)) == wanted for key in keys)
+
+    def _taken(self, schema: str | None, table: TableName, index: Index) -> Finding | None:
+        """Say who holds an index's name, or take it for this run."""
+        if not self.rules.shares_index_names:
+            return None
+        name = TableName(schema, self.rules.fold(index.name))
+        owner = self.names.get(name)
+        if owner:
+            return blocked("AM106", table, index.name, owner=owner, wanted=index)
+        self.names[name] = f"an index of {table}"
+        return None
+
+    # A relation that stands
+
+    def _other_relation(self, table: Table, actual: Table) -> Iterator[Finding]:
+        known = {self.rules.fold(column.name) for column in actual.columns}
+        missing = [c.name for c in table.columns if self.rules.fold(c.name) not in known]
+        if missing:
+            columns = ", ".join(missing)
+            yield blocked("AM107", table.name, None, kind=actual.kind, columns=columns)
+        elif actual.kind != table.kind:
+            yield note("AM303", table.name, None, kind=actual.kind)
+
+    def _existing_table(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
+        fold = self.rules.fold
+        known = {fold(column.name): column for column in actual.columns}
+        missing = [column for column in table.columns if fold(column.name) not in known]
+        late: list[ForeignKey] = []
+        for column in missing:
+            fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
+            problem = self._unaddable(table, actual, column, fk)
+            if problem:
+                yield problem
+            elif fk and self._is_late(self._key(table.name), fk):
+                late.append(fk)
+                yield AddColumn(table.name, column, None, actual)
+            else:
+                yield AddColumn(table.name, column, fk, actual)
+        for column in table.columns:
+            if fold(column.name) in known and known[fold(column.name)].filling:
+                yield AddColumn(table.name, column, None, actual, fill_only=True)
+        yield from self._late(table, late)
+        yield from self._indexes(table, actual)
+        pending = [c.name for c in actual.constraints if c.pending]
+        pending += [fk.name for fk in actual.foreign_keys if fk.pending]
+        for name in pending:
+            yield ValidateConstraint(table.name, name, actual)
+        yield from differences(table, actual, self.rules)
+
+    def _unaddable(
+        self, table: Table, actual: Table, column: Column, fk: ForeignKey | None
+    ) -> Finding | None:
+        """Say why a column can't be added whatever the rows are, or None."""
+        fold = self.rules.fold
+        if column.automatic or fold(column.name) in map(fold, table.primary_key):
+            return blocked("AM102", table.name, column.name, what="part of the primary key")
+        if column.generated == "stored":
+            return blocked("AM102", table.name, column.name, what="a stored generated column")
+        for index in actual.indexes:
+            texts = [key.text for key in index.keys if not key.is_column] + [index.where]
+            names = {fold(unquote(t)) for text in texts for t in tokens(text) if is_name(t)}
+            if fold(column.name) in names:
+                drop = f"DROP INDEX {self.rules.quote(table.name.schema, index.name)}"
+                return blocked("AM113", table.name, column.name, sql=drop, index=index.name)
+        return self._no_parent(table, fk) if fk else None
+
+    def _indexes(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
+        used: set[str] = set()
+        coming: list[Index] = []
+        for index in table.indexes:
+            answers = {a.name: satisfies(a, index, self.rules) for a in actual.indexes}
+            fitting = [name for name, answer in answers.items() if answer]
+            used.update(fitting)
+            if fitting or any(satisfies(other, index, self.rules) for other in coming):
+                continue
+            named = self._named(actual, index)
+            if named and answers[named.name] is None:
+                used.add(named.name)
+                yield note("AM304", table.name, index.name, what="the definition of the index")
+                continue
+            if named and self._is_leftover(named, index):
+                used.add(named.name)
+                yield AddIndex(table.name, index, actual, leftover=True)
+                continue
+            taken = self._taken(actual.schema, table.name, index)
+            if taken:
+                yield taken
+                continue
+            coming.append(index)
+            yield AddIndex(table.name, index, actual)
+        for other in actual.indexes:
+            if other.name not in used and not other.valid:
+                yield drift("AM211", table.name, other.name, index=other)
+            elif other.name not in used and other.unique and other.origin != "pk":
+                yield note("AM302", table.name, other.name, index=other)
+
+    def _named(self, actual: Table, index: Index) -> Index | None:
+        fold = self.rules.fold
+        return next((i for i in actual.indexes if fold(i.name) == fold(index.name)), None)
+
+    def _is_leftover(self, actual: Index, declared: Index) -> bool:
+        same = same_definition(actual, declared, self.rules) is not False
+        return not actual.valid and same and actual.unique == declared.unique
+
+
+def dependency_order(
+    tables: Mapping[TableName, Table], key_of: Callable[[TableName], TableName]
+) -> list[TableName]:
+    """Return table keys, parents first, otherwise by name; a cycle is entered at its first name."""
+    waiting = {
+        key: {key_of(fk.parent) for fk in table.foreign_keys if not fk.deferred}
+        | {key_of(name) for name in table.depends_on}
+        for key, table in sorted(tables.items(), key=lambda item: str(item[0]))
+    }
+    ordered: list[TableName] = []
+    while waiting:
+        free = [key for key, needs in waiting.items() if not (needs & waiting.keys()) - {key}]
+        for key in free or [next(iter(waiting))]:
+            ordered.append(key)
+            del waiting[key]
+    return ordered

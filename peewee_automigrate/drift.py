@@ -1,0 +1,185 @@
+"""What exists and differs: reported, never touched.
+
+Enters: one declared table, the actual one, and the dialect's rules. Leaves: findings. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from .expression import normalize
+from .findings import drift, note
+from .schema import UNKNOWN, Column, Constraint, Finding, ForeignKey, Table, TableName
+
+
+class Rules(Protocol):
+    """What the comparison must know of a database; `dialects.Dialect` has it all."""
+
+    shares_index_names: bool
+    creates_schemas: bool
+    adds_constraints: bool
+    parents_first: bool
+
+    def fold(self, name: str) -> str:
+        """Return the form of a name in which the database compares it."""
+
+    def same_type(self, declared: str, actual: str) -> bool | None:
+        """Compare two canonical types; None when it can't tell."""
+
+    def alter_sql(self, table: TableName, column: Column, what: str) -> str | None:
+        """Return SQL for a person who wants to change a column."""
+
+    def quote(self, *path: str | None) -> str:
+        """Quote an identifier."""
+
+
+def differences(table: Table, actual: Table, rules: Rules) -> Iterator[Finding]:
+    """Yield a finding for each thing in which a table differs from its declaration."""
+    fold = rules.fold
+    known = {fold(column.name): column for column in actual.columns}
+    declared = {fold(column.name): column for column in table.columns}
+    for name, column in declared.items():
+        if name in known:
+            yield from _column(table, column, known[name], rules)
+    unknown = [column for name, column in known.items() if name not in declared]
+    for column in unknown:
+        yield _unknown_column(table, column, rules)
+    for name, column in declared.items():
+        if name not in known:
+            yield from _renamed(table, column, unknown, rules)
+    keys = [tuple(map(fold, side.primary_key)) for side in (table, actual)]
+    if keys[0] and keys[0] != keys[1]:
+        texts = [", ".join(side.primary_key) or "none" for side in (table, actual)]
+        yield drift("AM204", table.name, None, declared=texts[0], actual=texts[1])
+    for fk in table.foreign_keys:
+        if all(fold(column) in known for column in fk.columns):
+            yield from _foreign_key(table, actual, fk, rules)
+    for constraint in table.constraints:
+        yield from _constraint(table, actual, constraint, rules)
+
+
+def _column(table: Table, column: Column, actual: Column, rules: Rules) -> Iterator[Finding]:
+    name = actual.name
+    answer = rules.same_type(column.type, actual.type) if column.type else True
+    if answer is None:
+        what = f"the type: the database says {actual.type}, the model {column.type}"
+        yield note("AM304", table.name, name, what=what)
+    elif not answer:
+        sql = rules.alter_sql(table.name, column, "type")
+        yield drift("AM201", table.name, name, sql, declared=column.type, actual=actual.type)
+    if column.generated:
+        return
+    if column.null != actual.null:
+        sql = rules.alter_sql(table.name, column, "null")
+        if actual.null and column.computed:
+            yield note("AM305", table.name, name, sql)
+        else:
+            words = ("nullable", "NOT NULL") if actual.null else ("NOT NULL", "nullable")
+            yield drift("AM202", table.name, name, sql, actual=words[0], declared=words[1])
+    if not _same_default(column, actual):
+        known = column if column.default != UNKNOWN else replace(column, default=None)
+        yield drift(
+            "AM203",
+            table.name,
+            name,
+            rules.alter_sql(table.name, known, "default"),
+            declared=column.default or "none",
+            actual=actual.default or "none",
+        )
+
+
+def _same_default(column: Column, actual: Column) -> bool:
+    """Compare defaults as far as both are known.
+
+    A Python default need not stand in the database. A column that counts up has one of its own.
+    """
+    if UNKNOWN in (column.default, actual.default) or column.computed or column.automatic:
+        return True
+    if actual.default is None or actual.default.lower().startswith("nextval("):
+        return not column.in_database or actual.default is not None
+    if column.default is None:
+        return normalize(actual.default).upper() == "NULL"
+    sides = [normalize(side).strip("'").lower() for side in (column.default, actual.default)]
+    return sides[0] == sides[1]
+
+
+def _unknown_column(table: Table, column: Column, rules: Rules) -> Finding:
+    fills_itself = column.default is not None or column.generated
+    if column.null or fills_itself:
+        return note("AM301", table.name, column.name)
+    sql = rules.alter_sql(table.name, replace(column, null=True), "null")
+    return drift("AM209", table.name, column.name, sql)
+
+
+def _renamed(
+    table: Table, column: Column, unknown: list[Column], rules: Rules
+) -> Iterator[Finding]:
+    alike = [other.name for other in unknown if rules.same_type(column.type, other.type)]
+    if alike:
+        quote = rules.quote
+        target = quote(table.name.schema, table.name.name)
+        sql = f"ALTER TABLE {target} RENAME COLUMN {quote(alike[0])} TO {quote(column.name)}"
+        yield note("AM210", table.name, column.name, sql, others=", ".join(alike))
+
+
+def _foreign_key(table: Table, actual: Table, fk: ForeignKey, rules: Rules) -> Iterator[Finding]:
+    fold = rules.fold
+    name = ", ".join(fk.columns)
+    found = [
+        other
+        for other in actual.foreign_keys
+        if tuple(map(fold, other.columns)) == tuple(map(fold, fk.columns))
+        and fold(other.parent.name) == fold(fk.parent.name)
+        and (not fk.parent.schema or fk.parent.schema == other.parent.schema)
+    ]
+    if not found and fk.deferred and not rules.adds_constraints:
+        yield note("AM306", table.name, name, parent=fk.parent)
+    elif not found:
+        sql = _add_foreign_key(table.name, fk, rules) if rules.adds_constraints else None
+        yield drift("AM206", table.name, name, sql, parent=fk.parent)
+    elif not any(o.on_delete == fk.on_delete and o.on_update == fk.on_update for o in found):
+        yield drift("AM207", table.name, name, declared=_actions(fk), actual=_actions(found[0]))
+    elif not any(other.valid or other.pending for other in found):
+        constraint = rules.quote(found[0].name)
+        target = rules.quote(table.name.schema, table.name.name)
+        sql = f"ALTER TABLE {target} VALIDATE CONSTRAINT {constraint}"
+        yield drift("AM212", table.name, name, sql, constraint=found[0].name)
+
+
+def _actions(fk: ForeignKey) -> str:
+    return f"ON DELETE {fk.on_delete or 'NO ACTION'} ON UPDATE {fk.on_update or 'NO ACTION'}"
+
+
+def _add_foreign_key(table: TableName, fk: ForeignKey, rules: Rules) -> str:
+    columns = ", ".join(map(rules.quote, fk.columns))
+    parents = ", ".join(map(rules.quote, fk.parent_columns))
+    target = rules.quote(table.schema, table.name)
+    parent = rules.quote(fk.parent.schema, fk.parent.name)
+    actions = f" ON DELETE {fk.on_delete}" if fk.on_delete else ""
+    actions += f" ON UPDATE {fk.on_update}" if fk.on_update else ""
+    return (
+        f"ALTER TABLE {target} ADD FOREIGN KEY ({columns}) REFERENCES {parent} ({parents}){actions}"
+    )
+
+
+def _constraint(
+    table: Table, actual: Table, constraint: Constraint, rules: Rules
+) -> Iterator[Finding]:
+    """A name tells at once; without one, another text may still mean the same."""
+    fold = rules.fold
+    for other in actual.constraints:
+        if other.text == constraint.text:
+            return
+        if constraint.name and fold(other.name) == fold(constraint.name):
+            return
+    name = constraint.name or None
+    kind = constraint.text.split(" ", 1)[0]
+    unnamed = not constraint.name
+    if unnamed and any(other.text.startswith(kind) for other in actual.constraints):
+        yield note("AM304", table.name, name, what=f"the constraint {constraint.text}")
+        return
+    target = rules.quote(table.name.schema, table.name.name)
+    sql = f"ALTER TABLE {target} ADD {constraint.sql}" if rules.adds_constraints else None
+    yield drift("AM208", table.name, name, sql, constraint=constraint.text)

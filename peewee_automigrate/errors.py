@@ -1,0 +1,71 @@
+"""The error types.
+
+Enters: plain values (findings, steps, texts). Leaves: exceptions that carry them as data.
+Imports nothing of the package at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .schema import Finding, Step
+
+
+class AutoMigrateError(Exception):
+    """Base of every error that this package raises."""
+
+
+class ModelsNotFound(AutoMigrateError):
+    """The models as given can't be used: none, not a model, clashing, or of several databases."""
+
+
+class UnsupportedDatabase(AutoMigrateError):
+    """There is no dialect for this database, and none is guessed."""
+
+
+class MigrationBlocked(AutoMigrateError):
+    """Something is missing that must not be added blindly; nothing ran.
+
+    ``blocked`` holds every blocked `Finding` at once, in plan order.
+    """
+
+    def __init__(self, blocked: Sequence[Finding]) -> None:
+        self.blocked = tuple(blocked)
+        lines = [f"{len(self.blocked)} blocked, nothing was changed:"]
+        lines += [f"  {finding}" for finding in self.blocked]
+        super().__init__("\n".join(lines))
+
+
+class MigrationFailed(AutoMigrateError):
+    """A statement failed, or what was added did not read back as declared.
+
+    ``statement`` is the SQL that failed (None when the read-back failed), ``applied`` the steps
+    that stay in the database, ``rolled_back`` the steps that ran and were undone. The driver's
+    error is ``__cause__``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        statement: str | None = None,
+        applied: Sequence[Step] = (),
+        rolled_back: Sequence[Step] = (),
+    ) -> None:
+        self.statement = statement
+        self.applied = tuple(applied)
+        self.rolled_back = tuple(rolled_back)
+        super().__init__(message)
+
+
+class LockTimeout(AutoMigrateError):
+    """A lock was not free within ``lock_wait`` seconds.
+
+    ``holder`` describes who holds it, or is None where the database can't tell.
+    """
+
+    def __init__(self, message: str, *, holder: str | None = None) -> None:
+        self.holder = holder
+        super().__init__(message)

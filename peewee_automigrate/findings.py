@@ -1,0 +1,157 @@
+"""The texts of all findings, by code. A code never changes its meaning.
+
+Enters: the object and the words that a text needs. Leaves: a `Finding`.
+AM1xx is blocked, AM2xx drift, AM3xx a note. Each text is a fact and a remedy.
+"""
+
+from __future__ import annotations
+
+from .schema import Finding, TableName
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "AM101": (
+        "NOT NULL without a default, and the table has rows",
+        "Give it a default or null=True, or add it by your own script, then run again.",
+    ),
+    "AM102": (
+        "{what}, which can't be added to a table that stands",
+        "Add it by your own script, then run again.",
+    ),
+    "AM103": (
+        "{reason}",
+        "Declare it null=True without that, or add it by your own script, then run again.",
+    ),
+    "AM104": (
+        "unique, and its constant default would stand in {rows} rows",
+        "Give it null=True without a default, or a default that differs for each row.",
+    ),
+    "AM105": (
+        "{wanted} over duplicate rows: {groups} keys stand more than once, for example {samples}",
+        "Remove the duplicates, then run again. This query lists them: {query}",
+    ),
+    "AM106": (
+        "the name is taken by {owner}, and {wanted} is missing",
+        "Give the index another name, or rename the other one.",
+    ),
+    "AM107": (
+        "the relation is a {kind}, and these columns are missing: {columns}",
+        "Add them to the {kind} by your own script.",
+    ),
+    "AM108": (
+        "the name is taken by {owner}",
+        "Give the model another table name.",
+    ),
+    "AM109": (
+        "refers to the table {parent}, which is neither in the database nor among the models",
+        "Name its model too, then run again.",
+    ),
+    "AM110": (
+        "the default can't be used: {reason}",
+        "Give it a default that fits the column, then run again.",
+    ),
+    "AM111": (
+        "needs the column {column}, which is blocked",
+        "Resolve that first.",
+    ),
+    "AM112": (
+        "the schema {schema} is not there",
+        "Attach or create it, or set the connection's search path, then run again.",
+    ),
+    "AM113": (
+        "the index {index} was made before this column and reads its name as a string; adding "
+        "the column would corrupt the index",
+        "Drop the index by hand, then run again: {sql}",
+    ),
+    "AM114": (
+        "{rows} rows would fail {check}",
+        "Give it a default that passes, then run again. This query lists them: {query}",
+    ),
+    "AM115": (
+        "the default {default} is not in {parent}",
+        "Insert that row first, or give it null=True without a default.",
+    ),
+    "AM116": (
+        "the type {type} is unknown to the database",
+        "Create the type or its extension first, then run again.",
+    ),
+    "AM117": (
+        "refers to {parent} ({columns}), which is neither its primary key nor unique",
+        "Declare that field unique=True, then run again.",
+    ),
+    "AM201": ("the type is {actual}, the model says {declared}", "Nothing is changed."),
+    "AM202": ("{actual} in the database, {declared} in the model", "Nothing is changed."),
+    "AM203": ("the default is {actual}, the model says {declared}", "Nothing is changed."),
+    "AM204": (
+        "the primary key is ({actual}), the model says ({declared})",
+        "Nothing is changed; a key is changed by your own script.",
+    ),
+    "AM206": (
+        "the foreign key to {parent} is missing",
+        "Nothing is added to a column that stands.",
+    ),
+    "AM207": ("the foreign key is {actual}, the model says {declared}", "Nothing is changed."),
+    "AM208": (
+        "the constraint is missing: {constraint}",
+        "Nothing is added to a table that stands.",
+    ),
+    "AM209": (
+        "not in the model, NOT NULL and without a default: inserts of this model will fail",
+        "Give it a default, or let it be NULL.",
+    ),
+    "AM211": ("the {index} is INVALID and unknown to the models", "Drop or rebuild it by hand."),
+    "AM212": ("the foreign key {constraint} is not validated", "Validate it by hand."),
+    "AM210": (
+        "missing, beside {others} of the same type, which no model knows: renamed?",
+        "If so, rename by hand before you run; otherwise the new column is added.",
+    ),
+    "AM301": ("not in the model", "It stays."),
+    "AM302": (
+        "the {index} is in no model, and can refuse rows that the model allows",
+        "It stays.",
+    ),
+    "AM303": ("the relation is a {kind} with all columns of the model", "It is never altered."),
+    "AM304": ("can't tell whether the model and the database agree on {what}", "Compare by hand."),
+    "AM305": (
+        "nullable in the database, filled by the model's callable default",
+        "It can be tightened by hand when every row is filled.",
+    ),
+    "AM306": (
+        "this database can't add the foreign key to {parent} afterwards",
+        "The column works without it.",
+    ),
+    "AM307": ("an abstract base, left out", "Name the model itself if it wants a table."),
+    "AM308": ("an INVALID leftover of the same definition", "It is dropped and built again."),
+}
+
+
+def blocked(
+    code: str, table: TableName, name: str | None, sql: str | None = None, **words: object
+) -> Finding:
+    """Make a finding about something that is missing and must not be added blindly."""
+    return _finding("blocked", code, table, name, sql, words)
+
+
+def drift(
+    code: str, table: TableName, name: str | None, sql: str | None = None, **words: object
+) -> Finding:
+    """Make a finding about something that exists and differs."""
+    return _finding("drift", code, table, name, sql, words)
+
+
+def note(
+    code: str, table: TableName, name: str | None, sql: str | None = None, **words: object
+) -> Finding:
+    """Make a finding that only informs."""
+    return _finding("note", code, table, name, sql, words)
+
+
+def _finding(
+    level: str,
+    code: str,
+    table: TableName,
+    name: str | None,
+    sql: str | None,
+    words: dict[str, object],
+) -> Finding:
+    fact, remedy = (text.format(sql=sql, **words) for text in TEXTS[code])
+    return Finding(code, level, str(table), name, fact, remedy, sql)

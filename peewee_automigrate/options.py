@@ -1,0 +1,50 @@
+"""The options of `plan` and `migrate`, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from .schema import Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """What ``on_step`` is told: ``state`` "start", "progress" or "done" of step ``number`` of
+    ``total``; ``seconds`` since its start; ``rows`` filled so far.
+    """
+
+    step: Step
+    state: Literal["start", "progress", "done"]
+    number: int
+    total: int
+    seconds: float = 0.0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to migrate.
+
+    ``on_blocked``: "raise" before anything runs, or "skip" the blocked items and do the rest.
+    ``lock_wait``: seconds to wait for other migrators. ``lock_timeout``: seconds to wait for a
+    table's lock, tried again within ``lock_wait``. ``online_rows``: an index on a table with more
+    rows is built without blocking writes, where the database can. ``atomic``: everything in one
+    transaction, no online builds. ``on_step``: called with a `StepEvent` around each step.
+    """
+
+    on_blocked: Literal["raise", "skip"] = "raise"
+    lock_wait: float = 60.0
+    lock_timeout: float = 3.0
+    online_rows: int = 10_000
+    atomic: bool = False
+    on_step: Callable[[StepEvent], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a value that means nothing."""
+        if self.on_blocked not in ("raise", "skip"):
+            raise ValueError(f'on_blocked is {self.on_blocked!r}; use "raise" or "skip".')
+        for name in ("lock_wait", "lock_timeout", "online_rows"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative.")

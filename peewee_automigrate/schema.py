@@ -1,0 +1,325 @@
+"""The values: what a schema is made of, what can be added to it, and what can be said of it.
+
+Enters and leaves: plain text and numbers. Values never query and never write SQL.
+Imports nothing of the package, nor peewee. Equality means "nothing to do".
+
+The changes are a closed set. A drop or an alteration can't be expressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+UNKNOWN = "?"
+"""Stands for the text of an expression that could not be read. It equals nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table's name; ``schema`` is None for the connection's default schema."""
+
+    schema: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. ``type`` is in the dialect's canonical spelling, ``default`` is SQL text.
+
+    ``generated`` is "", "virtual", "stored", "identity" or "rowid". A declared column also says
+    how it is to be made: ``computed`` (its default is a callable), ``automatic`` (it counts up),
+    ``in_database`` (its default is SQL), ``generated_as`` and ``constraints`` (SQL as declared).
+    One that was read may be ``filling``: a run of ours was interrupted while it filled the column.
+    """
+
+    name: str
+    type: str
+    null: bool
+    default: str | None = None
+    generated: str = ""
+    computed: bool = False
+    automatic: bool = False
+    in_database: bool = False
+    generated_as: str = ""
+    constraints: tuple[str, ...] = ()
+    filling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of an index: a column's name, or a normalised expression, and its options.
+
+    ``options`` are lower-case words in SQL order: collation, operator class, ``desc``, nulls.
+    """
+
+    text: str
+    is_column: bool = True
+    options: str = ""
+
+    def __str__(self) -> str:
+        text = self.text if self.is_column else f"({self.text})"
+        return f"{text} {self.options}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index, or the index behind a unique constraint or a primary key.
+
+    ``keys`` are in index order, without ``INCLUDE`` columns; ``where`` is a normalised predicate.
+    ``sql`` is the statement, where there is an expression to ask the server about.
+    """
+
+    name: str
+    keys: tuple[Key, ...]
+    unique: bool = False
+    method: str = "btree"
+    where: str = ""
+    nulls_distinct: bool = True
+    valid: bool = True
+    origin: str = "index"
+    sql: str = field(default="", compare=False)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the key columns in index order; expressions are left out."""
+        return tuple(key.text for key in self.keys if key.is_column)
+
+    @property
+    def is_plain(self) -> bool:
+        """True when every key is a column and there is no predicate."""
+        return not self.where and all(key.is_column for key in self.keys)
+
+    def __str__(self) -> str:
+        parts = ["unique index" if self.unique else "index"]
+        if self.method != "btree":
+            parts.append(f"using {self.method}")
+        parts.append(self.definition)
+        return " ".join(parts)
+
+    @property
+    def definition(self) -> str:
+        """The keys and what qualifies them, as a person reads it."""
+        parts = [f"({', '.join(map(str, self.keys))})"]
+        if not self.nulls_distinct:
+            parts.append("nulls not distinct")
+        if self.where:
+            parts.append(f"where {self.where}")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key. ``columns`` and ``parent_columns`` pair up in order; a parent column "" is
+    the parent's primary key. ``pending``: an interrupted run of ours has not validated it yet.
+
+    Actions are upper case ("CASCADE"); "" stands for NO ACTION, which is the default.
+    """
+
+    columns: tuple[str, ...]
+    parent: TableName
+    parent_columns: tuple[str, ...]
+    on_delete: str = ""
+    on_update: str = ""
+    name: str = ""
+    deferred: bool = False
+    valid: bool = True
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A table constraint as normalised text; ``name`` is "" when it has none, ``sql`` as written.
+
+    ``pending`` is true for one that an interrupted run of ours has not validated yet.
+    """
+
+    name: str
+    text: str
+    pending: bool = False
+    sql: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or another relation of ``kind`` table, partitioned, view, materialized view,
+    foreign or virtual. ``rows`` is the server's estimate, -1 when it has none.
+    """
+
+    name: TableName
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    kind: str = "table"
+    rows: int = -1
+    depends_on: tuple[TableName, ...] = ()
+    sequences: tuple[TableName, ...] = ()
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What stands in the database, for the names that were asked for.
+
+    ``tables`` and ``owners`` are keyed by folded names. ``owners`` tells what holds a name that
+    tables and indexes share ("index of stock_item", "view"). ``default_schema`` is where an
+    unqualified table would be created, ``schemas`` those that exist.
+    """
+
+    tables: Mapping[TableName, Table]
+    owners: Mapping[TableName, str]
+    schemas: frozenset[str]
+    default_schema: str | None
+
+
+# The changes. Each prints as one plain sentence.
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSchema:
+    """Create a schema."""
+
+    schema: str
+
+    def __str__(self) -> str:
+        return f"create schema {self.schema}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable:
+    """Create a table with its indexes; ``late`` foreign keys follow as changes of their own."""
+
+    table: Table
+    late: tuple[ForeignKey, ...] = ()
+
+    def __str__(self) -> str:
+        return f"create table {self.table.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddColumn:
+    """Add a column with its foreign key. ``actual`` is None when this run creates the table.
+
+    ``fill_only``: the column stands, and an interrupted run has not filled all its rows.
+    """
+
+    table: TableName
+    column: Column
+    foreign_key: ForeignKey | None = None
+    actual: Table | None = None
+    fill_only: bool = False
+
+    def __str__(self) -> str:
+        return f"add column {self.table}.{self.column.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddIndex:
+    """Add an index to a table that stands. ``leftover``: an INVALID one of the same name and
+    definition, left by a failed online build, goes first.
+    """
+
+    table: TableName
+    index: Index
+    actual: Table | None = None
+    leftover: bool = False
+
+    def __str__(self) -> str:
+        kind = "unique index" if self.index.unique else "index"
+        return f"add {kind} {self.index.name} on {self.table} {self.index.definition}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddForeignKey:
+    """Add a foreign key that could not stand in its table's or column's own statement.
+
+    ``new_table``: the run creates its table, so no row has to be checked.
+    """
+
+    table: TableName
+    foreign_key: ForeignKey
+    new_table: bool = False
+
+    def __str__(self) -> str:
+        columns = ", ".join(self.foreign_key.columns)
+        return f"add foreign key {self.table} ({columns}) to {self.foreign_key.parent}"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateConstraint:
+    """Validate a constraint that this run, or an interrupted one, has added."""
+
+    table: TableName
+    name: str
+    actual: Table | None = None
+
+    def __str__(self) -> str:
+        return f"validate constraint {self.name} of {self.table}"
+
+
+Change: TypeAlias = (
+    CreateSchema | CreateTable | AddColumn | AddIndex | AddForeignKey | ValidateConstraint
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something worth saying. ``level`` is "blocked", "drift" or "note"; ``code`` is stable.
+
+    ``table`` and ``name`` (the column or index, or None) tell the object, then come the fact and
+    the remedy; ``sql`` is what a person could run, or None.
+    """
+
+    code: str
+    level: str
+    table: str
+    name: str | None
+    fact: str
+    remedy: str = ""
+    sql: str | None = field(default=None)
+
+    def __str__(self) -> str:
+        subject = f"{self.table}.{self.name}" if self.name else self.table
+        return f"{subject}: {self.fact}. {self.remedy}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What `diff.diff` returns: changes in the order in which they can run, and findings."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change as it will run. ``kind`` is "create_schema", "create_table", "add_column",
+    "add_index" or "add_foreign_key"; ``name`` is the column, index or key, None for a table.
+
+    ``statements`` run in order. Those from ``later_at`` on need not run in the transaction that
+    holds the table's lock; the one at ``fill_at`` is a comment, in whose place each row gets its
+    own value. ``effect`` is "instant", "scans", "builds", "fills" or "rewrites"; ``rows`` is
+    the table's estimated number of rows, -1 when unknown; ``blocks`` says what waits meanwhile.
+    """
+
+    kind: str
+    table: str
+    name: str | None
+    statements: tuple[str, ...]
+    effect: str = "instant"
+    rows: int = 0
+    blocks: str = "nothing"
+    reason: str = ""
+    later_at: int | None = None
+    fill_at: int | None = None
+    online: bool = False
+    change: Change = field(kw_only=True, repr=False)
+
+    def __str__(self) -> str:
+        return str(self.change)

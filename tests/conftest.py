@@ -1,0 +1,108 @@
+"""Real databases as fixtures: a fresh one for each test, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import peewee
+import pytest
+from playhouse.db_url import connect
+
+from tests.servers import Server, find_system_postgres, main_postgres, run_postgres
+
+
+def pytest_configure() -> None:
+    signal.signal(signal.SIGTERM, end_run)
+
+
+def end_run(*_: object) -> None:
+    """End a terminated run as an interrupted one, so that the servers stop with it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    pytest.exit("terminated", returncode=128 + signal.SIGTERM)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if forbidden_skips(session.config):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    count = forbidden_skips(config)
+    if count:
+        terminalreporter.line(
+            f"FAILED: {count} skipped, and with CI set skips are failures", red=True
+        )
+
+
+def forbidden_skips(config: pytest.Config) -> int:
+    """Count the skipped tests where CI is set; elsewhere a test may be skipped."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return len(reporter.stats.get("skipped", ())) if reporter and os.environ.get("CI") else 0
+
+
+@pytest.fixture(autouse=True)
+def without_database_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the developer's own DATABASE_URL, which the command line would use."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    with main_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def system_postgres_server() -> Iterator[Server]:
+    programs = find_system_postgres()
+    if programs is None:
+        pytest.skip("no PostgreSQL is installed on this system")
+    with run_postgres("postgres-system", programs) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server) -> Iterator[str]:
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_system_url(system_postgres_server: Server) -> Iterator[str]:
+    with system_postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["postgres", "postgres-system"])
+def any_postgres_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh database, on each of the two servers in turn."""
+    return request.getfixturevalue(request.param.replace("-", "_") + "_url")
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Iterator[peewee.SqliteDatabase]:
+    """An open, empty SQLite file."""
+    database = peewee.SqliteDatabase(str(tmp_path / "test.db"))
+    database.connect()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[peewee.PostgresqlDatabase]:
+    """An open, empty PostgreSQL database, through psycopg2."""
+    database = connect(postgres_url, unquote_password=True)
+    database.connect()
+    yield database
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> peewee.Database:
+    """An open, empty database, of each kind in turn."""
+    return request.getfixturevalue(f"{request.param}_database")

@@ -1,0 +1,153 @@
+"""What each module may import and name: the layers of the package, read from its source."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NAME = "peewee_automigrate"
+ROOT = Path(__file__).parents[1] / NAME
+
+# A module imports from the layers above it in this list only; `dialects` stands for its modules.
+LAYERS = (
+    {"schema", "expression"},
+    {"errors", "findings", "options", "report"},
+    {"models", "drift", "dialects"},
+    {"declared", "diff"},
+    {"ddl", "data"},
+    {"planner"},
+    {"apply"},
+    {"__init__"},
+    {"discover"},
+    {"cli"},
+    {"flask", "__main__"},
+)
+WITHIN_A_LAYER = {("schema", "expression")}
+
+DRIVERS = {"psycopg2", "psycopg", "pymysql", "MySQLdb", "mysql", "apsw"}
+WITHOUT_PEEWEE = {"diff", "drift", "findings", "schema", "expression"}
+CATALOGUE_WORDS = ("pg_catalog", "pragma_", "sqlite_master", "information_schema")
+MAY_READ_PRIVATE_NAMES = {"declared", "ddl"}
+MAY_READ_META = {"models", "discover", "planner", "apply"}
+# Underscored, yet part of the public interface of every named tuple.
+NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
+
+
+def module_of(path: Path) -> str:
+    """Return "schema" or "dialects.base"; "__init__" and "dialects" for the packages themselves."""
+    *folders, name = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(folders if folders and name == "__init__" else [*folders, name])
+
+
+PATHS = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+TREES = {
+    module: list(ast.walk(ast.parse(path.read_text("utf-8")))) for module, path in PATHS.items()
+}
+each_module = pytest.mark.parametrize("module", TREES)
+
+
+def imports(module: str) -> set[str]:
+    """Return the full names that a module imports, wherever the statement stands."""
+    found = set()
+    for node in TREES[module]:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            source = absolute(module, node)
+            found |= {f"{source}.{alias.name}" for alias in node.names}
+    return found
+
+
+def absolute(module: str, node: ast.ImportFrom) -> str:
+    """Return the full name of what stands between `from` and `import`."""
+    package = [NAME, *PATHS[module].relative_to(ROOT).parent.parts]
+    start = package[: len(package) + 1 - node.level] if node.level else []
+    return ".".join([*start, *([node.module] if node.module else [])])
+
+
+def imported_packages(module: str) -> set[str]:
+    return {name.split(".")[0] for name in imports(module)}
+
+
+def own_imports(module: str) -> set[str]:
+    """Return the modules of this package that a module imports, named as in PATHS."""
+    found = set()
+    for name in imports(module):
+        top, *rest = name.split(".")
+        while rest and ".".join(rest) not in PATHS:
+            rest.pop()
+        if top == NAME:
+            found.add(".".join(rest) or "__init__")
+    return found
+
+
+def layer(module: str) -> int:
+    return next(i for i, names in enumerate(LAYERS) if module.split(".")[0] in names)
+
+
+def may_import(module: str, other: str) -> bool:
+    if module.startswith("dialects") and other.startswith("dialects"):
+        shared = ("dialects.base", "dialects.waiting", f"{module}_catalog")
+        return module == "dialects" or other in shared
+    return layer(other) < layer(module) or (module, other) in WITHIN_A_LAYER
+
+
+def strings(module: str) -> list[str]:
+    """Return a module's strings, but for docstrings."""
+    prose = {id(node.value) for node in TREES[module] if isinstance(node, ast.Expr)}
+    constants = [n for n in TREES[module] if isinstance(n, ast.Constant) and id(n) not in prose]
+    return [node.value for node in constants if isinstance(node.value, str)]
+
+
+def private_names(module: str) -> set[str]:
+    """Return the underscored names that a module reads from others, not through `self` or `cls`."""
+    attributes = [node for node in TREES[module] if isinstance(node, ast.Attribute)]
+    read = {
+        node.attr for node in attributes if getattr(node.value, "id", None) not in {"self", "cls"}
+    }
+    read |= {name.split(".")[-1] for name in imports(module)}
+    return {name for name in read if name.startswith("_") and not name.endswith("__")} - NAMED_TUPLE
+
+
+@each_module
+def test_module_has_a_layer(module: str) -> None:
+    assert any(module.split(".")[0] in names for names in LAYERS), (
+        f"{module}: give it a place in LAYERS"
+    )
+
+
+@each_module
+def test_module_imports_lower_layers_only(module: str) -> None:
+    assert {other for other in own_imports(module) if not may_import(module, other)} == set()
+
+
+@each_module
+def test_module_imports_no_driver(module: str) -> None:
+    assert imported_packages(module) & DRIVERS == set()
+
+
+@pytest.mark.parametrize("module", sorted(WITHOUT_PEEWEE & TREES.keys()))
+def test_pure_module_imports_no_peewee(module: str) -> None:
+    assert imported_packages(module) & {"peewee", "playhouse"} == set()
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if not name.startswith("dialects")])
+def test_catalogue_is_named_in_dialects_only(module: str) -> None:
+    assert [
+        text for text in strings(module) if any(word in text.lower() for word in CATALOGUE_WORDS)
+    ] == []
+
+
+@pytest.mark.parametrize("module", sorted(TREES.keys() - MAY_READ_PRIVATE_NAMES))
+def test_private_names_of_peewee_are_read_in_two_modules_only(module: str) -> None:
+    assert private_names(module) - ({"_meta"} if module in MAY_READ_META else set()) == set()
+
+
+@pytest.mark.parametrize("optional", ["click", "flask"])
+def test_package_import_leaves_optional_package_out(optional: str) -> None:
+    code = f"import sys, {NAME}; sys.exit({optional!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent).returncode == 0
