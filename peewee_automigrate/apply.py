@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from peewee import Database
+from peewee import Database, PeeweeException
 
 from . import ddl
 from .dialects import Dialect, dialect_for
@@ -37,8 +37,9 @@ def plan(database: Database, models: Models, **options: Any) -> Plan:
     ``models``: model classes, a module or package, or a mix; ``options`` as in `Options`.
     Raises `ModelsNotFound`, `UnsupportedDatabase`, or the driver's error while reading.
     """
-    with _session(database, models) as (dialect, collected):
-        return make_plan(dialect, collected, Options(**options))
+    chosen = Options(**options)
+    with _session(database, models, chosen.wait) as (dialect, collected):
+        return make_plan(dialect, collected, chosen)
 
 
 def migrate(database: Database, models: Models, **options: Any) -> Report:
@@ -50,20 +51,57 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
     """
     chosen = Options(**options)
     started = time.monotonic()
-    with _session(database, models) as (dialect, collected):
+    with _session(database, models, chosen.wait) as (dialect, collected):
         first = make_plan(dialect, collected, chosen)
         _refuse_blocked(first, chosen)
         if not first.steps:
             report = _report(first, (), 0.0, started)
             log.debug("%s", report)
             return report
-        with _in_process_lock(chosen.lock_wait), _lock(dialect, chosen) as waited:
-            again = make_plan(dialect, collected, chosen)
-            _refuse_blocked(again, chosen)
-            applied = _Run(dialect, collected, chosen, again).all() if again.steps else ()
-        report = _report(again, applied, waited, started)
+        dialect.prepare_to_write()
+        _refuse_pooler(dialect, first)
+        with _in_process_lock(chosen.lock_wait):
+            report = _locked_run(dialect, collected, chosen, started)
         log.info("%s", report)
         return report
+
+
+def _refuse_pooler(dialect: Dialect, made: Plan) -> None:
+    online = [step for step in made.steps if step.online]
+    if online and not dialect.builds_online:
+        names = ", ".join(f"{step.table}.{step.name}" for step in online)
+        raise AutoMigrateError(
+            f"{names}: to be built online, but the connection goes through a pooler that hands "
+            "statements to different server processes, where no lock outlasts a transaction. "
+            "Migrate over a direct URL of the server, or with atomic=True."
+        )
+
+
+def _locked_run(dialect: Dialect, collected: Collected, options: Options, started: float) -> Report:
+    """Plan again under the lock and run; try again when the end of it waits for readers."""
+    deadline = time.monotonic() + options.lock_wait
+    while True:
+        try:
+            with _lock(dialect, options) as waited:
+                made = make_plan(dialect, collected, options)
+                _refuse_blocked(made, options)
+                run = _Run(dialect, collected, options, made)
+                run.all()
+            run.finish()
+            return _report(made, tuple(run.applied), waited, started)
+        except (PeeweeException, MigrationFailed) as error:
+            busy = any(map(dialect.is_lock_timeout, filter(None, (error, error.__cause__))))
+            if not busy or not dialect.one_transaction or time.monotonic() >= deadline:
+                raise _commit_failed(error) from error
+            log.info("the database is in use by others, trying again")
+        time.sleep(random.uniform(0.1, 0.5))
+
+
+def _commit_failed(error: Exception) -> Exception:
+    """The transaction that is the lock fails when it ends, outside of any step."""
+    if isinstance(error, MigrationFailed):
+        return error
+    return MigrationFailed(f"the transaction failed: {error}\nNothing was changed.")
 
 
 def _report(done: Plan, applied: tuple[Step, ...], waited: float, started: float) -> Report:
@@ -72,7 +110,7 @@ def _report(done: Plan, applied: tuple[Step, ...], waited: float, started: float
 
 
 @contextmanager
-def _session(database: Any, models: Models) -> Iterator[tuple[Dialect, Collected]]:
+def _session(database: Any, models: Models, wait: float) -> Iterator[tuple[Dialect, Collected]]:
     """Find models and dialect, open the connection if it is closed, and close it again then."""
     collected = collect(models)
     database = unwrapped(database)
@@ -80,21 +118,29 @@ def _session(database: Any, models: Models) -> Iterator[tuple[Dialect, Collected
     with bound(database, collected):
         was_closed = database.is_closed()
         if was_closed:
-            _connect(database)
+            _connect(database, wait)
         try:
-            with dialect.prepared():
-                yield dialect, collected
+            yield dialect, collected
         finally:
             if was_closed and not database.is_closed():
                 database.close()
 
 
-def _connect(database: Database) -> None:
-    try:
-        database.connect()
-    except Exception as error:
-        text = str(error).strip().replace("\n", " ")
-        raise AutoMigrateError(f"can't connect to the database: {text}") from error
+def _connect(database: Database, seconds: float) -> None:
+    """Connect, and while the database can't be reached try again for ``seconds``."""
+    deadline, pause = time.monotonic() + seconds, 0.1
+    while True:
+        try:
+            database.connect()
+            return
+        except Exception as error:
+            if time.monotonic() + pause >= deadline:
+                text = " ".join(str(error).split())
+                waited = f" within {seconds:.0f} s" if seconds else ""
+                raise AutoMigrateError(f"can't connect to the database{waited}: {text}") from error
+            log.info("can't connect yet, trying again: %s", " ".join(str(error).split()))
+        time.sleep(pause)
+        pause = min(pause * 2, 2.0)
 
 
 def _refuse_blocked(made: Plan, options: Options) -> None:
@@ -119,7 +165,7 @@ def _in_process_lock(seconds: float) -> Iterator[None]:
 
 
 def _lock(dialect: Dialect, options: Options) -> AbstractContextManager[float]:
-    return dialect.migration_lock(options.lock_wait, lambda line: log.info("%s", line))
+    return dialect.migration_lock(options, lambda line: log.info("%s", line))
 
 
 class _Run:
@@ -138,22 +184,25 @@ class _Run:
         self.started: dict[int, float] = {}
         self.applied: list[Step] = []
         self.open: list[Step] = []
+        self.whole = dialect.one_transaction or options.atomic or dialect.database.in_transaction()
 
-    def all(self) -> tuple[Step, ...]:
-        """Run every step, read back, and return them."""
-        database = self.dialect.database
-        whole = self.dialect.one_transaction or self.options.atomic or database.in_transaction()
+    def all(self) -> None:
+        """Run every step, and read back. Nothing happens when there are none."""
         try:
-            if whole:
+            if self.whole and self.steps:
                 self._transaction(self.steps, self._whole)
-            else:
+            elif self.steps:
                 self._piecewise()
                 self._verify()
-        except (AutoMigrateError, KeyboardInterrupt, SystemExit):
+        except AutoMigrateError:
             raise
         except Exception as error:
             raise self._failed(error) from error
-        return tuple(self.applied)
+
+    def finish(self) -> None:
+        """Tell that the steps of one transaction are done, now that it is over."""
+        for step in self.applied if self.whole else ():
+            self._tell(step, "done")
 
     def _whole(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -197,45 +246,76 @@ class _Run:
 
     def _online(self, step: Step) -> None:
         self._start(step)
-        self._part(step, 0, len(step.statements))
+
+        def progress(phase: str, fraction: float | None) -> None:
+            self._tell(step, "progress", phase=phase, fraction=fraction)
+
+        for statement in step.statements:
+            with self._running(statement):
+                self.dialect.run_online(statement, progress)
 
     def _transaction(self, steps: Sequence[Step], work: Callable[[Sequence[Step]], None]) -> None:
-        """Run ``work`` in a transaction whose waits for locks are short, and try again."""
+        """Run ``work`` in a transaction whose waits for locks are short, and try again.
+
+        A lock on one table that stands is never held while waiting for another: one is waited
+        for, the others are taken at once or not at all. The next try waits for another one.
+        """
         deadline = time.monotonic() + self.options.lock_wait
         pause, number, database = 0.05, self.number, self.dialect.database
+        locks = self._lock_statements(steps)
         while True:
             try:
                 with database.atomic(), self.dialect.short_locks(self.options.lock_timeout):
+                    for position, lock in enumerate(locks):
+                        self.dialect.run(f"{lock} NOWAIT" if position else lock)
                     work(steps)
                 break
             except Exception as error:
-                if not self.dialect.is_lock_timeout(error):
+                if self.dialect.one_transaction or not self.dialect.is_lock_timeout(error):
                     raise
                 holder = self._blockers(steps)
                 if time.monotonic() >= deadline:
                     raise self._lock_timeout(steps[0], holder) from error
                 log.info("%s is locked by %s, trying again", steps[0].table, holder or "somebody")
-            self.number, self.open = number, []
+            self.number, self.open, self.statement = number, [], None
+            locks = locks[1:] + locks[:1]
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 2.0)
         self.applied += self.open
         self.open = []
 
+    def _lock_statements(self, steps: Sequence[Step]) -> list[str]:
+        """Return the locks of a transaction that concerns several tables that stand."""
+        altered = [step.change.table for step in steps if isinstance(step.change, AddColumn)]
+        parents = {parent for step in steps for parent in step.parents}
+        locks = self.dialect.lock_statements(
+            altered[0] if altered else None, sorted(parents, key=str)
+        )
+        return locks if len(locks) > 1 and not self.whole else []
+
     def _blockers(self, steps: Sequence[Step]) -> str | None:
         changes = (step.change for step in steps)
         tables = {change.table for change in changes if isinstance(change, AddColumn | AddIndex)}
+        tables |= {parent for step in steps for parent in step.parents}
         found = filter(None, map(self.dialect.blockers, sorted(tables, key=str)))
         return "; ".join(found) or None
 
     def _part(self, step: Step, start: int, end: int) -> None:
         for position in range(start, end):
-            self.statement = step.statements[position]
-            self.number += 1
-            if position == step.fill_at:
-                self._fill(step)
-            else:
-                self.dialect.run(self.statement)
-            log.info("%d/%d %s", self.number, self.total, self.statement)
+            statement = step.statements[position]
+            with self._running(statement):
+                if position == step.fill_at:
+                    self._fill(step)
+                else:
+                    self.dialect.run(statement)
+
+    @contextmanager
+    def _running(self, statement: str) -> Iterator[None]:
+        """Number and log a statement; its text stays for the error when it fails."""
+        self.statement = statement
+        self.number += 1
+        yield
+        log.info("%d/%d %s", self.number, self.total, statement)
         self.statement = None
 
     def _fill(self, step: Step) -> None:
@@ -248,7 +328,8 @@ class _Run:
             return ddl.plain_value(self.dialect, field, field.default())
 
         def progress(rows: int) -> None:
-            self._tell(step, "progress", rows)
+            fraction = min(rows / step.rows, 1.0) if step.rows > 0 else None
+            self._tell(step, "progress", phase="filling", fraction=fraction)
 
         self.dialect.fill(change.actual, change.column, value, progress)
 
@@ -262,11 +343,12 @@ class _Run:
             self.applied.append(step)
         self._tell(step, "done")
 
-    def _tell(self, step: Step, state: Any, rows: int = 0) -> None:
+    def _tell(self, step: Step, state: Any, phase: str = "", fraction: float | None = None) -> None:
         if self.options.on_step:
             seconds = time.monotonic() - self.started.get(id(step), time.monotonic())
             number = self.steps.index(step) + 1
-            self.options.on_step(StepEvent(step, state, number, len(self.steps), seconds, rows))
+            event = StepEvent(step, state, number, len(self.steps), seconds, fraction, phase)
+            self.options.on_step(event)
 
     def _verify(self) -> None:
         """Read back; what was added must be there, as declared."""
@@ -287,10 +369,8 @@ class _Run:
         )
 
     def _error(self, message: str) -> MigrationFailed:
-        database = self.dialect.database
-        whole = self.dialect.one_transaction or self.options.atomic or database.in_transaction()
         undone = tuple(self.open)
-        applied = () if whole else tuple(self.applied)
+        applied = () if self.whole else tuple(self.applied)
         return MigrationFailed(
             f"{message}\n{_what_remains(applied, undone)}",
             statement=self.statement,

@@ -6,14 +6,17 @@ and only tables in which something is missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
+
+from peewee import DatabaseError
 
 from .dialects import Addition, Dialect
 from .expression import named_constraint, parse_index
-from .findings import blocked
+from .findings import blocked, note
 from .schema import AddIndex, Finding, Key, Table, TableName
 
 SAMPLES = 5
+SECONDS = 10.0  # for one question
 
 
 class DataQuestions:
@@ -21,6 +24,16 @@ class DataQuestions:
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
+
+    def ask(self, question: Callable[[], Finding | None], table: str, name: str) -> Finding | None:
+        """Return what a question finds; a note when the answer takes longer than `SECONDS`."""
+        try:
+            with self.dialect.bounded(SECONDS):
+                return question()
+        except DatabaseError as error:
+            if not self.dialect.is_timeout(error):
+                raise
+            return note("AM309", TableName(None, table), name, seconds=f"{SECONDS:.0f}")
 
     def column_problem(self, addition: Addition, table: TableName) -> Finding | None:
         """Say which rows would fail a new column's CHECK, or that its default has no parent row."""
@@ -71,7 +84,7 @@ class DataQuestions:
         groups = self._count(query)
         if not groups:
             return None
-        rows = self.dialect.rows(self._escaped(f"{query} LIMIT {SAMPLES}"))
+        rows = self.dialect.rows(f"{query} LIMIT {SAMPLES}")
         samples = ", ".join(f"{_tuple(row[:-1])} {row[-1]} times" for row in rows)
         return blocked(
             "AM105",
@@ -121,10 +134,7 @@ class DataQuestions:
 
     def _count(self, query: str) -> int:
         sql = f"SELECT count(*) FROM ({query}) AS counted"
-        return int(self.dialect.rows(self._escaped(sql))[0][0])
-
-    def _escaped(self, sql: str) -> str:
-        return sql.replace("%", "%%") if self.dialect.database.param == "%s" else sql
+        return int(self.dialect.rows(sql)[0][0])
 
 
 def _tuple(values: tuple[object, ...]) -> str:

@@ -262,7 +262,7 @@ class _Comparison:
             named = self._named(actual, index)
             if named and answers[named.name] is None:
                 used.add(named.name)
-                yield note("AM304", table.name, index.name, what="the definition of the index")
+                yield note("AM304", table.name, index.name, what="the index, since somebody locks the table")
                 continue
             if named and self._is_leftover(named, index):
                 used.add(named.name)

@@ -176,8 +176,8 @@ def _constraint(
             return
     name = constraint.name or None
     kind = constraint.text.split(" ", 1)[0]
-    unnamed = not constraint.name
-    if unnamed and any(other.text.startswith(kind) for other in actual.constraints):
+    alike = [other for other in actual.constraints if other.text.startswith((kind, UNKNOWN))]
+    if alike and not constraint.name:
         yield note("AM304", table.name, name, what=f"the constraint {constraint.text}")
         return
     target = rules.quote(table.name.schema, table.name.name)

@@ -120,6 +120,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The column works without it.",
     ),
     "AM307": ("an abstract base, left out", "Name the model itself if it wants a table."),
+    "AM309": (
+        "can't tell within {seconds} s whether the rows allow it",
+        "The database decides when it is added.",
+    ),
     "AM308": ("an INVALID leftover of the same definition", "It is dropped and built again."),
 }
 

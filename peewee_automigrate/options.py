@@ -12,7 +12,8 @@ from .schema import Step
 @dataclass(frozen=True, slots=True)
 class StepEvent:
     """What ``on_step`` is told: ``state`` "start", "progress" or "done" of step ``number`` of
-    ``total``; ``seconds`` since its start; ``rows`` filled so far.
+    ``total``; ``seconds`` since its start. While a step goes on, ``fraction`` is what is done of
+    it (0 to 1, None when unknown), and ``phase`` what it does ("filling", or the server's word).
     """
 
     step: Step
@@ -20,7 +21,8 @@ class StepEvent:
     number: int
     total: int
     seconds: float = 0.0
-    rows: int = 0
+    fraction: float | None = None
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Options:
     table's lock, tried again within ``lock_wait``. ``online_rows``: an index on a table with more
     rows is built without blocking writes, where the database can. ``atomic``: everything in one
     transaction, no online builds. ``on_step``: called with a `StepEvent` around each step.
+    ``wait``: seconds to wait for a database that can't be reached yet.
     """
 
     on_blocked: Literal["raise", "skip"] = "raise"
@@ -40,11 +43,12 @@ class Options:
     online_rows: int = 10_000
     atomic: bool = False
     on_step: Callable[[StepEvent], None] | None = None
+    wait: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a value that means nothing."""
         if self.on_blocked not in ("raise", "skip"):
             raise ValueError(f'on_blocked is {self.on_blocked!r}; use "raise" or "skip".')
-        for name in ("lock_wait", "lock_timeout", "online_rows"):
+        for name in ("lock_wait", "lock_timeout", "online_rows", "wait"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative.")

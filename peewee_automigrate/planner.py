@@ -5,7 +5,7 @@ Enters: a dialect, collected and bound models, options. Leaves: a `Plan`. Reads 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -31,6 +31,7 @@ from .schema import (
     CreateTable,
     Difference,
     Finding,
+    ForeignKey,
     Index,
     Step,
     Table,
@@ -212,7 +213,23 @@ class _Planner:
         statements = ddl.create_table(self.dialect, self._models(table.name), change, known)
         number = len(table.indexes)
         reason = f"new table, {number} index{'es' if number != 1 else ''}"
-        yield _step("create_table", change, str(table.name), None, statements, reason)
+        parents_standing = self._standing(table.foreign_keys, table.name)
+        yield _step(
+            "create_table",
+            change,
+            str(table.name),
+            None,
+            statements,
+            reason,
+            parents=parents_standing,
+        )
+
+    def _standing(self, keys: Iterable[ForeignKey], table: TableName) -> tuple[TableName, ...]:
+        """Return the tables that stand and that these foreign keys of a table refer to."""
+        found = {fk.parent for fk in keys if fk.parent != table}
+        return tuple(
+            n for n in sorted(found, key=str) if _key(self.dialect, n) in self.catalog.tables
+        )
 
     # Columns
 
@@ -244,7 +261,7 @@ class _Planner:
         problem = self._refusal(change, addition)
         if problem:
             yield problem
-        else:
+        if problem is None or problem.level != "blocked":
             self._note_coming(change, addition.default)
             yield self._added(change, addition, literal)
 
@@ -281,7 +298,9 @@ class _Planner:
             rows = self.rows(addition.table)
             if rows > 1:
                 return blocked("AM104", table, column.name, rows=f"{rows:,}")
-        return self.data.column_problem(addition, table)
+        return self.data.ask(
+            lambda: self.data.column_problem(addition, table), str(table), column.name
+        )
 
     def _is_unique_alone(self, change: AddColumn) -> bool:
         return any(
@@ -334,6 +353,7 @@ class _Planner:
             rows=self.rows(addition.table),
             blocks="reads and writes" if effect == "rewrites" else "nothing",
             later_at=later_at,
+            parents=self._standing(filter(None, [change.foreign_key]), change.table),
         )
 
     def _validations(self, table: TableName, names: list[str]) -> tuple[str, ...]:
@@ -376,6 +396,7 @@ class _Planner:
             rows=self.rows(actual),
             later_at=len(added),
             fill_at=len(added),
+            parents=self._standing(filter(None, [change.foreign_key]), change.table),
         )
         if not column.null and not change.fill_only:
             sql = self.dialect.alter_sql(change.table, column, "null")
@@ -391,6 +412,10 @@ class _Planner:
         problem = self._needs(change.table, [*index.columns, *names], index.name)
         if problem:
             yield problem
+            return
+        reason = self.dialect.refuses_index(actual, index)
+        if reason:
+            yield blocked("AM103", change.table, index.name, reason=reason)
             return
         rows = self.rows(actual)
         if index.unique and rows:
@@ -409,6 +434,8 @@ class _Planner:
         if change.leftover:
             yield note("AM308", change.table, index.name)
         reason = "built online" if online else "built in a transaction"
+        if actual.kind == "partitioned":
+            reason += ", since a partitioned table has no online builds"
         if index.unique and rows:
             reason = f"no duplicates now, {reason}"
         yield _step(
@@ -465,6 +492,7 @@ class _Planner:
             effect="scans" if rows else "instant",
             rows=rows,
             later_at=later_at,
+            parents=self._standing([fk], change.table) + ((change.table,) if standing else ()),
         )
 
     def _validation(self, change: ValidateConstraint) -> Step:

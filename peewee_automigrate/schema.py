@@ -306,6 +306,7 @@ class Step:
     holds the table's lock; the one at ``fill_at`` is a comment, in whose place each row gets its
     own value. ``effect`` is "instant", "scans", "builds", "fills" or "rewrites"; ``rows`` is
     the table's estimated number of rows, -1 when unknown; ``blocks`` says what waits meanwhile.
+    ``parents`` are other tables that stand and that a new foreign key locks for a moment.
     """
 
     kind: str
@@ -319,6 +320,7 @@ class Step:
     later_at: int | None = None
     fill_at: int | None = None
     online: bool = False
+    parents: tuple[TableName, ...] = ()
     change: Change = field(kw_only=True, repr=False)
 
     def __str__(self) -> str:

@@ -91,8 +91,8 @@ def layer(module: str) -> int:
 
 def may_import(module: str, other: str) -> bool:
     if module.startswith("dialects") and other.startswith("dialects"):
-        shared = ("dialects.base", "dialects.waiting", f"{module}_catalog")
-        return module == "dialects" or other in shared
+        shared = other in ("dialects.base", "dialects.waiting")
+        return module == "dialects" or shared or other.startswith(f"{module}_")
     return layer(other) < layer(module) or (module, other) in WITHIN_A_LAYER
 
 

@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from peewee import SQL, Database, Entity, Node, NodeList, Value, fn
 
+from ..options import Options
 from ..schema import Catalog, Column, ForeignKey, Index, Table, TableName
+
+FILL_ROWS = 1000
+Progress: TypeAlias = Callable[[str, float | None], None]
+"""Is told what goes on, and the fraction done (0 to 1, None when unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +101,16 @@ class Dialect:
         return f"CAST({expression or 'NULL'} AS {type_name})"
 
     def rows(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
-        """Read: return all rows of a query."""
+        """Read: return all rows of a query; without ``params`` a per cent sign is only that."""
+        sql = sql if params else self._escaped(sql)
         return list(self.database.execute_sql(sql, params).fetchall())
+
+    def _escaped(self, sql: str) -> str:
+        """Drivers whose parameter is ``%s`` read a per cent sign as the start of one, and Peewee
+        always passes parameters: each is doubled on the way.
+        """
+        doubled = self.database.param == "%s"
+        return sql.replace("%", "%%") if doubled else sql
 
     def first_value(self, node: Any) -> Any:
         """Read: return the value of ``SELECT node``."""
@@ -126,6 +139,10 @@ class Dialect:
         """Return why the database can't add this column, or None."""
         return None
 
+    def refuses_index(self, table: Table, index: Index) -> str | None:
+        """Read: return why a table can't have this index, or None."""
+        return None
+
     def column_effect(self, column: Column, default: str | None) -> str:
         """Read: the effect of adding a column that has this DEFAULT to a table with rows."""
         return "rewrites"
@@ -139,26 +156,18 @@ class Dialect:
     # Verbs: these write, or prepare to.
 
     def run(self, statement: str) -> None:
-        """Write: send one statement as it is.
+        """Write: send one statement as it is."""
+        self.database.execute_sql(self._escaped(statement))
 
-        Drivers whose parameter is ``%s`` read a per cent sign as the start of one, and Peewee
-        always passes parameters: each is doubled on the way.
-        """
-        if self.database.param == "%s":
-            statement = statement.replace("%", "%%")
-        self.database.execute_sql(statement)
-
-    @contextmanager
-    def prepared(self) -> Iterator[None]:
-        """Make the connection ready for reading a plan, and leave it as it was."""
-        yield
+    def prepare_to_write(self) -> None:
+        """Read: find out what the connection can hold, before a lock is taken on it."""
 
     def migration_lock(
-        self, seconds: float, waiting: Callable[[str], None]
+        self, options: Options, waiting: Callable[[str], None]
     ) -> AbstractContextManager[float]:
         """Write: hold the lock between migrators; gives the seconds that were waited.
 
-        Raises `LockTimeout` after ``seconds``; ``waiting`` is called with a line now and then.
+        Raises `LockTimeout` after ``lock_wait``; ``waiting`` is called with a line now and then.
         """
         raise NotImplementedError
 
@@ -167,13 +176,30 @@ class Dialect:
         """Write: inside, a statement that waits longer for a table's lock fails."""
         yield
 
+    def lock_statements(self, altered: TableName | None, parents: Sequence[TableName]) -> list[str]:
+        """Return statements that take the locks which a change needs on tables that stand."""
+        return []
+
     def is_lock_timeout(self, error: BaseException) -> bool:
-        """Tell whether an error means that a table's lock was not free in time."""
+        """Tell whether an error means that a lock was not free in time."""
         return False
 
     def blockers(self, table: TableName) -> str | None:
         """Read: describe who holds a lock on a table, None where the database can't tell."""
         return None
+
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        """Read: inside, a statement that takes longer fails; see `is_timeout`."""
+        yield
+
+    def is_timeout(self, error: BaseException) -> bool:
+        """Tell whether an error means that a statement was not done within its time."""
+        return False
+
+    def run_online(self, statement: str, progress: Progress) -> None:
+        """Write: run a statement that must stand outside of any transaction."""
+        raise NotImplementedError
 
     def mark_filling(self, table: TableName, column: str) -> tuple[str, ...]:
         """Return statements that mark a column as not filled yet, in the catalogue."""
@@ -193,11 +219,45 @@ class Dialect:
 
     def fill(
         self, table: Table, column: Column, value: Callable[[], Any], done: Callable[[int], None]
-    ) -> int:
-        """Write: give each row whose new column is NULL a value of its own; returns the number.
+    ) -> None:
+        """Write: give each row whose new column is NULL a value of its own, in batches.
 
-        ``done`` is called with the number of rows filled so far.
+        ``done`` is called with the number of rows filled so far. Rows are walked in the order of
+        their key, so that each is seen once, also when a value is NULL again.
         """
+        keys = self._row_key(table)
+        names = ", ".join(self._escaped(name) for name, _ in keys)
+        marks = ", ".join(self._mark(type_name) for _, type_name in keys)
+        source, target = (
+            self._escaped(text) for text in (self.quote_table(table.name), self.quote(column.name))
+        )
+        after, last, filled = "", (), 0
+        while True:
+            query = f"SELECT {names} FROM {source} WHERE {target} IS NULL {after}"
+            rows = self.rows(f"{query} ORDER BY {names} LIMIT {FILL_ROWS}", last)
+            if not rows:
+                return
+            self._fill_rows(source, target, column, keys, [(value(), *row) for row in rows])
+            after, last, filled = f"AND ({names}) > ({marks})", rows[-1], filled + len(rows)
+            done(filled)
+
+    def _row_key(self, table: Table) -> list[tuple[str, str]]:
+        """Return quoted name and type of the columns by which rows are told apart."""
+        raise NotImplementedError
+
+    def _mark(self, type_name: str) -> str:
+        """Return the placeholder of a value of a type."""
+        return str(self.database.param)
+
+    def _fill_rows(
+        self,
+        source: str,
+        target: str,
+        column: Column,
+        keys: Sequence[tuple[str, str]],
+        rows: Sequence[tuple[Any, ...]],
+    ) -> None:
+        """Write: set the column of some rows; each of ``rows`` is the value, then the key."""
         raise NotImplementedError
 
     def quoted_value(self, value: Any, function: str) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
 
 from peewee import Cast, DatabaseError, Value
 
 from ..expression import called_functions, is_constant, parse_index
+from ..options import Options
 from ..schema import (
     Catalog,
     Column,
@@ -23,13 +24,15 @@ from ..schema import (
     Table,
     TableName,
 )
-from . import postgres_catalog
-from .base import Addition, Dialect, Wanted
+from . import postgres_catalog, postgres_online
+from .base import Addition, Dialect, Progress, Wanted
 from .postgres_catalog import MARK
 from .waiting import poll
 
-_LOCK = 0x70656577  # "peew"
-_FILL_ROWS = 1000
+_LOCK = 0x70656577  # "peew", the class of our advisory locks
+_MIGRATION = 0
+_THIS_DATABASE = """database = (
+    SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
 _ALIASES = {
     "int": "integer",
     "int4": "integer",
@@ -139,8 +142,8 @@ class Postgres(Dialect):
         if len(sides[0].expressions) != len(sides[1].expressions):
             return False
         texts = [f"({text})" for side in sides if side for text in side.expressions]
-        sql = f"EXPLAIN (VERBOSE, FORMAT JSON) SELECT {', '.join(texts)} FROM "
-        sql = (sql + self.quote_table(table.name)).replace("%", "%%")
+        source = self.quote_table(table.name)
+        sql = f"EXPLAIN (VERBOSE, FORMAT JSON) SELECT {', '.join(texts)} FROM {source}"
         try:
             with self.database.atomic():
                 answer = self.rows(sql)[0][0]
@@ -185,31 +188,57 @@ class Postgres(Dialect):
 
     # Verbs
 
-    @contextmanager
-    def migration_lock(self, seconds: float, waiting: Callable[[str], None]) -> Iterator[float]:
-        """One advisory lock for the database, polled: a blocking wait would hold a snapshot and
-        deadlock with CREATE INDEX CONCURRENTLY. Inside a transaction of the caller the lock
-        ends with that transaction.
+    def prepare_to_write(self) -> None:
+        """Behind a pooler that hands statements to different server processes, a session lock
+        protects nothing: then everything has to happen in one transaction.
         """
+        if not self.database.in_transaction() and postgres_online.is_pooled(self.database):
+            self.one_transaction = True
+            self.builds_online = False
+
+    @contextmanager
+    def migration_lock(self, options: Options, waiting: Callable[[str], None]) -> Iterator[float]:
+        """One advisory lock for the database, polled: a blocking wait would hold a snapshot and
+        deadlock with CREATE INDEX CONCURRENTLY. Where one transaction holds everything, the lock
+        is that transaction's.
+        """
+        with ExitStack() as stack:
+
+            def attempt() -> bool:
+                inside = self.one_transaction or self.database.in_transaction()
+                with ExitStack() as trial:
+                    if inside:
+                        trial.enter_context(self.database.atomic())
+                    if not self._try_lock():
+                        return False
+                    if not inside:
+                        trial.callback(self._unlock)
+                    if self._is_building():
+                        return False
+                    stack.enter_context(trial.pop_all())
+                return True
+
+            yield poll(attempt, self._lock_holder, options.lock_wait, waiting)
+
+    def _try_lock(self) -> bool:
         inside = self.database.in_transaction()
         function = "pg_try_advisory_xact_lock" if inside else "pg_try_advisory_lock"
+        return bool(self.rows(f"SELECT {function}(%s, %s)", (_LOCK, _MIGRATION))[0][0])
 
-        def attempt() -> bool:
-            return bool(self.rows(f"SELECT {function}(%s, 0)", (_LOCK,))[0][0])
+    def _unlock(self) -> None:
+        """A lost connection has let go of the lock by itself."""
+        if self.database.is_connection_usable():
+            self.rows("SELECT pg_advisory_unlock(%s, %s)", (_LOCK, _MIGRATION))
 
-        waited = poll(attempt, self._lock_holder, seconds, waiting)
-        try:
-            yield waited
-        finally:
-            if not inside and self.database.is_connection_usable():
-                self.rows("SELECT pg_advisory_unlock(%s, 0)", (_LOCK,))
+    def _is_building(self) -> bool:
+        """An index build goes on when its client was killed; it holds a lock of its own."""
+        sql = "SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted"
+        sql += f" AND classid::bigint = %s AND objid = %s AND {_THIS_DATABASE}"
+        return bool(self.rows(sql, (_LOCK, postgres_online.BUILD)))
 
     def _lock_holder(self) -> str | None:
         return self._describe(
-            "l.locktype = 'advisory' AND l.classid::bigint = %s AND l.objid = 0"
-            " AND l.database = (SELECT oid FROM pg_catalog.pg_database"
-            " WHERE datname = current_database())",
-            (_LOCK,),
+            f"l.locktype = 'advisory' AND l.classid::bigint = %s AND {_THIS_DATABASE}", (_LOCK,)
         )
 
     def blockers(self, table: TableName) -> str | None:
@@ -238,11 +267,43 @@ class Postgres(Dialect):
         self.run(f"SET LOCAL lock_timeout = {max(int(seconds * 1000), 1)}")
         yield
 
+    def lock_statements(self, altered: TableName | None, parents: Sequence[TableName]) -> list[str]:
+        """The modes that ALTER TABLE and a new foreign key take themselves."""
+        modes = [(altered, "ACCESS EXCLUSIVE")] if altered else []
+        modes += [(parent, "SHARE ROW EXCLUSIVE") for parent in parents if parent != altered]
+        return [f"LOCK TABLE {self.quote_table(name)} IN {mode} MODE" for name, mode in modes]
+
     def is_lock_timeout(self, error: BaseException) -> bool:
-        """Peewee keeps the driver's error as the first argument of its own."""
-        cause = error.args[0] if error.args else None
-        code = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
-        return code == "55P03"
+        return _sqlstate(error) == "55P03"
+
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        with self.database.atomic():
+            before = self.rows("SELECT current_setting('statement_timeout')")[0][0]
+            self.run(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            yield
+            self.run(f"SET LOCAL statement_timeout = '{before}'")
+
+    def is_timeout(self, error: BaseException) -> bool:
+        return _sqlstate(error) == "57014"
+
+    def refuses_index(self, table: Table, index: Index) -> str | None:
+        """A unique index of a partitioned table must have the partition key among its columns:
+        https://www.postgresql.org/docs/current/ddl-partitioning.html.
+        """
+        if table.kind != "partitioned" or not index.unique:
+            return None
+        rows = self.rows(
+            "SELECT a.attname FROM pg_catalog.pg_partitioned_table AS p"
+            " JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.partrelid"
+            " AND a.attnum = ANY (p.partattrs) WHERE p.partrelid = to_regclass(%s)",
+            (self.quote_table(table.name),),
+        )
+        missing = sorted({row[0] for row in rows} - set(index.columns))
+        return f"a unique index here must have {', '.join(missing)} as well" if missing else None
+
+    def run_online(self, statement: str, progress: Progress) -> None:
+        postgres_online.build(self.database, self._escaped(statement), (_LOCK,), progress)
 
     def mark_filling(self, table: TableName, column: str) -> tuple[str, ...]:
         target = f"{self.quote_table(table)}.{self.quote(column)}"
@@ -260,38 +321,37 @@ class Postgres(Dialect):
         target = f"{self.quote(constraint)} ON {self.quote_table(table)}"
         return (f"COMMENT ON CONSTRAINT {target} IS NULL",)
 
-    def fill(
-        self, table: Table, column: Column, value: Callable[[], Any], done: Callable[[int], None]
-    ) -> int:
-        """Batches by primary key, or by place where there is none, each its own transaction."""
-        types = {c.name: c.type for c in table.columns}
-        keys = [(self.quote(n), types[n]) for n in table.primary_key] or [("ctid", "tid")]
-        names = ", ".join(name for name, _ in keys)
-        marks = ", ".join(f"CAST(%s AS {type_name})" for _, type_name in keys)
-        source = self.quote_table(table.name).replace("%", "%%")
-        target = self.quote(column.name).replace("%", "%%")
-        names = names.replace("%", "%%")
-        join = " AND ".join(
-            f"t.{name.replace('%', '%%')} = s.key_{n}" for n, (name, _) in enumerate(keys)
+    def _row_key(self, table: Table) -> list[tuple[str, str]]:
+        """The primary key, or the row's place where there is none."""
+        types = {column.name: column.type for column in table.columns}
+        keys = [(self.quote(name), types[name]) for name in table.primary_key]
+        return keys or [("ctid", "tid")]
+
+    def _mark(self, type_name: str) -> str:
+        return f"CAST(%s AS {type_name})"
+
+    def _fill_rows(
+        self,
+        source: str,
+        target: str,
+        column: Column,
+        keys: Sequence[tuple[str, str]],
+        rows: Sequence[tuple[Any, ...]],
+    ) -> None:
+        """One UPDATE, and outside of a transaction one short transaction."""
+        heads = [f"key_{number}" for number in range(len(keys))]
+        pairs = zip(keys, heads, strict=True)
+        join = " AND ".join(f"t.{self._escaped(name)} = s.{head}" for (name, _), head in pairs)
+        marks = ", ".join(self._mark(name) for name in (column.type, *(t for _, t in keys)))
+        self.database.execute_sql(
+            f"UPDATE {source} AS t SET {target} = s.value"
+            f" FROM (VALUES {', '.join([f'({marks})'] * len(rows))})"
+            f" AS s (value, {', '.join(heads)}) WHERE {join} AND t.{target} IS NULL",
+            [item for row in rows for item in row],
         )
-        heads = ", ".join(f"key_{n}" for n in range(len(keys)))
-        after, filled = "", 0
-        last: tuple[Any, ...] = ()
-        while True:
-            ids = self.rows(
-                f"SELECT {names} FROM {source} WHERE {target} IS NULL {after}"
-                f" ORDER BY {names} LIMIT {_FILL_ROWS}",
-                last,
-            )
-            if not ids:
-                return filled
-            row = f"(CAST(%s AS {column.type}), {marks})"
-            params = [item for key in ids for item in (value(), *key)]
-            self.database.execute_sql(
-                f"UPDATE {source} AS t SET {target} = s.value"
-                f" FROM (VALUES {', '.join([row] * len(ids))}) AS s (value, {heads})"
-                f" WHERE {join} AND t.{target} IS NULL",
-                params,
-            )
-            after, last, filled = f"AND ({names}) > ({marks})", ids[-1], filled + len(ids)
-            done(filled)
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """Peewee keeps the driver's error as the first argument of its own."""
+    cause = error.args[0] if error.args else None
+    return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)

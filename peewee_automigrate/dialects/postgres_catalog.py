@@ -82,7 +82,9 @@ JOIN pg_catalog.pg_am AS m ON m.oid = x.relam
 WHERE i.indrelid = ANY (CAST(%%s AS oid[]))
 UNION ALL
 SELECT k.conrelid, k.contype::text, k.conname, array_to_string(k.conkey, ' '), k.convalidated,
-       CASE WHEN k.contype = 'f' THEN NULL ELSE pg_get_constraintdef(k.oid) END,
+       CASE WHEN k.contype = 'f' THEN NULL
+            WHEN k.conrelid = ANY ({_LOCKED}) THEN '{UNKNOWN}'
+            ELSE pg_get_constraintdef(k.oid) END,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, n.nspname, p.relname,
        CASE WHEN cardinality(k.confkey) = 1 THEN ARRAY[a.attname::text]
             ELSE ARRAY(SELECT s.attname::text

@@ -7,13 +7,15 @@ https://www.sqlite.org/lang_transaction.html.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from peewee import OperationalError
 
 from ..expression import is_constant, tokens
+from ..options import Options
 from ..schema import (
     Catalog,
     Column,
@@ -22,8 +24,6 @@ from ..schema import (
 from . import sqlite_catalog
 from .base import Addition, Dialect, Wanted
 from .waiting import poll
-
-_FILL_ROWS = 1000
 
 
 class Sqlite(Dialect):
@@ -86,8 +86,12 @@ class Sqlite(Dialect):
         return "scans" if checks else "instant"
 
     @contextmanager
-    def migration_lock(self, seconds: float, waiting: Callable[[str], None]) -> Iterator[float]:
-        """The lock is the write transaction in which everything happens."""
+    def migration_lock(self, options: Options, waiting: Callable[[str], None]) -> Iterator[float]:
+        """The lock is the write transaction in which everything happens.
+
+        COMMIT waits for readers (in rollback-journal mode), and new ones wait for it meanwhile:
+        it gives up after ``lock_timeout``, and the whole is tried again.
+        """
         if self.database.in_transaction():
             with self.database.atomic():
                 yield 0.0
@@ -98,19 +102,19 @@ class Sqlite(Dialect):
                 try:
                     stack.enter_context(self.database.transaction("IMMEDIATE"))
                 except OperationalError as error:
-                    if "locked" in str(error) or "busy" in str(error).lower():
+                    if self.is_lock_timeout(error):
                         return False
                     raise
                 return True
 
-            stack.enter_context(self._busy_timeout(seconds))
+            stack.enter_context(self._busy_timeout(options.lock_timeout))
             with self._busy_timeout(0):
-                waited = poll(begin, lambda: None, seconds, waiting)
+                waited = poll(begin, lambda: None, options.lock_wait, waiting)
             yield waited
 
     @contextmanager
     def _busy_timeout(self, seconds: float) -> Iterator[None]:
-        """Set how long a statement waits for a lock; COMMIT waits for readers too."""
+        """Set how long a statement waits for a lock."""
         before = self.rows("PRAGMA busy_timeout")[0][0]
         self.rows(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
         try:
@@ -118,29 +122,29 @@ class Sqlite(Dialect):
         finally:
             self.rows(f"PRAGMA busy_timeout = {before}")
 
-    def fill(
-        self, table: Table, column: Column, value: Callable[[], Any], done: Callable[[int], None]
-    ) -> int:
-        source, target = self.quote_table(table.name), self.quote(column.name)
-        keys = self._row_key(table)
-        names = ", ".join(keys)
-        after, filled = "", 0
-        last: tuple[Any, ...] = ()
-        marks = ", ".join("?" * len(keys))
-        update = f"UPDATE {source} SET {target} = ? WHERE ({names}) = ({marks})"
-        while True:
-            ids = self.rows(
-                f"SELECT {names} FROM {source} WHERE {target} IS NULL {after}"
-                f" ORDER BY {names} LIMIT {_FILL_ROWS}",
-                last,
-            )
-            if not ids:
-                return filled
-            self.database.cursor().executemany(update, [(value(), *row) for row in ids])
-            after, last, filled = f"AND ({names}) > ({marks})", ids[-1], filled + len(ids)
-            done(filled)
+    def is_lock_timeout(self, error: BaseException) -> bool:
+        """SQLITE_BUSY and SQLITE_LOCKED, which the drivers tell by their text only."""
+        text = str(error).lower()
+        return isinstance(error, OperationalError) and ("is locked" in text or "busy" in text)
 
-    def _row_key(self, table: Table) -> list[str]:
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        """A statement has no timeout; a progress handler that returns true interrupts it."""
+        connection = self.database.connection()
+        if not hasattr(connection, "set_progress_handler"):
+            yield
+            return
+        deadline = time.monotonic() + seconds
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+        try:
+            yield
+        finally:
+            connection.set_progress_handler(None, 0)
+
+    def is_timeout(self, error: BaseException) -> bool:
+        return isinstance(error, OperationalError) and "interrupted" in str(error)
+
+    def _row_key(self, table: Table) -> list[tuple[str, str]]:
         """The rowid, under a name that no column hides, or the key of a table without one."""
         schema = self.quote(table.name.schema or "main")
         sql = self.rows(
@@ -148,9 +152,21 @@ class Sqlite(Dialect):
             (self.fold(table.name.name),),
         )[0][0]
         if re.search(r"WITHOUT\s+ROWID[^)]*$", sql, re.IGNORECASE):
-            return [self.quote(name) for name in table.primary_key]
+            return [(self.quote(name), "") for name in table.primary_key]
         hidden = {self.fold(column.name) for column in table.columns}
-        return [next(name for name in ("rowid", "_rowid_", "oid") if name not in hidden)]
+        return [(next(n for n in ("rowid", "_rowid_", "oid") if n not in hidden), "")]
+
+    def _fill_rows(
+        self,
+        source: str,
+        target: str,
+        column: Column,
+        keys: Sequence[tuple[str, str]],
+        rows: Sequence[tuple[Any, ...]],
+    ) -> None:
+        where = " AND ".join(f"{name} = ?" for name, _ in keys)
+        statement = f"UPDATE {source} SET {target} = ? WHERE {where}"
+        self.database.cursor().executemany(statement, rows)
 
 
 def _affinity(type_name: str) -> str:

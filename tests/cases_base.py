@@ -1,0 +1,102 @@
+"""What a case is made of: a sentence, what stands before, models, and what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import peewee
+from peewee import SQL, Database, Model, TextField
+
+SQLITE, POSTGRES = "sqlite", "postgres"
+BOTH = (SQLITE, POSTGRES)
+PEEWEE = tuple(int(part) for part in peewee.__version__.split(".")[:2])
+
+TABLE = "CREATE TABLE t (id {id}, a TEXT NOT NULL);"
+ROWS = TABLE + "INSERT INTO t (a) VALUES ('x'), ('y'), ('z');"
+TYPES = {
+    SQLITE: {"{id}": "INTEGER NOT NULL PRIMARY KEY", "{blob}": "BLOB"},
+    POSTGRES: {"{id}": "SERIAL NOT NULL PRIMARY KEY", "{blob}": "BYTEA"},
+}
+
+Either: TypeAlias = Any  # a value for every database, or a dict of values by database
+Texts: TypeAlias = "str | tuple[str, ...]"
+
+
+class Maker:
+    """Makes models that are bound to a database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def __call__(
+        self,
+        table: str,
+        meta: Mapping[str, Any] | None = None,
+        base: type[Model] = Model,
+        called: str | None = None,
+        **fields: Any,
+    ) -> type[Model]:
+        """Make the model of a table; ``called`` is the class's name, else the table's."""
+        options = {"database": self.database, "table_name": table, **(meta or {})}
+        body = {"Meta": type("Meta", (), options), **fields}
+        return type(base)(called or table, (base,), body)
+
+    def t(self, meta: Mapping[str, Any] | None = None, **fields: Any) -> type[Model]:
+        """Make the model of the table that stands in most cases, with more fields."""
+        return self("t", meta, **{"a": TextField(), **fields})
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sentence about what is added to what stands.
+
+    ``before`` is SQL, with the words of `TYPES`. Expected are ``changes`` ("add_column t.n"),
+    ``blocked`` and ``drift`` in the plan's order ("AM101 t.n"), ``notes`` where they are given,
+    and ``effects``, one for each step. ``says`` are the whole texts of what is blocked.
+    Afterwards ``values`` of the first model's fields in each old row, ``then`` the rows of a
+    query, and ``refuses`` a statement that violates what was added. ``moves`` are counters that what
+    was added advances.
+    """
+
+    sentence: str
+    models: Callable[[Maker], Any]
+    changes: Either = ()
+    before: Either = ROWS
+    on: Sequence[str] = BOTH
+    blocked: Either = ()
+    says: Either = ()
+    drift: Either = ()
+    notes: Either = None
+    effects: Either = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    then: Either = ()
+    refuses: Either = ""
+    moves: Sequence[str] = ()
+    bystanders: bool = True
+    old_insert: Either = "INSERT INTO t (a) VALUES ('old release')"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    peewee: tuple[int, int] = (3, 17)
+
+    def expects(self, name: str, kind: str) -> Any:
+        """Return what is given for a kind of database."""
+        value = getattr(self, name)
+        return value.get(kind, ()) if isinstance(value, dict) else value
+
+    def texts(self, name: str, kind: str) -> list[str]:
+        """Return texts given as one or as several."""
+        value = self.expects(name, kind)
+        return [value] if isinstance(value, str) else list(value)
+
+    def script(self, kind: str) -> str:
+        """Return the SQL that makes what stands before."""
+        sql = self.expects("before", kind) or ""
+        for word, text in TYPES[kind].items():
+            sql = sql.replace(word, text)
+        return sql
+
+
+def sql_default(text: str) -> list[SQL]:
+    """Return a field's constraints with a default in SQL."""
+    return [SQL(f"DEFAULT {text}")]

@@ -1,0 +1,238 @@
+"""Everything that stands in a database, as one dict that must not change; and bystanders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from peewee import Database, PostgresqlDatabase
+
+Standing = dict[tuple[str, ...], Any]
+
+SYSTEM = "NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+
+_POSTGRES = {
+    "relation": f"""
+        SELECT n.nspname, c.relname, c.oid, c.relkind, c.reloptions, c.relrowsecurity
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname {SYSTEM} AND c.relkind NOT IN ('i', 'I')""",
+    "file": f"""
+        SELECT n.nspname, c.relname, coalesce(t.relname, c.relname), c.relfilenode
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.oid = i.indrelid
+        WHERE n.nspname {SYSTEM} AND (c.relkind = 'r' OR c.relkind = 'i' AND i.indisvalid)""",
+    "column": f"""
+        SELECT n.nspname, c.relname, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),
+               a.attnotnull, a.attidentity, a.attgenerated, a.attcollation,
+               pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE n.nspname {SYSTEM} AND a.attnum > 0 AND c.relkind NOT IN ('i', 'I')""",
+    "index": f"""
+        SELECT n.nspname, c.relname, pg_get_indexdef(c.oid), c.oid, i.indisready
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname {SYSTEM} AND i.indisvalid""",
+    "constraint": f"""
+        SELECT n.nspname, c.conrelid::regclass::text, c.conname, c.convalidated,
+               pg_get_constraintdef(c.oid)
+        FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE n.nspname {SYSTEM}""",
+    "trigger": """
+        SELECT t.tgrelid::regclass::text, t.tgname, pg_get_triggerdef(t.oid), t.tgenabled
+        FROM pg_trigger t WHERE NOT t.tgisinternal""",
+    "view": f"""
+        SELECT n.nspname, c.relname, pg_get_viewdef(c.oid)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname {SYSTEM} AND c.relkind IN ('v', 'm')""",
+}
+_KEY_LENGTH = {"column": 3, "constraint": 3, "file": 3}
+
+_POSTGRES_BYSTANDERS = """
+CREATE SEQUENCE "by hand counter" START 41;
+SELECT nextval('"by hand counter"');
+CREATE TABLE "by hand log" (id serial, word text CHECK (word <> ''));
+INSERT INTO "by hand log" (word) VALUES ('one'), ('two');
+DELETE FROM "by hand log";
+CREATE FUNCTION "by hand watch"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO public."by hand log" (word) VALUES (TG_OP); RETURN NULL; END $$;
+"""
+_POSTGRES_TABLE = """
+ALTER TABLE {table} ADD COLUMN "by hand" text DEFAULT 'kept' CHECK ("by hand" <> '');
+CREATE INDEX "by hand {n}" ON {table} ("by hand");
+CREATE VIEW {schema}"by hand view {n}" AS SELECT "by hand", count(*) FROM {table} GROUP BY 1;
+CREATE TRIGGER "by hand trigger" AFTER UPDATE OR DELETE ON {table}
+FOR EACH ROW EXECUTE FUNCTION public."by hand watch"();
+"""
+_SQLITE_SCHEMA = """
+CREATE TABLE {schema}"by hand log" (id INTEGER PRIMARY KEY AUTOINCREMENT,
+                                    word TEXT CHECK (word <> '')) STRICT;
+INSERT INTO {schema}"by hand log" (word) VALUES ('one'), ('two');
+DELETE FROM {schema}"by hand log";
+CREATE TABLE {schema}"by hand key" (word TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+_SQLITE_TABLE = """
+ALTER TABLE {table} ADD COLUMN "by hand" TEXT DEFAULT 'kept' CHECK ("by hand" <> '');
+CREATE INDEX {schema}"by hand {n}" ON {name} ("by hand");
+CREATE VIEW {schema}"by hand view {n}" AS SELECT "by hand", count(*) FROM {table} GROUP BY 1;
+CREATE TRIGGER {schema}"by hand update {n}" AFTER UPDATE ON {name}
+BEGIN INSERT INTO "by hand log" (word) VALUES ('update'); END;
+CREATE TRIGGER {schema}"by hand delete {n}" AFTER DELETE ON {name}
+BEGIN INSERT INTO "by hand log" (word) VALUES ('delete'); END;
+"""
+
+
+def is_postgres(database: Database) -> bool:
+    return isinstance(database, PostgresqlDatabase)
+
+
+def quoted(*names: str) -> str:
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def ask(database: Database, sql: str) -> list[tuple[Any, ...]]:
+    """Send SQL as it is, and return its rows, if it has any."""
+    cursor = database.connection().cursor()
+    cursor.execute(sql)
+    return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+
+
+def run(database: Database, script: str) -> None:
+    """Send several statements at once."""
+    if is_postgres(database):
+        database.connection().cursor().execute(script or "SELECT 1")
+    else:
+        database.connection().executescript(script)
+    database.connection().commit()
+
+
+def clear(database: Database) -> None:
+    """Drop all that stands in a PostgreSQL database."""
+    schemas = ask(
+        database,
+        f"SELECT nspname FROM pg_namespace WHERE nspname {SYSTEM} AND nspname !~ '^pg_t'",
+    )
+    for (name,) in schemas:
+        run(database, f"DROP SCHEMA {quoted(name)} CASCADE")
+    run(database, "RESET ALL; DROP FOREIGN DATA WRAPPER IF EXISTS away CASCADE")
+    run(database, "CREATE SCHEMA public")
+
+
+def add_bystanders(database: Database) -> None:
+    """Give every table what no model knows: a column with a CHECK, index, view, triggers."""
+    postgres = is_postgres(database)
+    tables = _postgres_tables(database) if postgres else _sqlite_tables(database)
+    once, each = (_POSTGRES_BYSTANDERS, _POSTGRES_TABLE) if postgres else ("", _SQLITE_TABLE)
+    schemas = [] if postgres else [row[1] for row in ask(database, "PRAGMA database_list")]
+    script = once + "".join(_SQLITE_SCHEMA.format(schema=quoted(name) + ".") for name in schemas)
+    for n, (schema, name) in enumerate(tables):
+        script += each.format(
+            n=n, table=quoted(schema, name), schema=quoted(schema) + ".", name=quoted(name)
+        )
+    if script:
+        run(database, script)
+
+
+def _postgres_tables(database: Database) -> list[tuple[str, str]]:
+    return ask(
+        database,
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        f" WHERE n.nspname {SYSTEM} AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+        " ORDER BY 1, 2",
+    )
+
+
+def _sqlite_tables(database: Database) -> list[tuple[str, str]]:
+    return [
+        (row[0], row[1])
+        for row in ask(database, "PRAGMA table_list")
+        if row[2] == "table" and not row[1].startswith("sqlite_")
+    ]
+
+
+def standing(database: Database) -> Standing:
+    """Read all definitions, counters and rows."""
+    return _read_postgres(database) if is_postgres(database) else _read_sqlite(database)
+
+
+def changed(before: Standing, after: Standing, rewritten: set[str]) -> Standing:
+    """Return what stood before and no longer stands as it did: (before, after) by key."""
+    found = {}
+    for key, value in before.items():
+        now = after.get(key)
+        if key[0] == "rows" and now is not None:
+            now = [row[: len(value[0])] for row in now] if value else now
+            now = sorted(now)
+        if key[0] == "table" and now is not None:
+            now = (_without_addition(value[0], now[0]), *now[1:])
+        excused = key[0] == "file" and key[-1] in rewritten
+        if now != value and not excused:
+            found[key] = (value, now)
+    return found
+
+
+def _without_addition(old: str, new: str) -> str:
+    """Return ``old`` when ``new`` is the old text with something put in at one place."""
+    start = next((n for n, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), 0)
+    return old if new.startswith(old[:start]) and new.endswith(old[start:]) else new
+
+
+def _read_postgres(database: Database) -> Standing:
+    found: Standing = {}
+    for kind, sql in _POSTGRES.items():
+        length = _KEY_LENGTH.get(kind, 2)
+        for row in ask(database, sql):
+            found[kind, *row[:length]] = row[length:]
+    for key, value in [item for item in found.items() if item[0][0] == "relation"]:
+        if value[1] == "S":
+            found["counter", *key[1:]] = ask(
+                database, f"SELECT last_value, is_called FROM {quoted(*key[1:])}"
+            )
+        elif value[1] in "rpm":
+            numbered = sorted(
+                (column[0], name[3])
+                for name, column in found.items()
+                if name[:3] == ("column", *key[1:])
+            )
+            columns = [quoted(name) + "::text" for _, name in numbered if "pg.dropped" not in name]
+            found["rows", *key[1:]] = _rows(database, columns, quoted(*key[1:]))
+    return found
+
+
+def _read_sqlite(database: Database) -> Standing:
+    found: Standing = {}
+    for _, schema, _ in ask(database, "PRAGMA database_list"):
+        objects = ask(
+            database, f"SELECT type, name, tbl_name, rootpage, sql FROM {quoted(schema)}.sqlite_master"
+        )
+        for kind, name, table, page, sql in objects:
+            found[kind, schema, name] = (sql, table, page)
+        for (name,) in [row[1:2] for row in objects if row[0] == "table"]:
+            columns = ask(database, f"SELECT * FROM pragma_table_xinfo('{_inner(name)}', '{schema}')")
+            for column in columns:
+                found["column", schema, name, column[1]] = column
+            names = {column[1].lower() for column in columns}
+            shown = [f"quote({quoted(column[1])})" for column in columns if column[6] != 1]
+            shown += [f"typeof({quoted(column[1])})" for column in columns if column[6] != 1][:0]
+            source = quoted(schema, name)
+            if "rowid" not in names and _has_rowid(database, source):
+                shown.insert(0, "rowid")
+            found["rows", schema, name] = _rows(database, shown, source)
+    return found
+
+
+def _inner(name: str) -> str:
+    return name.replace("'", "''")
+
+
+def _has_rowid(database: Database, source: str) -> bool:
+    try:
+        ask(database, f"SELECT rowid FROM {source} LIMIT 0")
+    except Exception:
+        return False
+    return True
+
+
+def _rows(database: Database, columns: list[str], source: str) -> list[tuple[Any, ...]]:
+    rows = ask(database, f"SELECT {', '.join(columns) or '1'} FROM {source}")
+    return sorted(tuple(repr(value) for value in row) for row in rows)
