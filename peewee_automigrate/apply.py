@@ -26,6 +26,7 @@ from .report import Plan, Report
 from .schema import AddColumn, AddForeignKey, AddIndex, Step
 
 log = logging.getLogger("peewee_automigrate")
+log.addHandler(logging.NullHandler())
 
 TABLES_PER_TRANSACTION = 200  # each table holds some locks, and a server's lock table is finite
 _IN_PROCESS = threading.RLock()
@@ -105,6 +106,8 @@ def _commit_failed(error: Exception) -> Exception:
 
 
 def _report(done: Plan, applied: tuple[Step, ...], waited: float, started: float) -> Report:
+    for finding in done.blocked:
+        log.warning("skipped: %s %s", finding.code, finding)
     duration = time.monotonic() - started
     return Report(applied, done.findings, done.blocked, waited, duration)
 
@@ -146,8 +149,6 @@ def _connect(database: Database, seconds: float) -> None:
 def _refuse_blocked(made: Plan, options: Options) -> None:
     if made.blocked and options.on_blocked == "raise":
         raise MigrationBlocked(made.blocked)
-    for finding in made.blocked:
-        log.warning("skipped: %s %s", finding.code, finding)
 
 
 @contextmanager

@@ -262,7 +262,12 @@ class _Comparison:
             named = self._named(actual, index)
             if named and answers[named.name] is None:
                 used.add(named.name)
-                yield note("AM304", table.name, index.name, what="the index, since somebody locks the table")
+                yield note(
+                    "AM304",
+                    table.name,
+                    index.name,
+                    what="the index, since somebody locks the table",
+                )
                 continue
             if named and self._is_leftover(named, index):
                 used.add(named.name)

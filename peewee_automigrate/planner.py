@@ -56,7 +56,7 @@ def make_plan(dialect: Dialect, collected: Collected, options: Options) -> Plan:
         blocked=tuple(sorted((f for f in findings if f.level == "blocked"), key=_place)),
         findings=tuple(f for f in findings if f.level == "drift")
         + tuple(f for f in findings if f.level == "note"),
-        summary=f"{len(declared.tables)} tables declared, {dialect.name}.",
+        summary=f"Tables of the models on {dialect.name}: {len(declared.tables)}.",
     )
 
 
