@@ -28,7 +28,15 @@ from playhouse.migrate import SchemaMigrator
 from .declared import LiteralContext, index_sql, rendered
 from .dialects import Dialect
 from .expression import named_constraint, parse_index, tokens
-from .schema import AddColumn, AddForeignKey, AddIndex, Column, CreateTable, TableName
+from .schema import (
+    AddColumn,
+    AddForeignKey,
+    AddIndex,
+    Column,
+    CreateTable,
+    ForeignKey,
+    TableName,
+)
 
 Models = Sequence[type[Model]]
 
@@ -243,10 +251,22 @@ def _add_key(dialect: Dialect, field: ForeignKeyField) -> str:
     return rendered(manager._create_foreign_key(field))
 
 
-def validate(dialect: Dialect, table: TableName, constraint: str) -> str:
-    """Return the statement that validates a constraint under a light lock."""
-    return (
-        f"ALTER TABLE {dialect.quote_table(table)} VALIDATE CONSTRAINT {dialect.quote(constraint)}"
+def foreign_key_name(dialect: Dialect, models: Models, fk: ForeignKey) -> str:
+    """Return the name that a foreign key's constraint gets when it is added by itself."""
+    _, field = field_of(models, dialect, fk.columns[0])
+    return str(field.get_constraint_name())
+
+
+def validations(dialect: Dialect, table: TableName, constraints: Sequence[str]) -> tuple[str, ...]:
+    """Return statements that validate constraints under a light lock, and take off their marks."""
+    target = dialect.quote_table(table)
+    return tuple(
+        statement
+        for name in constraints
+        for statement in (
+            f"ALTER TABLE {target} VALIDATE CONSTRAINT {dialect.quote(name)}",
+            *dialect.mark_validated(table, name),
+        )
     )
 
 

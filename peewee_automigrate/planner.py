@@ -5,15 +5,13 @@ Enters: a dialect, collected and bound models, options. Leaves: a `Plan`. Reads 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
 
 from . import ddl
-from .data import DataQuestions
-from .declared import Declared, declare, python_default
-from .dialects import Addition, Dialect
+from .columns import column_items
+from .declared import Declared, declare
+from .dialects import Dialect
 from .diff import diff
 from .expression import is_name, tokens, unquote
 from .findings import blocked, note
@@ -26,7 +24,6 @@ from .schema import (
     AddIndex,
     Catalog,
     Change,
-    Column,
     CreateSchema,
     CreateTable,
     Difference,
@@ -38,6 +35,7 @@ from .schema import (
     TableName,
     ValidateConstraint,
 )
+from .situation import Situation, is_blocked, table_key
 
 
 def make_plan(dialect: Dialect, collected: Collected, options: Options) -> Plan:
@@ -47,8 +45,8 @@ def make_plan(dialect: Dialect, collected: Collected, options: Options) -> Plan:
     """
     declared, catalog, left_out = _read(dialect, collected)
     difference = diff(declared.tables, catalog, dialect)
-    planner = _Planner(dialect, declared, catalog, options, difference)
-    said = [*planner.run(), *difference.findings, *left_out]
+    situation = Situation(dialect, declared, catalog, options, difference.changes)
+    said = [*_items(situation, difference), *difference.findings, *left_out]
     steps = tuple(item for item in said if isinstance(item, Step))
     findings = [item for item in said if isinstance(item, Finding)]
     return Plan(
@@ -73,14 +71,10 @@ def _read(dialect: Dialect, collected: Collected) -> tuple[Declared, Catalog, li
         for key, models in declared.models.items()
         if set(models) <= set(collected.bases) and key not in catalog.tables
     }
-    tables = tuple(t for t in declared.tables if _key(dialect, t.name) not in absent)
+    tables = tuple(t for t in declared.tables if table_key(dialect, t.name) not in absent)
     left_out = [note("AM307", key, None) for key in sorted(absent, key=str)]
     declared = Declared(tables, declared.models)
     return declared, _reconciled(dialect, declared, catalog), left_out
-
-
-def _key(dialect: Dialect, name: TableName) -> TableName:
-    return TableName(name.schema, dialect.fold(name.name))
 
 
 def _reconciled(dialect: Dialect, declared: Declared, catalog: Catalog) -> Catalog:
@@ -89,7 +83,7 @@ def _reconciled(dialect: Dialect, declared: Declared, catalog: Catalog) -> Catal
     """
     tables = dict(catalog.tables)
     for table in declared.tables:
-        key = _key(dialect, table.name)
+        key = table_key(dialect, table.name)
         if key in tables and any(index.sql for index in table.indexes):
             indexes = tuple(
                 _agreed(dialect, tables[key], table, index) for index in tables[key].indexes
@@ -114,414 +108,176 @@ def _agreed(dialect: Dialect, actual: Table, table: Table, index: Index) -> Inde
     return index
 
 
-class _Planner:
-    """Turns each change into a step, or into a finding that says why not."""
+def _items(situation: Situation, difference: Difference) -> Iterator[Step | Finding]:
+    """Turn each change into a step, or into a finding that says why not.
 
-    def __init__(
-        self,
-        dialect: Dialect,
-        declared: Declared,
-        catalog: Catalog,
-        options: Options,
-        difference: Difference,
-    ) -> None:
-        self.dialect = dialect
-        self.declared = declared
-        self.catalog = catalog
-        self.options = options
-        self.changes = difference.changes
-        self.data = DataQuestions(dialect)
-        self.one_transaction = (
-            dialect.one_transaction or options.atomic or dialect.database.in_transaction()
-        )
-        self.stopped = {
-            (finding.table, dialect.fold(finding.name or ""))
-            for finding in difference.findings
-            if finding.level == "blocked"
-        }
-        self.coming: dict[TableName, dict[str, str | None]] = {}
-        self.rows = lru_cache(maxsize=None)(self._rows)
+    What rests on something that is blocked is blocked too.
+    """
+    fold = situation.dialect.fold
+    stopped = {(f.table, fold(f.name or "")) for f in difference.findings if is_blocked(f)}
+    for change in difference.changes:
+        obstacle = _obstacle(situation, change, stopped)
+        for item in [obstacle] if obstacle else _change_items(situation, change):
+            if isinstance(item, Finding) and is_blocked(item):
+                is_table = isinstance(change, CreateTable)
+                stopped.add((item.table, "" if is_table else fold(item.name or "")))
+            yield item
 
-    def run(self) -> Iterator[Step | Finding]:
-        unknown = self._unknown_types()
-        for change in self.changes:
-            for item in self._items(change, unknown):
-                if isinstance(item, Finding) and item.level == "blocked":
-                    self.stopped.add((item.table, self.dialect.fold(item.name or "")))
-                yield item
 
-    def _items(self, change: Change, unknown: frozenset[str]) -> Iterator[Step | Finding]:
-        match change:
-            case CreateSchema():
-                statements = ddl.create_schema(self.dialect, change.schema)
-                yield _step("create_schema", change, "", change.schema, statements, "new schema")
-            case CreateTable():
-                yield from self._table(change, unknown)
-            case AddColumn():
-                yield from self._column(change, unknown)
-            case AddIndex():
-                yield from self._index(change)
-            case AddForeignKey():
-                yield from self._foreign_key(change)
-            case ValidateConstraint():
-                yield self._validation(change)
-
-    def _models(self, table: TableName) -> Any:
-        return self.declared.models[_key(self.dialect, table)]
-
-    def _unknown_types(self) -> frozenset[str]:
-        types = [c.column.type for c in self.changes if isinstance(c, AddColumn)]
-        for change in self.changes:
-            if isinstance(change, CreateTable) and change.table.kind == "table":
-                types += [column.type for column in change.table.columns]
-        return frozenset(self.dialect.unknown_types([name for name in types if name]))
-
-    def _rows(self, table: Table) -> int:
-        """Count up to ``online_rows``, beyond that take the larger of count and estimate."""
-        limit = self.options.online_rows + 1
-        counted = self.dialect.count_rows(table.name, limit)
-        return max(counted, table.rows) if counted == limit else counted
-
-    def _needs(self, table: TableName, names: list[str], name: str) -> Finding | None:
-        """Say that something rests on a column or table that is blocked."""
-        for column in names:
-            if (str(table), self.dialect.fold(column)) in self.stopped:
-                return blocked("AM111", table, name, column=column)
+def _obstacle(
+    situation: Situation, change: Change, stopped: set[tuple[str, str]]
+) -> Finding | None:
+    """Return a finding when a change needs a table or column that is blocked."""
+    if isinstance(change, CreateSchema | ValidateConstraint):
         return None
+    table, columns, name, keys = _needs(change)
+    for column in columns:
+        if (str(table), situation.dialect.fold(column)) in stopped:
+            return blocked("AM111", table, name, column=column or table)
+    for fk in keys:
+        gone = [c for c in ("", *fk.parent_columns) if (str(fk.parent), c) in stopped]
+        if gone and fk.parent != table:
+            return blocked("AM111", table, name, column=f"{fk.parent}.{gone[0]}".rstrip("."))
+    return None
 
-    # Tables
 
-    def _table(self, change: CreateTable, unknown: frozenset[str]) -> Iterator[Step | Finding]:
-        table = change.table
-        bad = [column for column in table.columns if column.type in unknown]
-        for column in bad:
+def _needs(
+    change: CreateTable | AddColumn | AddIndex | AddForeignKey,
+) -> tuple[TableName, tuple[str, ...], str | None, tuple[ForeignKey, ...]]:
+    """Return table, columns ("" for the table itself), name and foreign keys of a change."""
+    match change:
+        case CreateTable(table, late):
+            return table.name, (), None, tuple(fk for fk in table.foreign_keys if fk not in late)
+        case AddColumn(table, column, fk):
+            return table, (), column.name, (fk,) if fk else ()
+        case AddForeignKey(table, fk):
+            return table, ("", *fk.columns), ", ".join(fk.columns), (fk,)
+        case AddIndex(table, index):
+            texts = [key.text for key in index.keys if not key.is_column] + [index.where]
+            words = [unquote(item) for text in texts for item in tokens(text) if is_name(item)]
+            return table, (*index.columns, *words), index.name, ()
+
+
+def _change_items(situation: Situation, change: Change) -> Iterator[Step | Finding]:
+    match change:
+        case CreateSchema(schema):
+            statements = ddl.create_schema(situation.dialect, schema)
+            yield Step("create_schema", "", schema, statements, reason="new schema", change=change)
+        case CreateTable():
+            yield from _table_items(situation, change)
+        case AddColumn():
+            yield from column_items(situation, change)
+        case AddIndex():
+            yield from _index_items(situation, change)
+        case AddForeignKey():
+            yield _foreign_key_step(situation, change)
+        case ValidateConstraint():
+            yield _validation_step(situation, change)
+
+
+def _table_items(situation: Situation, change: CreateTable) -> Iterator[Step | Finding]:
+    table = change.table
+    unknown = [column for column in table.columns if column.type in situation.unknown_types]
+    if unknown:
+        for column in unknown:
             yield blocked("AM116", table.name, column.name, type=column.type)
-        parents = [fk.parent for fk in table.foreign_keys if fk.parent != table.name]
-        gone = [parent for parent in parents if (str(parent), "") in self.stopped]
-        if gone:
-            yield blocked("AM109", table.name, None, parent=gone[0])
-        if bad or gone:
-            self.stopped.add((str(table.name), ""))
+        return
+    catalog = situation.catalog
+    places = {name: name.schema or catalog.default_schema for name in table.sequences}
+    standing = {n for n, schema in places.items() if TableName(schema, n.name) in catalog.owners}
+    statements = ddl.create_table(
+        situation.dialect, situation.models(table.name), change, frozenset(standing)
+    )
+    number = len(table.indexes)
+    yield Step(
+        "create_table",
+        str(table.name),
+        None,
+        statements,
+        reason=f"new table, {number} index{'es' if number != 1 else ''}",
+        parents=situation.standing(table.foreign_keys, table.name),
+        change=change,
+    )
+
+
+def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Finding]:
+    dialect, index, actual = situation.dialect, change.index, change.actual
+    assert actual is not None
+    refusal = dialect.refuses_index(actual, index)
+    if refusal:
+        yield blocked("AM103", change.table, index.name, reason=refusal)
+        return
+    rows = situation.rows(actual)
+    problem = situation.duplicates(change) if index.unique and rows else None
+    if problem:
+        yield problem
+        if is_blocked(problem):
             return
-        standing = frozenset(self.catalog.owners)
-        path = self.catalog.default_schema
-        known = frozenset(
-            name
-            for name in table.sequences
-            if TableName(name.schema or path, name.name) in standing
-        )
-        statements = ddl.create_table(self.dialect, self._models(table.name), change, known)
-        number = len(table.indexes)
-        reason = f"new table, {number} index{'es' if number != 1 else ''}"
-        parents_standing = self._standing(table.foreign_keys, table.name)
-        yield _step(
-            "create_table",
-            change,
-            str(table.name),
-            None,
-            statements,
-            reason,
-            parents=parents_standing,
-        )
-
-    def _standing(self, keys: Iterable[ForeignKey], table: TableName) -> tuple[TableName, ...]:
-        """Return the tables that stand and that these foreign keys of a table refer to."""
-        found = {fk.parent for fk in keys if fk.parent != table}
-        return tuple(
-            n for n in sorted(found, key=str) if _key(self.dialect, n) in self.catalog.tables
-        )
-
-    # Columns
-
-    def _column(self, change: AddColumn, unknown: frozenset[str]) -> Iterator[Step | Finding]:
-        column, actual = change.column, change.actual
-        assert actual is not None
-        if column.type in unknown:
-            yield blocked("AM116", change.table, column.name, type=column.type)
-            return
-        _, field = ddl.field_of(self._models(change.table), self.dialect, column.name)
-        try:
-            default = python_default(field)
-            literal = self._literal(field, column, default.value if default else None)
-        except Exception as error:  # whatever a model's callable or a field class raises
-            reason = f"{type(error).__name__}: {error}"
-            yield blocked("AM110", change.table, column.name, reason=reason)
-            return
-        per_row = default.per_row if default and not column.in_database else None
-        if change.fill_only or (per_row and not column.generated):
-            yield from self._filled(change, per_row)
-            return
-        addition = Addition(
-            actual,
-            column,
-            column.default if column.in_database else literal,
-            change.foreign_key,
-            self.dialect.has_rows(change.table),
-        )
-        problem = self._refusal(change, addition)
-        if problem:
-            yield problem
-        if problem is None or problem.level != "blocked":
-            self._note_coming(change, addition.default)
-            yield self._added(change, addition, literal)
-
-    def _literal(self, field: Any, column: Column, value: Any) -> str | None:
-        """Quote a default; raises what the field class raises, or `ValueError` when too long."""
-        if value is None or column.in_database:
-            return None
-        stored = field.db_value(value)
-        if isinstance(stored, bool):
-            return self.dialect.truth(stored)
-        if type(stored) is int:
-            return str(stored)
-        length = getattr(field, "max_length", None)
-        if isinstance(stored, str) and length and len(stored) > length:
-            raise ValueError(f"{stored!r} is longer than {length} characters")
-        return None if stored is None else self.dialect.literal(stored, column.type)
-
-    def _note_coming(self, change: AddColumn, default: str | None) -> None:
-        value = self.dialect.typed(default, change.column.type)
-        self.coming.setdefault(change.table, {})[change.column.name] = value
-
-    def _refusal(self, change: AddColumn, addition: Addition) -> Finding | None:
-        """Say why the data or the database forbid a column, or None."""
-        column, table = change.column, change.table
-        has_value = addition.default is not None and addition.default.upper() != "NULL"
-        if not column.null and not has_value and not column.generated and addition.has_rows:
-            return blocked("AM101", table, column.name)
-        reason = self.dialect.refuses(addition)
-        if reason:
-            return blocked("AM103", table, column.name, reason=reason)
-        if not addition.has_rows:
-            return None
-        if has_value and self._is_unique_alone(change) and addition.default:
-            rows = self.rows(addition.table)
-            if rows > 1:
-                return blocked("AM104", table, column.name, rows=f"{rows:,}")
-        return self.data.ask(
-            lambda: self.data.column_problem(addition, table), str(table), column.name
-        )
-
-    def _is_unique_alone(self, change: AddColumn) -> bool:
-        return any(
-            isinstance(other, AddIndex)
-            and other.table == change.table
-            and other.index.unique
-            and other.index.is_plain
-            and other.index.columns == (change.column.name,)
-            for other in self.changes
-        )
-
-    def _added(self, change: AddColumn, addition: Addition, literal: str | None) -> Step:
-        column = change.column
-        inline = not (
-            self.dialect.validates_later
-            and addition.has_rows
-            and (
-                (addition.foreign_key and addition.default is not None)
-                or any(map(ddl.is_check, column.constraints))
-            )
-        )
-        form = ddl.ColumnForm(not column.null, literal, inline)
-        models = self._models(change.table)
-        statements = ddl.add_column(self.dialect, models, change, form)
-        later_at = None
-        if not inline:
-            names = [n for n, _ in ddl.later_constraints(self.dialect, models, change)]
-            marks = [m for n in names for m in self.dialect.mark_pending(change.table, n)]
-            later_at = len(statements) + len(marks)
-            statements = (*statements, *marks, *self._validations(change.table, names))
-        effect = "instant"
-        if addition.has_rows:
-            effect = self.dialect.column_effect(column, addition.default)
-            effect = "scans" if not inline and effect == "instant" else effect
-        reason = "nullable, old rows hold NULL"
-        if addition.default is not None:
-            reason = f"default {addition.default} stays in the database"
-        elif column.generated:
-            reason = "generated"
-        elif not column.null:
-            reason = "the table is empty"
-        return _step(
-            "add_column",
-            change,
-            str(change.table),
-            column.name,
-            statements,
-            reason,
-            effect=effect,
-            rows=self.rows(addition.table),
-            blocks="reads and writes" if effect == "rewrites" else "nothing",
-            later_at=later_at,
-            parents=self._standing(filter(None, [change.foreign_key]), change.table),
-        )
-
-    def _validations(self, table: TableName, names: list[str]) -> tuple[str, ...]:
-        return tuple(
-            statement
-            for name in names
-            for statement in (
-                ddl.validate(self.dialect, table, name),
-                *self.dialect.mark_validated(table, name),
-            )
-        )
-
-    def _filled(
-        self, change: AddColumn, per_row: Callable[[], Any] | None
-    ) -> Iterator[Step | Finding]:
-        """Plan a column in which each row gets a value of its own."""
-        column, actual = change.column, change.actual
-        assert actual is not None
-        added: tuple[str, ...] = ()
-        if not change.fill_only:
-            addition = Addition(actual, column, None, change.foreign_key, True)
-            reason = self.dialect.refuses(addition)
-            if reason:
-                yield blocked("AM103", change.table, column.name, reason=reason)
-                return
-            form = ddl.ColumnForm(not_null=False, default=None)
-            added = ddl.add_column(self.dialect, self._models(change.table), change, form)
-            added += self.dialect.mark_filling(change.table, column.name)
-        name = getattr(per_row, "__name__", repr(per_row))
-        comment = f"-- each row of {change.table} gets its own {column.name} from {name}()"
-        finish = self.dialect.mark_filled(change.table, column.name)
-        yield _step(
-            "add_column",
-            change,
-            str(change.table),
-            column.name,
-            (*added, comment.replace("\n", " "), *finish),
-            f"nullable, then each row gets its own value from {name}()",
-            effect="fills",
-            rows=self.rows(actual),
-            later_at=len(added),
-            fill_at=len(added),
-            parents=self._standing(filter(None, [change.foreign_key]), change.table),
-        )
-        if not column.null and not change.fill_only:
-            sql = self.dialect.alter_sql(change.table, column, "null")
-            yield note("AM305", change.table, column.name, sql)
-
-    # Indexes and foreign keys
-
-    def _index(self, change: AddIndex) -> Iterator[Step | Finding]:
-        index, actual = change.index, change.actual
-        assert actual is not None
-        texts = [key.text for key in index.keys if not key.is_column] + [index.where]
-        names = [unquote(item) for text in texts for item in tokens(text) if is_name(item)]
-        problem = self._needs(change.table, [*index.columns, *names], index.name)
-        if problem:
-            yield problem
-            return
-        reason = self.dialect.refuses_index(actual, index)
-        if reason:
-            yield blocked("AM103", change.table, index.name, reason=reason)
-            return
-        rows = self.rows(actual)
-        if index.unique and rows:
-            duplicates = self.data.duplicates(
-                change, self.coming.get(change.table, {}), self.filled
-            )
-            if duplicates:
-                yield duplicates
-                return
-        online = (
-            self.dialect.builds_online
-            and not self.one_transaction
-            and rows > self.options.online_rows
-            and actual.kind != "partitioned"
-        )
-        if change.leftover:
-            yield note("AM308", change.table, index.name)
-        reason = "built online" if online else "built in a transaction"
-        if actual.kind == "partitioned":
-            reason += ", since a partitioned table has no online builds"
-        if index.unique and rows:
-            reason = f"no duplicates now, {reason}"
-        yield _step(
-            "add_index",
-            change,
-            str(change.table),
-            index.name,
-            ddl.add_index(self.dialect, self._models(change.table), change, online=online),
-            reason,
-            effect="builds" if rows else "instant",
-            rows=rows,
-            blocks="writes" if rows and not online else "nothing",
-            online=online,
-        )
-
-    @property
-    def filled(self) -> set[tuple[TableName, str]]:
-        """The columns that get a value of their own in each row."""
-        return {
-            (change.table, change.column.name)
-            for change in self.changes
-            if isinstance(change, AddColumn)
-            and change.column.name not in self.coming.get(change.table, {})
-        }
-
-    def _foreign_key(self, change: AddForeignKey) -> Iterator[Step | Finding]:
-        fk = change.foreign_key
-        name = ", ".join(fk.columns)
-        problem = self._needs(change.table, ["", *fk.columns], name)
-        if problem is None and (str(fk.parent), "") in self.stopped:
-            problem = blocked("AM109", change.table, name, parent=fk.parent)
-        if problem:
-            yield problem
-            return
-        standing = self.catalog.tables.get(_key(self.dialect, change.table))
-        rows = self.rows(standing) if standing else 0
-        models = self._models(change.table)
-        split = bool(rows) and self.dialect.validates_later
-        statements = ddl.add_foreign_key(self.dialect, models, change, validated=not split)
-        later_at = None
-        if split:
-            _, field = ddl.field_of(models, self.dialect, fk.columns[0])
-            constraint = field.get_constraint_name()
-            statements += self.dialect.mark_pending(change.table, constraint)
-            later_at = len(statements)
-            statements += self._validations(change.table, [constraint])
-        yield _step(
-            "add_foreign_key",
-            change,
-            str(change.table),
-            name,
-            statements,
-            f"refers to {fk.parent}",
-            effect="scans" if rows else "instant",
-            rows=rows,
-            later_at=later_at,
-            parents=self._standing([fk], change.table) + ((change.table,) if standing else ()),
-        )
-
-    def _validation(self, change: ValidateConstraint) -> Step:
-        actual = change.actual
-        assert actual is not None
-        is_key = any(fk.name == change.name for fk in actual.foreign_keys)
-        return _step(
-            "add_foreign_key" if is_key else "add_column",
-            change,
-            str(change.table),
-            change.name,
-            self._validations(change.table, [change.name]),
-            "an interrupted run has added it",
-            effect="scans",
-            rows=self.rows(actual),
-            later_at=0,
-        )
+    if change.leftover:
+        yield note("AM308", change.table, index.name)
+    online = situation.builds_online and rows > situation.options.online_rows
+    online = online and actual.kind != "partitioned"
+    reason = "built online" if online else "built in a transaction"
+    if actual.kind == "partitioned":
+        reason += ", since a partitioned table has no online builds"
+    if index.unique and rows and not problem:
+        reason = f"no duplicates now, {reason}"
+    yield Step(
+        "add_index",
+        str(change.table),
+        index.name,
+        ddl.add_index(dialect, situation.models(change.table), change, online=online),
+        effect="builds" if rows else "instant",
+        rows=rows,
+        blocks="writes" if rows and not online else "nothing",
+        reason=reason,
+        online=online,
+        change=change,
+    )
 
 
-def _step(
-    kind: str,
-    change: Change,
-    table: str,
-    name: str | None,
-    statements: tuple[str, ...],
-    reason: str,
-    **rest: Any,
-) -> Step:
-    return Step(kind, table, name, statements, reason=reason, change=change, **rest)
+def _foreign_key_step(situation: Situation, change: AddForeignKey) -> Step:
+    """The key of a table with rows is validated afterwards, under a light lock."""
+    dialect, fk, models = situation.dialect, change.foreign_key, situation.models(change.table)
+    table = situation.catalog.tables.get(table_key(dialect, change.table))
+    rows = situation.rows(table) if table else 0
+    later = bool(rows) and dialect.validates_later
+    statements = ddl.add_foreign_key(dialect, models, change, validated=not later)
+    later_at = None
+    if later:
+        name = ddl.foreign_key_name(dialect, models, fk)
+        statements += dialect.mark_pending(change.table, name)
+        later_at = len(statements)
+        statements += ddl.validations(dialect, change.table, [name])
+    return Step(
+        "add_foreign_key",
+        str(change.table),
+        ", ".join(fk.columns),
+        statements,
+        effect="scans" if rows else "instant",
+        rows=rows,
+        reason=f"refers to {fk.parent}",
+        later_at=later_at,
+        parents=situation.standing([fk], change.table) + ((change.table,) if table else ()),
+        change=change,
+    )
+
+
+def _validation_step(situation: Situation, change: ValidateConstraint) -> Step:
+    actual = change.actual
+    assert actual is not None
+    is_key = any(fk.name == change.name for fk in actual.foreign_keys)
+    return Step(
+        "add_foreign_key" if is_key else "add_column",
+        str(change.table),
+        change.name,
+        ddl.validations(situation.dialect, change.table, [change.name]),
+        effect="scans",
+        rows=situation.rows(actual),
+        reason="an interrupted run has added it",
+        later_at=0,
+        change=change,
+    )
 
 
 def remaining(dialect: Dialect, collected: Collected) -> set[object]:

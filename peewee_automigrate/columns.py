@@ -1,0 +1,142 @@
+"""A missing column -> the step that adds it, or the finding that says why not.
+
+Enters: the situation and one change. Leaves: steps and findings. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import ddl
+from .dialects import Addition
+from .findings import blocked, note
+from .schema import AddColumn, Finding, Step
+from .situation import Situation, is_blocked
+
+
+def column_items(situation: Situation, change: AddColumn) -> Iterator[Step | Finding]:
+    """Yield the step of a missing column and what is to be said of it."""
+    column, actual = change.column, change.actual
+    assert actual is not None
+    value = situation.values[change.table, column.name]
+    if column.type in situation.unknown_types:
+        yield blocked("AM116", change.table, column.name, type=column.type)
+    elif value.problem:
+        yield blocked("AM110", change.table, column.name, reason=value.problem)
+    elif value.per_row or change.fill_only:
+        yield from _filled(situation, change, value.per_row)
+    else:
+        rows = situation.dialect.has_rows(change.table)
+        addition = Addition(actual, column, value.expression, change.foreign_key, rows)
+        problem = _problem(situation, change, addition)
+        if problem:
+            yield problem
+        if problem is None or not is_blocked(problem):
+            yield _added(situation, change, addition)
+
+
+def _problem(situation: Situation, change: AddColumn, addition: Addition) -> Finding | None:
+    """Say why the data or the database forbid a column, or None."""
+    column, table, default = change.column, change.table, addition.default
+    has_value = default is not None and default.upper() != "NULL"
+    if not column.null and not has_value and not column.generated and addition.has_rows:
+        return blocked("AM101", table, column.name)
+    reason = situation.dialect.refuses(addition)
+    if reason:
+        return blocked("AM103", table, column.name, reason=reason)
+    if not addition.has_rows:
+        return None
+    if has_value and _is_unique_alone(situation, change):
+        rows = situation.rows(addition.table)
+        if rows > 1:
+            return blocked("AM104", table, column.name, rows=f"{rows:,}")
+    return situation.row_problem(addition, table)
+
+
+def _is_unique_alone(situation: Situation, change: AddColumn) -> bool:
+    return any(
+        other.table == change.table
+        and other.index.unique
+        and other.index.is_plain
+        and other.index.columns == (change.column.name,)
+        for other in situation.indexes
+    )
+
+
+def _added(situation: Situation, change: AddColumn, addition: Addition) -> Step:
+    """On a table with rows, what the server would check row by row under the lock of ALTER TABLE
+    is added NOT VALID, and validated afterwards.
+    """
+    dialect, column, default = situation.dialect, change.column, addition.default
+    key_scans = addition.foreign_key is not None and default is not None
+    scans = addition.has_rows and (key_scans or any(map(ddl.is_check, column.constraints)))
+    inline = not (scans and dialect.validates_later)
+    models = situation.models(change.table)
+    form = ddl.ColumnForm(not column.null, None if column.in_database else default, inline)
+    statements = ddl.add_column(dialect, models, change, form)
+    later_at = None
+    if not inline:
+        names = [name for name, _ in ddl.later_constraints(dialect, models, change)]
+        for name in names:
+            statements += dialect.mark_pending(change.table, name)
+        later_at = len(statements)
+        statements += ddl.validations(dialect, change.table, names)
+    effect = dialect.column_effect(column, default) if addition.has_rows else "instant"
+    return Step(
+        "add_column",
+        str(change.table),
+        column.name,
+        statements,
+        effect="scans" if scans and effect == "instant" else effect,
+        rows=situation.rows(addition.table),
+        blocks="reads and writes" if effect == "rewrites" else "nothing",
+        reason=_reason(change, default),
+        later_at=later_at,
+        parents=situation.standing(filter(None, [change.foreign_key]), change.table),
+        change=change,
+    )
+
+
+def _reason(change: AddColumn, default: str | None) -> str:
+    if change.column.generated:
+        return "generated"
+    if default is not None:
+        return f"default {default} stays in the database"
+    return "nullable, old rows hold NULL" if change.column.null else "the table is empty"
+
+
+def _filled(
+    situation: Situation, change: AddColumn, per_row: Callable[[], Any] | None
+) -> Iterator[Step | Finding]:
+    """Plan a column in which each row gets a value of its own."""
+    dialect, column, actual = situation.dialect, change.column, change.actual
+    assert actual is not None
+    added: tuple[str, ...] = ()
+    if not change.fill_only:
+        reason = dialect.refuses(Addition(actual, column, None, change.foreign_key, True))
+        if reason:
+            yield blocked("AM103", change.table, column.name, reason=reason)
+            return
+        form = ddl.ColumnForm(not_null=False, default=None)
+        added = ddl.add_column(dialect, situation.models(change.table), change, form)
+        added += dialect.mark_filling(change.table, column.name)
+    name = getattr(per_row, "__name__", repr(per_row))
+    comment = f"-- each row of {change.table} gets its own {column.name} from {name}()"
+    finish = dialect.mark_filled(change.table, column.name)
+    yield Step(
+        "add_column",
+        str(change.table),
+        column.name,
+        (*added, " ".join(comment.split()), *finish),
+        effect="fills",
+        rows=situation.rows(actual),
+        reason=f"nullable, then each row gets its own value from {name}()",
+        later_at=len(added),
+        fill_at=len(added),
+        parents=situation.standing(filter(None, [change.foreign_key]), change.table),
+        change=change,
+    )
+    if not column.null and not change.fill_only:
+        sql = dialect.alter_sql(change.table, column, "null")
+        yield note("AM305", change.table, column.name, sql)

@@ -1,0 +1,261 @@
+"""What is known while a plan is made: the declared and the actual, and answers about rows.
+
+Enters: a dialect, declared tables, the catalogue, the changes. Leaves: facts and blocked findings.
+Reads only, and only tables in which something is missing; no question is asked twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from peewee import DatabaseError, Field, Model
+
+from . import ddl
+from .declared import Declared, python_default
+from .dialects import Addition, Dialect
+from .expression import named_constraint, parse_index
+from .findings import blocked, note
+from .options import Options
+from .schema import (
+    AddColumn,
+    AddIndex,
+    Catalog,
+    Change,
+    Column,
+    CreateTable,
+    Finding,
+    ForeignKey,
+    Key,
+    Table,
+    TableName,
+)
+
+SAMPLES = 5
+SECONDS = 10.0  # for one question about rows
+
+
+def is_blocked(finding: Finding) -> bool:
+    """Tell whether a finding stops its object."""
+    return finding.level == "blocked"
+
+
+def table_key(dialect: Dialect, name: TableName) -> TableName:
+    """Return the key under which a table stands in a catalogue."""
+    return TableName(name.schema, dialect.fold(name.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a new column's rows get: one SQL ``expression`` for all (None for NULL), or one value
+    each by ``per_row``. ``problem`` says why the default can't be used.
+    """
+
+    expression: str | None = None
+    per_row: Callable[[], Any] | None = None
+    problem: str = ""
+
+
+class Situation:
+    """One plan's facts."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        declared: Declared,
+        catalog: Catalog,
+        options: Options,
+        changes: tuple[Change, ...],
+    ) -> None:
+        self.dialect = dialect
+        self.declared = declared
+        self.catalog = catalog
+        self.options = options
+        self.columns = [change for change in changes if isinstance(change, AddColumn)]
+        self.indexes = [change for change in changes if isinstance(change, AddIndex)]
+        self.new_tables = [change for change in changes if isinstance(change, CreateTable)]
+        self._rows: dict[TableName, int] = {}
+
+    @cached_property
+    def builds_online(self) -> bool:
+        """True when indexes may be built outside of a transaction."""
+        whole = self.options.atomic or self.dialect.database.in_transaction()
+        return self.dialect.builds_online and not whole
+
+    @cached_property
+    def unknown_types(self) -> frozenset[str]:
+        """The types of missing columns that the server does not know."""
+        types = {change.column.type for change in self.columns}
+        for change in self.new_tables:
+            if change.table.kind == "table":
+                types |= {column.type for column in change.table.columns}
+        return frozenset(self.dialect.unknown_types(sorted(types - {""})))
+
+    @cached_property
+    def values(self) -> dict[tuple[TableName, str], Value]:
+        """What the rows of each missing column get, by table and column."""
+        return {(c.table, c.column.name): self._value(c.table, c.column) for c in self.columns}
+
+    def models(self, table: TableName) -> tuple[type[Model], ...]:
+        """Return the models that declare a table."""
+        return self.declared.models[table_key(self.dialect, table)]
+
+    def standing(self, keys: Iterable[ForeignKey], table: TableName) -> tuple[TableName, ...]:
+        """Return the tables that stand and that these foreign keys of a table refer to."""
+        parents = sorted({fk.parent for fk in keys if fk.parent != table}, key=str)
+        return tuple(p for p in parents if table_key(self.dialect, p) in self.catalog.tables)
+
+    def rows(self, table: Table) -> int:
+        """Read: count up to ``online_rows``; beyond, take the larger of count and estimate."""
+        if table.name not in self._rows:
+            limit = self.options.online_rows + 1
+            counted = self.dialect.count_rows(table.name, limit)
+            known = max(counted, table.rows) if counted == limit else counted
+            self._rows[table.name] = known
+        return self._rows[table.name]
+
+    def _value(self, table: TableName, column: Column) -> Value:
+        """Read: evaluate a default, and let the database quote it."""
+        if column.in_database or column.generated:
+            return Value(column.default)
+        _, field = ddl.field_of(self.models(table), self.dialect, column.name)
+        try:
+            default = python_default(field)
+            if default is None or default.per_row:
+                return Value(per_row=default.per_row if default else None)
+            return Value(self._literal(field, column, default.value))
+        except Exception as error:  # whatever a model's callable or a field class raises
+            return Value(problem=f"{type(error).__name__}: {error}")
+
+    def _literal(self, field: Field, column: Column, value: Any) -> str | None:
+        stored = field.db_value(value)
+        if isinstance(stored, bool):
+            return self.dialect.truth(stored)
+        if stored is None or type(stored) is int:
+            return None if stored is None else str(stored)
+        length = getattr(field, "max_length", None)
+        if isinstance(stored, str) and length and len(stored) > length:
+            raise ValueError(f"{stored!r} is longer than {length} characters")
+        return self.dialect.literal(stored, column.type)
+
+    # Questions about rows
+
+    def _ask(
+        self, question: Callable[[], Finding | None], table: TableName, name: str
+    ) -> Finding | None:
+        """Return what a question finds; a note when the answer takes longer than `SECONDS`."""
+        try:
+            with self.dialect.bounded(SECONDS):
+                return question()
+        except DatabaseError as error:
+            if not self.dialect.is_timeout(error):
+                raise
+            return note("AM309", table, name, seconds=f"{SECONDS:.0f}")
+
+    def row_problem(self, addition: Addition, table: TableName) -> Finding | None:
+        """Read: say which rows a new column's CHECK would refuse, or that its default has no
+        parent row.
+        """
+
+        def question() -> Finding | None:
+            return self._check_problem(addition, table) or self._parent_problem(addition, table)
+
+        return self._ask(question, table, addition.column.name)
+
+    def _check_problem(self, addition: Addition, table: TableName) -> Finding | None:
+        column = addition.column
+        value = self.dialect.typed(addition.default, column.type)
+        for sql in filter(ddl.is_check, column.constraints):
+            body = sql[sql.lower().index("check") + len("check") :]
+            source = self._source(addition.table, {column.name: value})
+            query = f"SELECT * FROM {source} WHERE NOT {body}"
+            rows = self._count(query)
+            if rows:
+                check = named_constraint(sql)[1]
+                words = {"rows": f"{rows:,}", "check": check, "query": query}
+                return blocked("AM114", table, column.name, query, **words)
+        return None
+
+    def _parent_problem(self, addition: Addition, table: TableName) -> Finding | None:
+        fk = addition.foreign_key
+        if fk is None or addition.default is None:
+            return None
+        value = self.dialect.typed(addition.default, addition.column.type)
+        where = f"{fk.parent} ({fk.parent_columns[0]})"
+        if table_key(self.dialect, fk.parent) in self.catalog.tables:
+            parent = self.dialect.quote_table(fk.parent)
+            key = self.dialect.quote(fk.parent_columns[0])
+            if self._count(f"SELECT 1 FROM {parent} WHERE {key} = {value}"):
+                return None
+        name = addition.column.name
+        return blocked("AM115", table, name, default=addition.default, parent=where)
+
+    def duplicates(self, change: AddIndex) -> Finding | None:
+        """Read: say which keys would stand more than once in a unique index.
+
+        A column that gets a value of its own in each row is taken to differ in each.
+        """
+        values = {
+            name: value for (table, name), value in self.values.items() if table == change.table
+        }
+        if any(values[name].per_row for name in change.index.columns if name in values):
+            return None
+        return self._ask(lambda: self._duplicates(change), change.table, change.index.name)
+
+    def _duplicates(self, change: AddIndex) -> Finding | None:
+        index, actual = change.index, change.actual
+        assert actual is not None
+        coming = {
+            c.column.name: self.dialect.typed(
+                self.values[c.table, c.column.name].expression, c.column.type
+            )
+            for c in self.columns
+            if c.table == change.table and not c.fill_only
+        }
+        keys = self._key_texts(change)
+        conditions = [f"{key} IS NOT NULL" for key in keys] if index.nulls_distinct else []
+        parsed = parse_index(index.sql) if index.where else None
+        conditions += [f"({parsed.expressions[-1]})"] if parsed else []
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        listed = ", ".join(keys)
+        query = f"SELECT {listed}, count(*) FROM {self._source(actual, coming)}{where}"
+        query += f" GROUP BY {listed} HAVING count(*) > 1"
+        groups = self._count(query)
+        if not groups:
+            return None
+        rows = self.dialect.rows(f"{query} LIMIT {SAMPLES}")
+        samples = ", ".join(f"{_tuple(row[:-1])} {row[-1]} times" for row in rows)
+        words = {"wanted": index, "groups": f"{groups:,}", "samples": samples, "query": query}
+        return blocked("AM105", change.table, index.name, query, **words)
+
+    def _source(self, table: Table, coming: dict[str, str]) -> str:
+        """Return the table as it will be, with the columns that the same run adds."""
+        quote, source = self.dialect.quote, self.dialect.quote_table(table.name)
+        if not coming:
+            return source
+        name = quote(table.name.name)
+        added = ", ".join(f"{value} AS {quote(column)}" for column, value in coming.items())
+        return f"(SELECT {name}.*, {added} FROM {source} AS {name}) AS {name}"
+
+    def _key_texts(self, change: AddIndex) -> list[str]:
+        parsed = parse_index(change.index.sql) if change.index.sql else None
+        expressions = iter(parsed.expressions if parsed else ())
+        return [
+            self._collated(key) if key.is_column else f"({next(expressions)})"
+            for key in change.index.keys
+        ]
+
+    def _collated(self, key: Key) -> str:
+        text, words = self.dialect.quote(key.text), key.options.split()
+        if words[:1] == ["collate"]:
+            return f"{text} COLLATE {self.dialect.quote(words[1])}"
+        return text
+
+    def _count(self, query: str) -> int:
+        return int(self.dialect.rows(f"SELECT count(*) FROM ({query}) AS counted")[0][0])
+
+
+def _tuple(values: tuple[object, ...]) -> str:
+    return f"({', '.join(map(repr, values))})"
