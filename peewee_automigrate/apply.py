@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from peewee import Database, PeeweeException
+from peewee import Database, Model, PeeweeException
 
 from . import ddl
 from .dialects import Dialect, dialect_for
@@ -23,7 +23,7 @@ from .models import Collected, Models, bound, collect, unwrapped
 from .options import Options, StepEvent
 from .planner import make_plan, remaining
 from .report import Plan, Report
-from .schema import AddColumn, AddForeignKey, AddIndex, Step
+from .schema import AddColumn, AddForeignKey, AddIndex, Step, TableName
 
 log = logging.getLogger("peewee_automigrate")
 log.addHandler(logging.NullHandler())
@@ -322,8 +322,9 @@ class _Run:
     def _fill(self, step: Step) -> None:
         change = step.change
         assert isinstance(change, AddColumn) and change.actual is not None
-        models = [m for m in self.collected.models if m._meta.table_name == change.table.name]
-        _, field = ddl.field_of(models, self.dialect, change.column.name)
+        models = (*self.collected.models, *self.collected.bases)
+        own = [m for m in models if self._table_of(m) == self._folded(change.table)]
+        _, field = ddl.field_of(own, self.dialect, change.column.name)
 
         def value() -> Any:
             return ddl.plain_value(self.dialect, field, field.default())
@@ -333,6 +334,12 @@ class _Run:
             self._tell(step, "progress", phase="filling", fraction=fraction)
 
         self.dialect.fill(change.actual, change.column, value, progress)
+
+    def _table_of(self, model: type[Model]) -> TableName:
+        return self._folded(TableName(model._meta.schema, model._meta.table_name))
+
+    def _folded(self, name: TableName) -> TableName:
+        return TableName(name.schema, self.dialect.fold(name.name))
 
     def _start(self, step: Step) -> None:
         if id(step) not in self.started:

@@ -13,6 +13,7 @@ from typing import Any
 
 from peewee import (
     SQL,
+    CharField,
     Context,
     DateField,
     DateTimeField,
@@ -21,6 +22,7 @@ from peewee import (
     ForeignKeyField,
     Model,
     Node,
+    TextField,
     TimeField,
     TimestampField,
     _query_val_transform,
@@ -219,7 +221,8 @@ class _Reader:
         node = field.ddl_datatype(self.context)
         if node is None:
             return ""
-        return self.dialect.canonical_type(node.sql if isinstance(node, SQL) else str(node))
+        text = node.sql if isinstance(node, SQL) else self._render(node)
+        return self.dialect.canonical_type(text)
 
     def _known_default(self, field: Field) -> str:
         """Return the literal of a plain default, for comparison only."""
@@ -229,8 +232,9 @@ class _Reader:
             return UNKNOWN
         if isinstance(value, bool):
             return self.dialect.truth(value)
-        plain = isinstance(value, int | str)
-        return _query_val_transform(value) if plain else UNKNOWN
+        is_text = isinstance(value, str) and isinstance(field, CharField | TextField)
+        plain = is_text or type(value) is int
+        return str(_query_val_transform(value)) if plain else UNKNOWN
 
     def _constrained(self, column: Column, field: Field) -> Column:
         kept = []

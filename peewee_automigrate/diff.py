@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from .drift import Rules, differences
-from .expression import is_name, tokens, unquote
 from .findings import blocked, drift, note
 from .schema import (
     UNKNOWN,
@@ -88,6 +87,7 @@ class _Comparison:
         self.declared = {self._key(table.name): table for table in declared}
         self.standing = dict(catalog.tables)  # with those that this run creates
         self.names: dict[TableName, str] = dict(catalog.owners)  # with those that it takes
+        self.refused: set[TableName] = set()
 
     def run(self) -> Iterator[Change | Finding]:
         yield from self._schemas()
@@ -109,25 +109,14 @@ class _Comparison:
         for schema in sorted(name for name in names if name not in self.catalog.schemas):
             if self.rules.creates_schemas:
                 yield CreateSchema(schema)
-        if self.catalog.default_schema is None:
-            unqualified = [t for t in self.declared.values() if t.name.schema is None]
-            if unqualified:
-                yield blocked("AM112", unqualified[0].name, None, schema="")
 
     # A table that is missing
 
     def _new_table(self, key: TableName, table: Table) -> Iterator[Change | Finding]:
         schema = table.name.schema or self.catalog.default_schema
-        owner = self.names.get(TableName(schema, key.name))
-        if owner:
-            yield blocked("AM108", table.name, None, owner=owner)
-            return
-        missing_schema = schema not in self.catalog.schemas and not self.rules.creates_schemas
-        if missing_schema and schema:
-            yield blocked("AM112", table.name, None, schema=schema)
-            return
-        problems = [finding for fk in table.foreign_keys if (finding := self._no_parent(table, fk))]
+        problems = list(self._obstacles(key, table, schema))
         if problems:
+            self.refused.add(key)
             yield from problems
             return
         late = tuple(fk for fk in table.foreign_keys if self._is_late(key, fk))
@@ -143,6 +132,21 @@ class _Comparison:
         self.names[TableName(schema, key.name)] = "a table"
         yield CreateTable(kept, late)
         yield from self._late(table, late)
+
+    def _obstacles(self, key: TableName, table: Table, schema: str | None) -> Iterator[Finding]:
+        """Say why a table can't be created."""
+        owner = self.names.get(TableName(schema, key.name))
+        if schema is None:
+            yield blocked("AM112", table.name, None, what="no schema of the search path is there")
+        elif schema not in self.catalog.schemas and not self.rules.creates_schemas:
+            yield blocked("AM112", table.name, None, what=f"the schema {schema} is not there")
+        elif owner:
+            yield blocked("AM108", table.name, None, owner=owner)
+        else:
+            for fk in table.foreign_keys:
+                problem = self._no_parent(table, fk)
+                if problem:
+                    yield problem
 
     def _late(self, table: Table, late: Iterable[ForeignKey]) -> Iterator[Change | Finding]:
         for fk in late:
@@ -161,6 +165,8 @@ class _Comparison:
         name = ", ".join(fk.columns)
         if key not in self.declared and key not in self.catalog.tables:
             return blocked("AM109", table.name, name, parent=fk.parent)
+        if key in self.refused:
+            return blocked("AM111", table.name, name, column=fk.parent)
         if not self.rules.parents_first or self._has_unique(self.declared.get(key), fk):
             return None
         if self._has_unique(self.catalog.tables.get(key), fk):
@@ -203,9 +209,9 @@ class _Comparison:
         missing = [c.name for c in table.columns if self.rules.fold(c.name) not in known]
         if missing:
             columns = ", ".join(missing)
-            yield blocked("AM107", table.name, None, kind=actual.kind, columns=columns)
+            yield blocked("AM107", table.name, None, kind=_kind(actual), columns=columns)
         elif actual.kind != table.kind:
-            yield note("AM303", table.name, None, kind=actual.kind)
+            yield note("AM303", table.name, None, kind=_kind(actual))
 
     def _existing_table(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
         fold = self.rules.fold
@@ -243,9 +249,7 @@ class _Comparison:
         if column.generated == "stored":
             return blocked("AM102", table.name, column.name, what="a stored generated column")
         for index in actual.indexes:
-            texts = [key.text for key in index.keys if not key.is_column] + [index.where]
-            names = {fold(unquote(t)) for text in texts for t in tokens(text) if is_name(t)}
-            if fold(column.name) in names:
+            if fold(column.name) in map(fold, index.misread):
                 drop = f"DROP INDEX {self.rules.quote(table.name.schema, index.name)}"
                 return blocked("AM113", table.name, column.name, sql=drop, index=index.name)
         return self._no_parent(table, fk) if fk else None
@@ -292,6 +296,10 @@ class _Comparison:
     def _is_leftover(self, actual: Index, declared: Index) -> bool:
         same = same_definition(actual, declared, self.rules) is not False
         return not actual.valid and same and actual.unique == declared.unique
+
+
+def _kind(table: Table) -> str:
+    return table.kind if table.kind.endswith(("view", "table")) else f"{table.kind} table"
 
 
 def dependency_order(

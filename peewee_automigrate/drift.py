@@ -5,13 +5,13 @@ Enters: one declared table, the actual one, and the dialect's rules. Leaves: fin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
 from .expression import normalize
 from .findings import drift, note
-from .schema import UNKNOWN, Column, Constraint, Finding, ForeignKey, Table, TableName
+from .schema import UNKNOWN, Column, Constraint, Finding, ForeignKey, Index, Table, TableName
 
 
 class Rules(Protocol):
@@ -97,12 +97,32 @@ def _same_default(column: Column, actual: Column) -> bool:
     """
     if UNKNOWN in (column.default, actual.default) or column.computed or column.automatic:
         return True
-    if actual.default is None or actual.default.lower().startswith("nextval("):
-        return not column.in_database or actual.default is not None
-    if column.default is None:
-        return normalize(actual.default).upper() == "NULL"
-    sides = [normalize(side).strip("'").lower() for side in (column.default, actual.default)]
+    sides = [_default_value(side.default) for side in (column, actual)]
+    if sides[1] == ("nothing", ""):
+        return not column.in_database or sides[0] == sides[1]
+    if actual.default and actual.default.lower().startswith("nextval("):
+        return True
     return sides[0] == sides[1]
+
+
+_NUMBERS = ("::integer", "::bigint", "::smallint", "::numeric", "::real", "::double precision")
+
+
+def _default_value(default: str | None) -> tuple[str, object]:
+    """Return what a default stands for: nothing, a number, a text or an expression.
+
+    A server prints a negative number as a quoted literal with a cast, and TRUE may be 1.
+    """
+    text = normalize(default or "NULL")
+    if default and default.lower().endswith(_NUMBERS):
+        text = text.strip("'")
+    if text.lower() == "null":
+        return "nothing", ""
+    bare = {"true": "1", "false": "0"}.get(text, text.replace(" ", ""))
+    try:
+        return "number", float(bare)
+    except ValueError:
+        return ("text" if text.startswith("'") else "expression"), text
 
 
 def _unknown_column(table: Table, column: Column, rules: Rules) -> Finding:
@@ -174,6 +194,8 @@ def _constraint(
             return
         if constraint.name and fold(other.name) == fold(constraint.name):
             return
+    if any(_is_unique_of(index, constraint, fold) for index in actual.indexes):
+        return
     name = constraint.name or None
     kind = constraint.text.split(" ", 1)[0]
     alike = [other for other in actual.constraints if other.text.startswith((kind, UNKNOWN))]
@@ -183,3 +205,11 @@ def _constraint(
     target = rules.quote(table.name.schema, table.name.name)
     sql = f"ALTER TABLE {target} ADD {constraint.sql}" if rules.adds_constraints else None
     yield drift("AM208", table.name, name, sql, constraint=constraint.text)
+
+
+def _is_unique_of(index: Index, constraint: Constraint, fold: Callable[[str], str]) -> bool:
+    """Tell whether a unique index does what a UNIQUE constraint is for."""
+    if not (index.unique and index.valid and index.is_plain):
+        return False
+    words = constraint.text.replace("(", " ").replace(")", " ").replace(",", " ").split()
+    return words[:1] == ["unique"] and list(map(fold, words[1:])) == list(map(fold, index.columns))

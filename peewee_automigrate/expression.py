@@ -23,6 +23,7 @@ _TOKEN = re.compile(
 _CAST_TAILS = {"varying", "precision", "without", "with", "time", "zone"}
 _OPERATORS = {"!=": "<>", "==": "=", "~~": "like", "~~*": "ilike"}
 _KEYWORDS = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
+_WORDS = _KEYWORDS | {"null", "true", "false", "case", "when", "then", "else", "end", "collate"}
 _MIXING = {"or", "+", "-", "*", "/", "%", "||", "between", "not", "case", "collate"}
 
 
@@ -262,6 +263,13 @@ def named_constraint(sql: str) -> tuple[str, str]:
     return "", normalize(sql)
 
 
+def table_options(sql: str) -> tuple[str, ...]:
+    """Return what stands behind the columns of a CREATE TABLE, in lower case, split at commas."""
+    items = tokens(sql)
+    closing = _closing(items, items.index("(")) if "(" in items else len(items)
+    return tuple(" ".join(part).lower() for part in split_list(items[closing + 1 :]))
+
+
 def is_constant(default: str) -> bool:
     """Tell whether a DEFAULT is one literal, with a sign at most."""
     items = tokens(default)
@@ -276,8 +284,16 @@ def is_constant(default: str) -> bool:
     return literal or item in ("null", "true", "false")
 
 
+def column_names(sql: str) -> tuple[str, ...]:
+    """Return the names in an expression that may be columns: no functions, no keywords."""
+    items = tokens(sql)
+    pairs = zip(items, [*items, ""][1:], strict=True)
+    words = (unquote(item) for item, then in pairs if is_name(item) and then != "(")
+    return tuple(word for word in words if word not in _WORDS)
+
+
 def called_functions(sql: str) -> tuple[str, ...]:
     """Return the lower-case names of the functions that an expression calls."""
     items = tokens(sql)
-    pairs = zip(items, [*items[1:], ""], strict=True)
+    pairs = zip(items, [*items, ""][1:], strict=True)
     return tuple(unquote(name) for name, then in pairs if then == "(" and is_name(name))

@@ -50,11 +50,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Give it a default that fits the column, then run again.",
     ),
     "AM111": (
-        "needs the column {column}, which is blocked",
+        "needs {column}, which is blocked",
         "Resolve that first.",
     ),
     "AM112": (
-        "the schema {schema} is not there",
+        "{what}",
         "Attach or create it, or set the connection's search path, then run again.",
     ),
     "AM113": (

@@ -13,12 +13,13 @@ from .columns import column_items
 from .declared import Declared, declare
 from .dialects import Dialect
 from .diff import diff
-from .expression import is_name, tokens, unquote
+from .expression import column_names
 from .findings import blocked, note
 from .models import Collected
 from .options import Options
 from .report import Plan
 from .schema import (
+    UNKNOWN,
     AddColumn,
     AddForeignKey,
     AddIndex,
@@ -96,14 +97,11 @@ def _agreed(dialect: Dialect, actual: Table, table: Table, index: Index) -> Inde
     for other in table.indexes:
         named = dialect.fold(other.name) == dialect.fold(index.name)
         texts = (index.keys, index.where) != (other.keys, other.where)
-        if named and texts and other.sql and index.sql and len(other.keys) == len(index.keys):
+        if named and texts and other.sql and len(other.keys) == len(index.keys):
             answer = dialect.same_expressions(actual, other, index)
             if answer is None:
-                return replace(index, where="?")
-            columns = [k for k in index.keys if k.is_column] == [
-                k for k in other.keys if k.is_column
-            ]
-            if answer and columns:
+                return replace(index, where=UNKNOWN)
+            if answer and index.columns == other.columns:
                 return replace(index, keys=other.keys, where=other.where)
     return index
 
@@ -154,8 +152,8 @@ def _needs(
             return table, ("", *fk.columns), ", ".join(fk.columns), (fk,)
         case AddIndex(table, index):
             texts = [key.text for key in index.keys if not key.is_column] + [index.where]
-            words = [unquote(item) for text in texts for item in tokens(text) if is_name(item)]
-            return table, (*index.columns, *words), index.name, ()
+            names = [name for text in texts for name in column_names(text)]
+            return table, (*index.columns, *names), index.name, ()
 
 
 def _change_items(situation: Situation, change: Change) -> Iterator[Step | Finding]:

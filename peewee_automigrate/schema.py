@@ -71,7 +71,8 @@ class Index:
     """An index, or the index behind a unique constraint or a primary key.
 
     ``keys`` are in index order, without ``INCLUDE`` columns; ``where`` is a normalised predicate.
-    ``sql`` is the statement, where there is an expression to ask the server about.
+    ``sql`` is the statement, where there is an expression to ask the server about. ``misread`` are
+    names in it that are no columns, so that the database reads them as strings.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Index:
     valid: bool = True
     origin: str = "index"
     sql: str = field(default="", compare=False)
+    misread: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -147,7 +149,8 @@ class Constraint:
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table or another relation of ``kind`` table, partitioned, view, materialized view,
-    foreign or virtual. ``rows`` is the server's estimate, -1 when it has none.
+    foreign or virtual. ``rows`` is the server's estimate, -1 when it has none; ``options`` are
+    those of SQLite, such as "strict".
     """
 
     name: TableName
@@ -161,6 +164,7 @@ class Table:
     depends_on: tuple[TableName, ...] = ()
     sequences: tuple[TableName, ...] = ()
     schema: str | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from peewee import DatabaseError, Field, Model
 from . import ddl
 from .declared import Declared, python_default
 from .dialects import Addition, Dialect
-from .expression import named_constraint, parse_index
+from .expression import parse_index
 from .findings import blocked, note
 from .options import Options
 from .schema import (
@@ -131,14 +131,20 @@ class Situation:
 
     def _literal(self, field: Field, column: Column, value: Any) -> str | None:
         stored = field.db_value(value)
-        if isinstance(stored, bool):
-            return self.dialect.truth(stored)
-        if stored is None or type(stored) is int:
-            return None if stored is None else str(stored)
         length = getattr(field, "max_length", None)
         if isinstance(stored, str) and length and len(stored) > length:
             raise ValueError(f"{stored!r} is longer than {length} characters")
-        return self.dialect.literal(stored, column.type)
+        if stored is None:
+            return None
+        if isinstance(stored, bool):
+            literal = self.dialect.truth(stored)
+        else:
+            plain = type(stored) is int
+            literal = str(stored) if plain else self.dialect.literal(stored, column.type)
+        refusal = self.dialect.refuses_value(literal, column.type)
+        if refusal:
+            raise ValueError(refusal)
+        return literal
 
     # Questions about rows
 
@@ -168,12 +174,12 @@ class Situation:
         column = addition.column
         value = self.dialect.typed(addition.default, column.type)
         for sql in filter(ddl.is_check, column.constraints):
-            body = sql[sql.lower().index("check") + len("check") :]
+            check = sql[sql.lower().index("check") :].strip()
+            body = check[len("check") :].strip()
             source = self._source(addition.table, {column.name: value})
             query = f"SELECT * FROM {source} WHERE NOT {body}"
             rows = self._count(query)
             if rows:
-                check = named_constraint(sql)[1]
                 words = {"rows": f"{rows:,}", "check": check, "query": query}
                 return blocked("AM114", table, column.name, query, **words)
         return None
@@ -225,7 +231,8 @@ class Situation:
         groups = self._count(query)
         if not groups:
             return None
-        rows = self.dialect.rows(f"{query} LIMIT {SAMPLES}")
+        order = f"ORDER BY count(*) DESC, {listed} LIMIT {SAMPLES}"
+        rows = self.dialect.rows(f"{query} {order}")
         samples = ", ".join(f"{_tuple(row[:-1])} {row[-1]} times" for row in rows)
         words = {"wanted": index, "groups": f"{groups:,}", "samples": samples, "query": query}
         return blocked("AM105", change.table, index.name, query, **words)

@@ -96,13 +96,17 @@ class Dialect:
         """Read: let the database quote a value of this type (or a Peewee node) as a literal."""
         raise NotImplementedError
 
+    def refuses_value(self, literal: str, type_name: str) -> str | None:
+        """Read: return why a literal is no value of a type, or None."""
+        return None
+
     def typed(self, expression: str | None, type_name: str) -> str:
         """Return an expression as a column of this type would hold it; None is NULL."""
         return f"CAST({expression or 'NULL'} AS {type_name})"
 
     def rows(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
         """Read: return all rows of a query; without ``params`` a per cent sign is only that."""
-        sql = sql if params else self._escaped(sql)
+        sql = self._escaped(sql) if params is None else sql
         return list(self.database.execute_sql(sql, params).fetchall())
 
     def _escaped(self, sql: str) -> str:

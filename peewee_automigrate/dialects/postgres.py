@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,13 +18,7 @@ from peewee import Cast, DatabaseError, Value
 
 from ..expression import called_functions, is_constant, parse_index
 from ..options import Options
-from ..schema import (
-    Catalog,
-    Column,
-    Index,
-    Table,
-    TableName,
-)
+from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import postgres_catalog, postgres_online
 from .base import Addition, Dialect, Progress, Wanted
 from .postgres_catalog import MARK
@@ -128,6 +123,14 @@ class Postgres(Dialect):
             value = Cast(Value(value, converter=False, unpack=False), type_name)
         return self.quoted_value(Cast(value, "text"), "quote_literal")
 
+    def refuses_value(self, literal: str, type_name: str) -> str | None:
+        try:
+            with self.database.atomic():
+                self.rows(f"SELECT CAST({literal} AS {type_name})")
+        except DatabaseError as error:
+            return str(error).partition("\n")[0]
+        return None
+
     # Questions
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
@@ -136,6 +139,8 @@ class Postgres(Dialect):
 
     def same_expressions(self, table: Table, declared: Index, actual: Index) -> bool | None:
         """Let the server print both through EXPLAIN, which reads no rows."""
+        if self._without_defaults(declared) == actual.keys and declared.where == actual.where:
+            return True
         sides = parse_index(declared.sql), parse_index(actual.sql)
         if sides[0] is None or sides[1] is None:
             return None
@@ -153,6 +158,17 @@ class Postgres(Dialect):
         output = answer[0]["Plan"]["Output"]
         half = len(texts) // 2
         return bool(output[:half] == output[half:])
+
+    def _without_defaults(self, index: Index) -> tuple[Key, ...]:
+        """Drop the operator classes that a key would have anyway."""
+        words = {word for key in index.keys for word in key.options.split() if "_ops" in word}
+        sql = "SELECT opcname FROM pg_catalog.pg_opclass"
+        sql += " WHERE opcdefault AND opcname = ANY (CAST(%s AS name[]))"
+        usual = {row[0] for row in self.rows(sql, (sorted(words),))} if words else set()
+        return tuple(
+            replace(key, options=" ".join(w for w in key.options.split() if w not in usual))
+            for key in index.keys
+        )
 
     def column_effect(self, column: Column, default: str | None) -> str:
         """A default that is not volatile is kept in the catalogue, not written to the rows."""
@@ -325,7 +341,8 @@ class Postgres(Dialect):
         """The primary key, or the row's place where there is none."""
         types = {column.name: column.type for column in table.columns}
         keys = [(self.quote(name), types[name]) for name in table.primary_key]
-        return keys or [("ctid", "tid")]
+        place = [("tableoid", "oid")] if table.kind == "partitioned" else []
+        return keys or [*place, ("ctid", "tid")]
 
     def _mark(self, type_name: str) -> str:
         return f"CAST(%s AS {type_name})"

@@ -56,7 +56,8 @@ WHERE n.nspname = ANY (current_schemas(false)) OR n.nspname = ANY (CAST(%s AS na
 ORDER BY c.oid, a.attnum
 """
 
-# One row per index and one per constraint of the relations with these oids.
+# One row per index and one per constraint of the relations with these oids, and one per type that
+# has a wanted name: a table makes a type of its name.
 _DETAILS = f"""
 SELECT i.indrelid, 'index' AS kind, x.relname, i.indkey::text, i.indisvalid,
        CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN NULL
@@ -100,6 +101,11 @@ LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum 
 LEFT JOIN pg_catalog.pg_description AS b
        ON b.objoid = k.oid AND b.classoid = 'pg_catalog.pg_constraint'::regclass
 WHERE k.conrelid = ANY (CAST(%%s AS oid[])) AND k.contype IN ('f', 'c', 'u', 'x')
+UNION ALL
+SELECT NULL, 'type', t.typname, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       n.nspname, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+WHERE t.typrelid = 0 AND t.typelem = 0 AND t.typname = ANY (CAST(%%s AS name[]))
 """
 
 _KINDS = {
@@ -130,10 +136,9 @@ def read(ask: Callable[..., list[Any]], version: int, wanted: Wanted) -> Catalog
     schemas = sorted({n.schema for n in (*wanted.tables, *wanted.names) if n.schema})
     reader = _Reader()
     reader.add_relations(ask(_RELATIONS, (names, schemas)))
-    if reader.oids:
-        flag = "i.indnullsnotdistinct" if version >= 150000 else "false"
-        oids = list(reader.oids)
-        reader.add_details(ask(_DETAILS % flag, (oids, oids)))
+    flag = "i.indnullsnotdistinct" if version >= 150000 else "false"
+    oids = list(reader.oids)
+    reader.add_details(ask(_DETAILS % flag, (oids, oids, names)))
     path = [name for _, name in sorted(reader.path)]
     tables = {}
     for want in wanted.tables:
@@ -174,7 +179,10 @@ class _Reader:
 
     def add_details(self, rows: Sequence[Sequence[Any]]) -> None:
         for row in rows:
-            self._details[row[0]].append(row[1:])
+            if row[1] == "type":
+                self.owners.setdefault(TableName(row[14], row[2]), "a type")
+            else:
+                self._details[row[0]].append(row[1:])
 
     def table(self, wanted: TableName, found: TableName) -> Table | None:
         oid = self._relations.get(found)

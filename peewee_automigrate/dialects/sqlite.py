@@ -6,6 +6,7 @@ https://www.sqlite.org/lang_transaction.html.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,15 @@ from ..schema import (
 from . import sqlite_catalog
 from .base import Addition, Dialect, Wanted
 from .waiting import poll
+
+_STRICT = {
+    "INT": ("null", "integer"),
+    "INTEGER": ("null", "integer"),
+    "REAL": ("null", "integer", "real"),
+    "TEXT": ("null", "integer", "real", "text"),
+    "BLOB": ("null", "blob"),
+    "ANY": ("null", "integer", "real", "text", "blob"),
+}
 
 
 class Sqlite(Dialect):
@@ -52,6 +62,11 @@ class Sqlite(Dialect):
         return "1" if value else "0"
 
     def literal(self, value: Any, type_name: str) -> str:
+        """Infinity has no literal of its own; a string ends at a NUL character."""
+        if isinstance(value, float) and math.isinf(value):
+            return "9e999" if value > 0 else "-9e999"
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("SQLite has no literal for a text with a NUL character")
         return self.quoted_value(value, "quote")
 
     def typed(self, expression: str | None, type_name: str) -> str:
@@ -64,6 +79,10 @@ class Sqlite(Dialect):
     def refuses(self, addition: Addition) -> str | None:
         """Section "ALTER TABLE ADD COLUMN" of the manual; SQLite looks at rows, not at types."""
         words = {token.upper() for sql in addition.column.constraints for token in tokens(sql)}
+        if "strict" in addition.table.options:
+            problem = self._refused_by_strict(addition)
+            if problem:
+                return problem
         if "UNIQUE" in words:
             return "SQLite adds no column with a UNIQUE constraint; declare unique=True instead"
         if not addition.has_rows or addition.default is None:
@@ -79,6 +98,18 @@ class Sqlite(Dialect):
                 "would not check the default"
             )
         return None
+
+    def _refused_by_strict(self, addition: Addition) -> str | None:
+        """https://www.sqlite.org/stricttables.html; older versions store what newer ones refuse."""
+        allowed = _STRICT.get(addition.column.type)
+        if allowed is None:
+            return f"a STRICT table takes no column of type {addition.column.type or 'none'}"
+        if addition.default is None or not is_constant(addition.default):
+            return None
+        kind = self.rows(f"SELECT typeof({addition.default})")[0][0]
+        if kind in allowed:
+            return None
+        return f"a STRICT table takes no default of type {kind} for {addition.column.type}"
 
     def column_effect(self, column: Column, default: str | None) -> str:
         """Only the schema's text changes, but a CHECK is tried on each row."""
@@ -145,16 +176,12 @@ class Sqlite(Dialect):
         return isinstance(error, OperationalError) and "interrupted" in str(error)
 
     def _row_key(self, table: Table) -> list[tuple[str, str]]:
-        """The rowid, under a name that no column hides, or the key of a table without one."""
-        schema = self.quote(table.name.schema or "main")
-        sql = self.rows(
-            f"SELECT sql FROM {schema}.sqlite_master WHERE type = 'table' AND lower(name) = ?",
-            (self.fold(table.name.name),),
-        )[0][0]
-        if re.search(r"WITHOUT\s+ROWID[^)]*$", sql, re.IGNORECASE):
-            return [(self.quote(name), "") for name in table.primary_key]
+        """The rowid, under a name that no column hides, or else the primary key."""
         hidden = {self.fold(column.name) for column in table.columns}
-        return [(next(n for n in ("rowid", "_rowid_", "oid") if n not in hidden), "")]
+        free = [name for name in ("rowid", "_rowid_", "oid") if name not in hidden]
+        if free and "without rowid" not in table.options:
+            return [(free[0], "")]
+        return [(self.quote(name), "") for name in table.primary_key]
 
     def _fill_rows(
         self,

@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..expression import parse_index, table_constraints
-from ..schema import Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
+from ..expression import parse_index, table_constraints, table_options, tokens, unquote
+from ..schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
 from .base import Wanted
 
 # One row per column, index key, foreign key column, and other relation of a wanted name. The
@@ -122,10 +122,12 @@ class _Reader:
         words = sql[:40].upper().split()
         kind = {"VIRTUAL": "virtual", "VIEW": "view"}.get(words[1] if words[1:] else "", "table")
         primary = tuple(row[0] for row in sorted((r for r in rows if r[4]), key=lambda r: r[4]))
-        is_rowid = len(primary) == 1 and not re.search(r"WITHOUT\s+ROWID", sql, re.IGNORECASE)
+        options = table_options(sql) if kind == "table" else ()
+        is_rowid = len(primary) == 1 and "without rowid" not in options
         columns = tuple(self._column(row, is_rowid) for row in rows if row[5] != 1)
         indexes = tuple(
-            self._index(name.schema, index, keys) for index, keys in self._keys[name].items()
+            self._index(name.schema, index, keys, columns)
+            for index, keys in self._keys[name].items()
         )
         if primary and not any(index.origin == "pk" for index in indexes):
             keys = tuple(Key(column) for column in primary)
@@ -143,6 +145,7 @@ class _Reader:
             constraints,
             kind,
             schema=name.schema or "main",
+            options=options,
         )
 
     def _column(self, row: Sequence[Any], is_rowid: bool) -> Column:
@@ -152,22 +155,27 @@ class _Reader:
         generated = {2: "virtual", 3: "stored"}.get(hidden, "rowid" if rowid_alias else "")
         return Column(name, canonical, not (not_null or rowid_alias), default, generated)
 
-    def _index(self, schema: str | None, name: str, rows: list[Any]) -> Index:
+    def _index(
+        self, schema: str | None, name: str, rows: list[Any], columns: tuple[Column, ...]
+    ) -> Index:
         unique, origin, partial = bool(rows[0][0]), rows[0][1], bool(rows[0][2])
         keys = tuple(Key(row[4], True, row[5].split(",")[0]) for row in rows if row[3] >= -1)
         binary = all(row[5].endswith(",BINARY") for row in rows)
         if len(keys) == len(rows) and not partial and (binary or origin != "c"):
             return Index(name, keys, unique, origin={"c": "index"}.get(origin, origin))
-        parsed = parse_index(self._index_sql.get(TableName(schema, name), ""))
+        sql = self._index_sql.get(TableName(schema, name), "")
+        parsed = parse_index(sql)
         if parsed is None:
-            return Index(name, keys, unique, where="?" if partial else "")
+            return Index(name, keys, unique, where=UNKNOWN if partial else "")
         keys = tuple(
-            Key(f'"{key.text}"', False, key.options)
-            if row[3] == -2 and key.is_column
-            else Key(key.text, key.is_column, key.options)
+            Key(key.text, key.is_column and row[3] != -2, key.options)
             for key, row in zip(parsed.keys, rows, strict=True)
         )
-        return Index(name, keys, unique, where=parsed.where)
+        known = {fold(column.name) for column in columns}
+        texts = [key.text for key in parsed.keys if key.is_column]
+        texts += [unquote(item) for item in tokens(sql) if item.startswith('"')]
+        misread = tuple(text for text in texts if fold(text) not in known)
+        return Index(name, keys, unique, where=parsed.where, misread=misread)
 
 
 def _foreign_key(schema: str | None, rows: list[Any]) -> ForeignKey:
