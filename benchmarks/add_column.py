@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--quick", action="store_true", help="a smoke run: one round")
     options = parser.parse_args()
-    rounds, rows = (1 if options.quick else 9), options.rows
+    rounds, rows = (1 if options.quick else 7), options.rows
     lines: list[Line] = []
     with main_postgres() as server:
         with sqlite_copies(rows) as copies:

@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--tables", type=int, default=1000)
     parser.add_argument("--quick", action="store_true", help="a smoke run: one round")
     options = parser.parse_args()
-    rounds, tables = (1 if options.quick else 5), options.tables
+    rounds, tables = (1 if options.quick else 3), options.tables
     lines: list[Line] = []
     with main_postgres() as server:
         for name, fresh in (("SQLite", new_sqlite), ("PostgreSQL", server.database)):

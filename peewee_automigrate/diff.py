@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from .drift import Rules, differences
+from .drift import Rules, differences, does_constraint
 from .findings import blocked, drift, note
 from .schema import (
     UNKNOWN,
@@ -166,7 +166,7 @@ class _Comparison:
         if key not in self.declared and key not in self.catalog.tables:
             return blocked("AM109", table.name, name, parent=fk.parent)
         if key in self.refused:
-            return blocked("AM111", table.name, name, column=fk.parent)
+            return blocked("AM111", table.name, None, what=f"the table {fk.parent}")
         if not self.rules.parents_first or self._has_unique(self.declared.get(key), fk):
             return None
         if self._has_unique(self.catalog.tables.get(key), fk):
@@ -286,8 +286,18 @@ class _Comparison:
         for other in actual.indexes:
             if other.name not in used and not other.valid:
                 yield drift("AM211", table.name, other.name, index=other)
-            elif other.name not in used and other.unique and other.origin != "pk":
+            elif other.name not in used and other.unique and not self._is_known(table, other):
                 yield note("AM302", table.name, other.name, index=other)
+
+    def _is_known(self, table: Table, index: Index) -> bool:
+        """Tell whether a unique index stands for the primary key or a constraint of the model."""
+        fold = self.rules.fold
+        own = {fold(c.name) for c in table.columns if "UNIQUE" in map(str.upper, c.constraints)}
+        return (
+            index.origin == "pk"
+            or (len(index.columns) == 1 and fold(index.columns[0]) in own)
+            or any(does_constraint(index, constraint, fold) for constraint in table.constraints)
+        )
 
     def _named(self, actual: Table, index: Index) -> Index | None:
         fold = self.rules.fold

@@ -194,7 +194,7 @@ def _constraint(
             return
         if constraint.name and fold(other.name) == fold(constraint.name):
             return
-    if any(_is_unique_of(index, constraint, fold) for index in actual.indexes):
+    if any(does_constraint(index, constraint, fold) for index in actual.indexes):
         return
     name = constraint.name or None
     kind = constraint.text.split(" ", 1)[0]
@@ -207,7 +207,7 @@ def _constraint(
     yield drift("AM208", table.name, name, sql, constraint=constraint.text)
 
 
-def _is_unique_of(index: Index, constraint: Constraint, fold: Callable[[str], str]) -> bool:
+def does_constraint(index: Index, constraint: Constraint, fold: Callable[[str], str]) -> bool:
     """Tell whether a unique index does what a UNIQUE constraint is for."""
     if not (index.unique and index.valid and index.is_plain):
         return False

@@ -50,7 +50,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Give it a default that fits the column, then run again.",
     ),
     "AM111": (
-        "needs {column}, which is blocked",
+        "needs {what}, which is blocked",
         "Resolve that first.",
     ),
     "AM112": (

@@ -131,11 +131,13 @@ def _obstacle(
     table, columns, name, keys = _needs(change)
     for column in columns:
         if (str(table), situation.dialect.fold(column)) in stopped:
-            return blocked("AM111", table, name, column=column or table)
+            what = f"the column {column}" if column else f"the table {table}"
+            return blocked("AM111", table, name, what=what)
     for fk in keys:
         gone = [c for c in ("", *fk.parent_columns) if (str(fk.parent), c) in stopped]
         if gone and fk.parent != table:
-            return blocked("AM111", table, name, column=f"{fk.parent}.{gone[0]}".rstrip("."))
+            what = f"the column {fk.parent}.{gone[0]}" if gone[0] else f"the table {fk.parent}"
+            return blocked("AM111", table, name, what=what)
     return None
 
 

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from tests import cases_columns, cases_indexes, cases_tables
+from tests import (
+    cases_columns,
+    cases_conflicts,
+    cases_defaults,
+    cases_drift,
+    cases_indexes,
+    cases_keys,
+    cases_names,
+    cases_relations,
+    cases_tables,
+)
 from tests.cases_base import Case
 
-CASES: list[Case] = [*cases_columns.CASES, *cases_indexes.CASES, *cases_tables.CASES]
+CASES: list[Case] = [
+    *cases_columns.CASES,
+    *cases_defaults.CASES,
+    *cases_keys.CASES,
+    *cases_indexes.CASES,
+    *cases_conflicts.CASES,
+    *cases_tables.CASES,
+    *cases_relations.CASES,
+    *cases_names.CASES,
+    *cases_drift.CASES,
+]

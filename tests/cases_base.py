@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import peewee
-from peewee import SQL, Database, Model, TextField
+from peewee import SQL, Database, Field, Model, TextField
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 BOTH = (SQLITE, POSTGRES)
@@ -21,7 +21,6 @@ TYPES = {
 }
 
 Either: TypeAlias = Any  # a value for every database, or a dict of values by database
-Texts: TypeAlias = "str | tuple[str, ...]"
 
 
 class Maker:
@@ -56,8 +55,8 @@ class Case:
     ``blocked`` and ``drift`` in the plan's order ("AM101 t.n"), ``notes`` where they are given,
     and ``effects``, one for each step. ``says`` are the whole texts of what is blocked.
     Afterwards ``values`` of the first model's fields in each old row, ``then`` the rows of a
-    query, and ``refuses`` a statement that violates what was added. ``moves`` are counters that what
-    was added advances.
+    query, and ``refuses`` a statement that violates what was added. ``moves`` are the counters that
+    what was added advances.
     """
 
     sentence: str
@@ -95,6 +94,16 @@ class Case:
         for word, text in TYPES[kind].items():
             sql = sql.replace(word, text)
         return sql
+
+
+class Mood(Field):
+    """A field of a type that somebody made by hand."""
+
+    field_type = "mood"
+
+
+def kind(M: Maker) -> str:
+    return SQLITE if "Sqlite" in type(M.database).__name__ else POSTGRES
 
 
 def sql_default(text: str) -> list[SQL]:

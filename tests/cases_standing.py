@@ -8,7 +8,7 @@ from peewee import Database, PostgresqlDatabase
 
 Standing = dict[tuple[str, ...], Any]
 
-SYSTEM = "NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+SYSTEM = "!~ '^(pg_|information_schema$)'"
 
 _POSTGRES = {
     "relation": f"""
@@ -108,13 +108,11 @@ def run(database: Database, script: str) -> None:
 
 def clear(database: Database) -> None:
     """Drop all that stands in a PostgreSQL database."""
-    schemas = ask(
-        database,
-        f"SELECT nspname FROM pg_namespace WHERE nspname {SYSTEM} AND nspname !~ '^pg_t'",
-    )
+    schemas = ask(database, f"SELECT nspname FROM pg_namespace WHERE nspname {SYSTEM}")
     for (name,) in schemas:
         run(database, f"DROP SCHEMA {quoted(name)} CASCADE")
     run(database, "RESET ALL; DROP FOREIGN DATA WRAPPER IF EXISTS away CASCADE")
+    run(database, "DISCARD TEMP")
     run(database, "CREATE SCHEMA public")
 
 
@@ -182,10 +180,10 @@ def _read_postgres(database: Database) -> Standing:
     for kind, sql in _POSTGRES.items():
         length = _KEY_LENGTH.get(kind, 2)
         for row in ask(database, sql):
-            found[kind, *row[:length]] = row[length:]
+            found[(kind, *row[:length])] = row[length:]
     for key, value in [item for item in found.items() if item[0][0] == "relation"]:
         if value[1] == "S":
-            found["counter", *key[1:]] = ask(
+            found[("counter", *key[1:])] = ask(
                 database, f"SELECT last_value, is_called FROM {quoted(*key[1:])}"
             )
         elif value[1] in "rpm":
@@ -195,7 +193,7 @@ def _read_postgres(database: Database) -> Standing:
                 if name[:3] == ("column", *key[1:])
             )
             columns = [quoted(name) + "::text" for _, name in numbered if "pg.dropped" not in name]
-            found["rows", *key[1:]] = _rows(database, columns, quoted(*key[1:]))
+            found[("rows", *key[1:])] = _rows(database, columns, quoted(*key[1:]))
     return found
 
 
@@ -203,17 +201,19 @@ def _read_sqlite(database: Database) -> Standing:
     found: Standing = {}
     for _, schema, _ in ask(database, "PRAGMA database_list"):
         objects = ask(
-            database, f"SELECT type, name, tbl_name, rootpage, sql FROM {quoted(schema)}.sqlite_master"
+            database,
+            f"SELECT type, name, tbl_name, rootpage, sql FROM {quoted(schema)}.sqlite_master",
         )
         for kind, name, table, page, sql in objects:
             found[kind, schema, name] = (sql, table, page)
         for (name,) in [row[1:2] for row in objects if row[0] == "table"]:
-            columns = ask(database, f"SELECT * FROM pragma_table_xinfo('{_inner(name)}', '{schema}')")
+            columns = ask(
+                database, f"SELECT * FROM pragma_table_xinfo('{_inner(name)}', '{schema}')"
+            )
             for column in columns:
                 found["column", schema, name, column[1]] = column
             names = {column[1].lower() for column in columns}
             shown = [f"quote({quoted(column[1])})" for column in columns if column[6] != 1]
-            shown += [f"typeof({quoted(column[1])})" for column in columns if column[6] != 1][:0]
             source = quoted(schema, name)
             if "rowid" not in names and _has_rowid(database, source):
                 shown.insert(0, "rowid")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,17 +14,12 @@ import psycopg2
 import pytest
 from click.testing import CliRunner
 from peewee import (
-    CharField,
     Database,
-    DateTimeField,
-    ForeignKeyField,
     IntegerField,
-    Model,
     OperationalError,
     PostgresqlDatabase,
     SqliteDatabase,
     TextField,
-    UUIDField,
 )
 from playhouse.db_url import connect
 
@@ -34,53 +28,12 @@ from peewee_automigrate.cli import main
 from peewee_automigrate.report import sql_text
 from tests import catalogue, shell
 from tests.fields import model
+from tests.releases import Models, after, grown, with_rows
 from tests.servers import Server
 from tests.wire import recorded
 
-Models = list[type[Model]]
 LOGGER = "peewee_automigrate"
 READS = ("SELECT", "PRAGMA DATABASE_LIST")
-
-
-def before(database: Database) -> Models:
-    """Return the models of an earlier release."""
-    author = model(database, "author", {"name": CharField()})
-    return [author, model(database, "post", {"title": TextField(), "length": IntegerField()})]
-
-
-def after(database: Database) -> Models:
-    """Return the models of a later release: something of every kind is new."""
-    fields = {
-        "name": CharField(index=True),
-        "motto": TextField(null=True),
-        "share": CharField(default='it\'s 100% "so"; -- said\nhe'),
-        "token": UUIDField(default=uuid.uuid4, unique=True),
-    }
-    author = model(database, "author", fields, indexes=((("name", "motto"), False),))
-    fields = {
-        "title": TextField(),
-        "length": IntegerField(),
-        "author": ForeignKeyField(author, null=True, on_delete="CASCADE"),
-        "created": DateTimeField(null=True),
-    }
-    post = model(database, "post", fields)
-    post.add_index(post.index(post.title, where=post.length > 5, name="long_posts"))
-    comment = model(database, "comment", {"post": ForeignKeyField(post), "text": TextField()})
-    return [author, post, comment]
-
-
-def with_rows(database: Database) -> None:
-    """Write: make the earlier release's tables, and rows in them."""
-    models = before(database)
-    database.create_tables(models)
-    models[0].insert_many([{"name": name} for name in ("ann", "bob", "cid")]).execute()
-    models[1].insert_many([{"title": t, "length": 7} for t in ("one", "two")]).execute()
-
-
-def grown(database: Database) -> Models:
-    """Write: give a database of the earlier release, and return the models of the later one."""
-    with_rows(database)
-    return after(database)
 
 
 def many(database: Database, number: int) -> Models:

@@ -230,14 +230,16 @@ class Dialect:
         their key, so that each is seen once, also when a value is NULL again.
         """
         keys = self._row_key(table)
-        names = ", ".join(self._escaped(name) for name, _ in keys)
+        own = [f"t.{self._escaped(name)}" for name, _ in keys]
+        names = ", ".join(own)
+        values = ", ".join(map(self._key_value, own))
         marks = ", ".join(self._mark(type_name) for _, type_name in keys)
         source, target = (
             self._escaped(text) for text in (self.quote_table(table.name), self.quote(column.name))
         )
         after, last, filled = "", (), 0
         while True:
-            query = f"SELECT {names} FROM {source} WHERE {target} IS NULL {after}"
+            query = f"SELECT {values} FROM {source} AS t WHERE t.{target} IS NULL {after}"
             rows = self.rows(f"{query} ORDER BY {names} LIMIT {FILL_ROWS}", last)
             if not rows:
                 return
@@ -248,6 +250,10 @@ class Dialect:
     def _row_key(self, table: Table) -> list[tuple[str, str]]:
         """Return quoted name and type of the columns by which rows are told apart."""
         raise NotImplementedError
+
+    def _key_value(self, name: str) -> str:
+        """Return what to select of a key's column, so that it can be sent back."""
+        return name
 
     def _mark(self, type_name: str) -> str:
         """Return the placeholder of a value of a type."""

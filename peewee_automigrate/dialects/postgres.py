@@ -141,6 +141,8 @@ class Postgres(Dialect):
         """Let the server print both through EXPLAIN, which reads no rows."""
         if self._without_defaults(declared) == actual.keys and declared.where == actual.where:
             return True
+        if not actual.sql:
+            return False
         sides = parse_index(declared.sql), parse_index(actual.sql)
         if sides[0] is None or sides[1] is None:
             return None
@@ -343,6 +345,10 @@ class Postgres(Dialect):
         keys = [(self.quote(name), types[name]) for name in table.primary_key]
         place = [("tableoid", "oid")] if table.kind == "partitioned" else []
         return keys or [*place, ("ctid", "tid")]
+
+    def _key_value(self, name: str) -> str:
+        """As text: a driver has no value for each value of a key, such as infinity."""
+        return f"CAST({name} AS text)"
 
     def _mark(self, type_name: str) -> str:
         return f"CAST(%s AS {type_name})"

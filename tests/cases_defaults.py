@@ -1,0 +1,358 @@
+"""Cases of columns whose default differs from row to row, or is SQL."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import uuid
+from datetime import date, datetime
+from typing import Any
+
+from peewee import (
+    BigBitField,
+    BlobField,
+    BooleanField,
+    CompositeKey,
+    DateField,
+    DateTimeField,
+    DoubleField,
+    IntegerField,
+    TextField,
+    TimestampField,
+    UUIDField,
+    fn,
+)
+
+from tests.cases_base import (
+    BOTH,
+    POSTGRES,
+    ROWS,
+    SQLITE,
+    TABLE,
+    Case,
+    Mood,
+    sql_default,
+)
+
+DISTINCT = "SELECT count(DISTINCT n), count(n) FROM t"
+COMPOSITE = "CREATE TABLE t (a TEXT NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (a, b))"
+PAIRS = "; INSERT INTO t (a, b) VALUES ('x', 1), ('x', 2), ('y', 1)"
+
+
+def varying(
+    what: str, before: Any, on: Any = BOTH, meta: Any = None, drift: Any = (), **fields: Any
+) -> Case:
+    """A column in which each row gets a value of its own."""
+    return Case(
+        f"a varying default gives each row its own value: {what}",
+        lambda M: M(
+            "t",
+            meta,
+            n=UUIDField(default=uuid.uuid4),
+            **{name: field() for name, field in fields.items()},
+        ),
+        "add_column t.n",
+        before=before,
+        on=on,
+        drift=drift,
+        notes=("AM305 t.n",),
+        effects="fills",
+        then=(DISTINCT, [(3, 3)]),
+    )
+
+
+VARYING = [
+    varying("with a usual key", ROWS, a=TextField),
+    varying(
+        "without a primary key",
+        "CREATE TABLE t (a TEXT NOT NULL);INSERT INTO t (a) VALUES ('x'), ('x'), ('x')",
+        meta={"primary_key": False},
+        a=TextField,
+    ),
+    varying(
+        "with a composite key",
+        COMPOSITE + PAIRS,
+        a=TextField,
+        b=IntegerField,
+        meta={"primary_key": CompositeKey("a", "b")},
+    ),
+    varying(
+        "without rowid",
+        COMPOSITE + "WITHOUT ROWID" + PAIRS,
+        on=[SQLITE],
+        a=TextField,
+        b=IntegerField,
+        meta={"primary_key": CompositeKey("a", "b"), "without_rowid": True},
+    ),
+    varying(
+        "with a comment behind WITHOUT ROWID",
+        COMPOSITE + "WITHOUT ROWID -- (so small)\n" + PAIRS,
+        on=[SQLITE],
+        a=TextField,
+        b=IntegerField,
+        meta={"primary_key": CompositeKey("a", "b"), "without_rowid": True},
+    ),
+    varying(
+        "with a text key that is NULL",
+        "CREATE TABLE t (a TEXT PRIMARY KEY);INSERT INTO t (a) VALUES (NULL), (NULL), ('x')",
+        on=[SQLITE],
+        drift="AM202 t.a",
+        a=lambda: TextField(primary_key=True),
+    ),
+    varying(
+        "with a key in upper case and a per cent sign",
+        'CREATE TABLE t ("A%" TEXT PRIMARY KEY NOT NULL);'
+        "INSERT INTO t VALUES ('%s'), ('%%'), ('''')",
+        a=lambda: TextField(primary_key=True, column_name="A%"),
+    ),
+    varying(
+        "with a column named rowid",
+        "CREATE TABLE t (rowid TEXT NOT NULL, id {id});"
+        "INSERT INTO t (rowid) VALUES ('same'), ('same'), ('same')",
+        rowid=TextField,
+    ),
+    varying(
+        "with columns of all names that a rowid has",
+        "CREATE TABLE t (rowid TEXT, _rowid_ TEXT, oid TEXT, id {id});"
+        "INSERT INTO t (rowid) VALUES ('same'), ('same'), ('same')",
+        on=[SQLITE],
+        rowid=lambda: TextField(null=True),
+        oid=lambda: TextField(null=True),
+        _rowid_=lambda: TextField(null=True),
+    ),
+    varying(
+        "with a key of uuids",
+        "CREATE TABLE t (u UUID PRIMARY KEY);"
+        "INSERT INTO t SELECT gen_random_uuid() FROM generate_series(1, 3)",
+        on=[POSTGRES],
+        u=lambda: UUIDField(primary_key=True),
+    ),
+    varying(
+        "with a key of bytes",
+        {
+            SQLITE: "CREATE TABLE t (b BLOB NOT NULL PRIMARY KEY);"
+            "INSERT INTO t VALUES (x'00'), (x'ff25'), (x'')",
+            POSTGRES: "CREATE TABLE t (b BYTEA NOT NULL PRIMARY KEY);"
+            r"INSERT INTO t VALUES ('\x00'), ('\xff25'), ('')",
+        },
+        b=lambda: BlobField(primary_key=True),
+    ),
+    varying(
+        "with a key of times and an enum",
+        "CREATE TYPE mood AS ENUM ('b', 'a');"
+        "CREATE TABLE t (m mood, w TIMESTAMP, PRIMARY KEY (m, w));"
+        "INSERT INTO t VALUES ('a', now()), ('b', now()), ('b', 'infinity')",
+        on=[POSTGRES],
+        m=Mood,
+        w=DateTimeField,
+        meta={"primary_key": CompositeKey("m", "w")},
+    ),
+    varying(
+        "in a partitioned table",
+        "CREATE TABLE t (id INTEGER NOT NULL) PARTITION BY RANGE (id);"
+        "CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (0) TO (2);"
+        "CREATE TABLE t_2 PARTITION OF t DEFAULT;"
+        "INSERT INTO t VALUES (1), (2), (3)",
+        on=[POSTGRES],
+        id=IntegerField,
+        meta={"primary_key": False},
+    ),
+    Case(
+        "2,500 rows get 2,500 values",
+        lambda M: M.t(n=IntegerField(default=itertools.count(1).__next__)),
+        "add_column t.n",
+        before=TABLE + "INSERT INTO t (a) WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL "
+        "SELECT i + 1 FROM s WHERE i < 2500) SELECT 'row' FROM s",
+        effects="fills",
+        then=(DISTINCT, [(2500, 2500)]),
+    ),
+    Case(
+        "a varying default of a nullable column fills old rows as well, without a note",
+        lambda M: M.t(n=IntegerField(null=True, default=itertools.count(1).__next__)),
+        "add_column t.n",
+        notes=(),
+        then=(DISTINCT, [(3, 3)]),
+    ),
+    Case(
+        "a varying default need not be a plain function",
+        lambda M: M.t(
+            n=IntegerField(null=True, default=functools.partial(next, itertools.count()))
+        ),
+        "add_column t.n",
+        effects="fills",
+        then=(DISTINCT, [(3, 3)]),
+    ),
+    Case(
+        "a varying default is filled in one transaction with the rest",
+        lambda M: M.t(n=UUIDField(default=uuid.uuid4, unique=True), a=TextField(index=True)),
+        ("add_column t.n", "add_index t.t_n", "add_index t.t_a"),
+        options={"atomic": True, "online_rows": 0},
+        then=(DISTINCT, [(3, 3)]),
+    ),
+    Case(
+        "a function of the database as default is taken once for all rows",
+        lambda M: M.t(n=DateTimeField(default=fn.NOW)),
+        "add_column t.n",
+        on=[POSTGRES],
+        effects="instant",
+        then=(DISTINCT, [(1, 3)]),
+    ),
+    Case(
+        "a unique column with a varying default is filled, then indexed",
+        lambda M: M.t(n=UUIDField(default=uuid.uuid4, unique=True)),
+        ("add_column t.n", "add_index t.t_n"),
+        effects=("fills", "builds"),
+        then=(DISTINCT, [(3, 3)]),
+    ),
+    Case(
+        "a varying default on an empty table fills nothing",
+        lambda M: M.t(n=UUIDField(default=uuid.uuid4)),
+        "add_column t.n",
+        before=TABLE,
+        then=(DISTINCT, [(0, 0)]),
+    ),
+    Case(
+        "a date from a callable is taken once for all rows",
+        lambda M: M.t(n=DateTimeField(default=datetime.now)),
+        "add_column t.n",
+        effects="instant",
+        then=(DISTINCT, [(1, 3)]),
+    ),
+    Case(
+        "a date field's callable is taken once for all rows",
+        lambda M: M.t(n=DateField(default=date.today)),
+        "add_column t.n",
+        effects="instant",
+        then=(DISTINCT, [(1, 3)]),
+    ),
+    Case(
+        "a timestamp field's own default is taken once for all rows",
+        lambda M: M.t(n=TimestampField()),
+        "add_column t.n",
+        effects="instant",
+        then=(DISTINCT, [(1, 3)]),
+    ),
+    Case(
+        "a time in a text field from a callable is taken once for all rows",
+        lambda M: M.t(n=DateTimeField(default=lambda: datetime.now().isoformat())),
+        "add_column t.n",
+        effects="instant",
+        then=(DISTINCT, [(1, 3)]),
+    ),
+    Case(
+        "a field of flags in bytes is filled",
+        lambda M: M.t(n=BigBitField()),
+        "add_column t.n",
+        then=("SELECT count(*) FROM t WHERE length(n) = 0", [(3,)]),
+    ),
+]
+
+SQL_DEFAULTS = [
+    Case(
+        f"a constant default in SQL is added: {text}",
+        lambda M, text=text, field=field: M.t(n=field(constraints=sql_default(text))),
+        "add_column t.n",
+        effects="instant",
+        values={"n": [value] * 3},
+    )
+    for text, field, value in (
+        ("7", IntegerField, 7),
+        ("-1", IntegerField, -1),
+        ("(1)", IntegerField, 1),
+        ("TRUE", BooleanField, True),
+        ("'it''s'", TextField, "it's"),
+        ("1.5e0", DoubleField, 1.5),
+    )
+]
+SQL_DEFAULTS += [
+    Case(
+        "a default in SQL wins over the model's own",
+        lambda M: M.t(n=IntegerField(default=1, constraints=sql_default("2"))),
+        "add_column t.n",
+        values={"n": [2, 2, 2]},
+    ),
+    Case(
+        "DEFAULT NULL in SQL is no default for a NOT NULL column",
+        lambda M: M.t(n=IntegerField(constraints=sql_default("NULL"))),
+        blocked="AM101 t.n",
+    ),
+    Case(
+        "DEFAULT NULL in SQL is fine for a nullable column",
+        lambda M: M.t(n=IntegerField(null=True, constraints=sql_default("NULL"))),
+        "add_column t.n",
+        values={"n": [None] * 3},
+    ),
+    Case(
+        "DEFAULT CURRENT_TIMESTAMP is added on PostgreSQL, and blocked on SQLite with rows",
+        lambda M: M.t(n=DateTimeField(constraints=sql_default("CURRENT_TIMESTAMP"))),
+        {POSTGRES: "add_column t.n"},
+        effects={POSTGRES: "instant"},
+        blocked={SQLITE: "AM103 t.n"},
+        says="t.n: the default CURRENT_TIMESTAMP is not a constant, and SQLite adds no such column "
+        "to a table with rows. Declare it null=True without that, or add it by your own script, "
+        "then run again.",
+    ),
+    Case(
+        "DEFAULT CURRENT_TIMESTAMP beside a Python default is no other case",
+        lambda M: M.t(
+            n=DateTimeField(default=datetime.now, constraints=sql_default("CURRENT_TIMESTAMP"))
+        ),
+        {POSTGRES: "add_column t.n"},
+        blocked={SQLITE: "AM103 t.n"},
+    ),
+    Case(
+        "DEFAULT CURRENT_TIMESTAMP is added to an empty table",
+        lambda M: M.t(n=DateTimeField(constraints=sql_default("CURRENT_TIMESTAMP"))),
+        "add_column t.n",
+        before=TABLE,
+    ),
+    Case(
+        "an expression as default is blocked on SQLite with rows",
+        lambda M: M.t(n=IntegerField(constraints=sql_default("(1+1)"))),
+        {POSTGRES: "add_column t.n"},
+        effects={POSTGRES: "instant"},
+        blocked={SQLITE: "AM103 t.n"},
+    ),
+    Case(
+        "an expression as default is added to an empty table",
+        lambda M: M.t(n=IntegerField(constraints=sql_default("(1+1)"))),
+        "add_column t.n",
+        before=TABLE,
+    ),
+    Case(
+        "a blob as default in SQL is a constant",
+        lambda M: M.t(n=BlobField(constraints=sql_default("x'00ff'"))),
+        "add_column t.n",
+        on=[SQLITE],
+        values={"n": [b"\x00\xff"] * 3},
+    ),
+    Case(
+        "a volatile default rewrites the table, and the plan says so",
+        lambda M: M.t(n=UUIDField(constraints=sql_default("gen_random_uuid()"))),
+        "add_column t.n",
+        on=[POSTGRES],
+        effects="rewrites",
+        then=(DISTINCT, [(3, 3)]),
+    ),
+    Case(
+        "a default from a sequence rewrites the table, and the plan says so",
+        lambda M: M.t(n=IntegerField(constraints=sql_default("nextval('s')"))),
+        "add_column t.n",
+        before=ROWS + "CREATE SEQUENCE other; CREATE SEQUENCE s START 5;",
+        on=[POSTGRES],
+        effects="rewrites",
+        moves=("s",),
+        then=("SELECT min(n), max(n) FROM t", [(5, 7)]),
+    ),
+    Case(
+        "now() is taken once and rewrites nothing",
+        lambda M: M.t(n=DateTimeField(constraints=sql_default("now()"))),
+        "add_column t.n",
+        on=[POSTGRES],
+        effects="instant",
+        then=(DISTINCT, [(1, 3)]),
+    ),
+]
+
+
+CASES = [*VARYING, *SQL_DEFAULTS]

@@ -1,0 +1,599 @@
+"""The connection: used as it is found, and left as it was."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import peewee
+import pytest
+from peewee import (
+    BlobField,
+    CharField,
+    Database,
+    DatabaseProxy,
+    ForeignKeyField,
+    IntegerField,
+    ManyToManyField,
+    Model,
+    MySQLDatabase,
+    PostgresqlDatabase,
+    SqliteDatabase,
+    TextField,
+)
+from playhouse.cockroachdb import CockroachDatabase
+from playhouse.db_url import connect, parse
+from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
+from playhouse.postgres_ext import PostgresqlExtDatabase
+
+try:
+    from playhouse.postgres_ext import Psycopg3Database
+except ImportError:  # Peewee 3 has it in a module of its own.
+    from playhouse.psycopg3_ext import Psycopg3Database
+
+from peewee_automigrate import (
+    AutoMigrateError,
+    MigrationBlocked,
+    MigrationFailed,
+    ModelsNotFound,
+    UnsupportedDatabase,
+    migrate,
+    plan,
+)
+from tests import catalogue
+from tests.fields import model
+from tests.releases import after, grown, with_rows
+
+Make = Callable[..., Database]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """A function that makes a closed database object; all of them lead to one empty database."""
+    if request.param == "sqlite":
+        path = str(tmp_path / "made.db")
+        return lambda kind=SqliteDatabase, **options: kind(path, **options)
+    url = request.getfixturevalue("postgres_url")
+    return lambda kind=PostgresqlDatabase, **options: kind(
+        **parse(url, unquote_password=True), **options
+    )
+
+
+@pytest.fixture
+def postgres_maker(postgres_url: str) -> Make:
+    return lambda kind, **options: kind(**parse(postgres_url, unquote_password=True), **options)
+
+
+def unbound() -> type[Model]:
+    """Return a model that no database is bound to."""
+    fields = {"name": CharField(index=True), "data": BlobField(null=True)}
+    return model(None, "thing", fields)
+
+
+def blocked(database: Database) -> list[type[Model]]:
+    """Write: give models with a column that can't be added."""
+    before = model(database, "thing", {})
+    database.create_tables([before])
+    before.create()
+    return [model(database, "thing", {"name": CharField()})]
+
+
+def tables(database: Database) -> set[str]:
+    kind, place = ("table", 1) if isinstance(database, SqliteDatabase) else ("relation", 2)
+    rows = [fact for fact in catalogue.facts(database) if fact[0] == kind]
+    return {row[place] for row in rows if kind == "table" or row[3] == "r"} - {
+        "sqlite_schema",
+        "sqlite_temp_schema",
+    }
+
+
+# Closed and open.
+
+
+@pytest.mark.parametrize("function", [plan, migrate])
+@pytest.mark.parametrize("autoconnect", [False, True])
+def test_closed_database_is_closed_again(
+    make: Make, function: Callable[..., Any], autoconnect: bool
+) -> None:
+    database = make(autoconnect=autoconnect)
+    function(database, after(database))
+    assert database.is_closed()
+
+
+@pytest.mark.parametrize("autoconnect", [False, True])
+def test_closed_database_is_migrated(make: Make, autoconnect: bool) -> None:
+    database = make(autoconnect=autoconnect)
+    migrate(database, after(database))
+    with database.connection_context():
+        assert {"author", "post", "comment"} <= tables(database)
+
+
+def test_closed_database_is_closed_again_after_an_error(make: Make) -> None:
+    database = make()
+    with database.connection_context():
+        models = blocked(database)
+    with pytest.raises(MigrationBlocked):
+        migrate(database, models)
+    assert database.is_closed()
+
+
+@pytest.mark.parametrize("function", [plan, migrate])
+def test_open_connection_is_kept(database: Database, function: Callable[..., Any]) -> None:
+    connection = database.connection()
+    function(database, after(database))
+    assert database.connection() is connection
+
+
+SETTINGS = {
+    "sqlite": ["PRAGMA busy_timeout", "PRAGMA foreign_keys", "PRAGMA journal_mode"],
+    "postgres": [
+        "SHOW lock_timeout",
+        "SHOW statement_timeout",
+        "SHOW search_path",
+        "SHOW transaction_isolation",
+        "SHOW default_transaction_read_only",
+    ],
+}
+
+
+def settings(database: Database) -> list[Any]:
+    kind = "sqlite" if isinstance(database, SqliteDatabase) else "postgres"
+    return [database.execute_sql(sql).fetchone()[0] for sql in SETTINGS[kind]]
+
+
+@pytest.mark.parametrize("options", [{}, {"atomic": True}, {"online_rows": 0}])
+def test_settings_of_the_connection_are_kept(database: Database, options: dict[str, Any]) -> None:
+    models = grown(database)
+    before = settings(database)
+    migrate(database, models, **options)
+    assert settings(database) == before
+
+
+def test_settings_of_the_connection_are_kept_after_an_error(database: Database) -> None:
+    models = blocked(database)
+    before = settings(database)
+    with pytest.raises(MigrationBlocked):
+        migrate(database, models)
+    assert settings(database) == before
+
+
+@pytest.mark.parametrize("options", [{}, {"atomic": True}, {"online_rows": 0}])
+def test_no_transaction_is_left_open(database: Database, options: dict[str, Any]) -> None:
+    migrate(database, grown(database), **options)
+    assert not database.in_transaction()
+
+
+def test_no_lock_is_left_on_postgres(postgres_database: Database) -> None:
+    migrate(postgres_database, grown(postgres_database))
+    sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    assert postgres_database.execute_sql(sql).fetchone() == (0,)
+
+
+# Inside a transaction of the caller.
+
+
+def test_inside_a_transaction_that_is_rolled_back_nothing_stays(database: Database) -> None:
+    models = grown(database)
+    found = catalogue.facts(database)
+    with database.atomic() as transaction:
+        migrate(database, models)
+        transaction.rollback()
+    assert catalogue.facts(database) == found
+
+
+def test_inside_a_transaction_that_is_committed_everything_stays(database: Database) -> None:
+    models = grown(database)
+    with database.atomic():
+        migrate(database, models)
+    assert not plan(database, models)
+
+
+def test_inside_a_transaction_plan_keeps_it_open(database: Database) -> None:
+    models = grown(database)
+    with database.atomic() as transaction:
+        models[0].delete().execute()
+        plan(database, models)
+        transaction.rollback()
+    assert database.execute_sql("SELECT count(*) FROM author").fetchone() == (3,)
+
+
+def test_inside_a_savepoint_that_is_rolled_back_nothing_stays(database: Database) -> None:
+    models = grown(database)
+    found = catalogue.facts(database)
+    with database.atomic(), database.atomic() as savepoint:
+        migrate(database, models)
+        savepoint.rollback()
+    assert catalogue.facts(database) == found
+
+
+def test_inside_a_transaction_blocked_items_leave_it_usable(database: Database) -> None:
+    models = blocked(database)
+    with database.atomic():
+        database.execute_sql("CREATE TABLE by_hand (a integer)")
+        with pytest.raises(MigrationBlocked):
+            migrate(database, models)
+    assert "by_hand" in tables(database)
+
+
+def test_inside_a_transaction_a_failure_leaves_it_usable(sqlite_database: Database) -> None:
+    models = grown(sqlite_database)
+    with sqlite_database.atomic():
+        sqlite_database.execute_sql("CREATE TABLE by_hand (a integer)")
+        pages = sqlite_database.execute_sql("PRAGMA page_count").fetchone()[0]
+        sqlite_database.execute_sql(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(MigrationFailed):
+            migrate(sqlite_database, models)
+    assert tables(sqlite_database) >= {"author", "post", "by_hand"}
+
+
+def test_inside_a_transaction_a_failure_on_postgres_leaves_it_usable(
+    postgres_database: Database,
+) -> None:
+    models = grown(postgres_database)
+    postgres_database.execute_sql("CREATE ROLE nobody_in_particular")
+    try:
+        with postgres_database.atomic():
+            postgres_database.execute_sql("CREATE TABLE by_hand (a integer)")
+            postgres_database.execute_sql("GRANT SELECT ON author, post TO nobody_in_particular")
+            postgres_database.execute_sql("SET LOCAL ROLE nobody_in_particular")
+            with pytest.raises(MigrationFailed):
+                migrate(postgres_database, models)
+        assert "by_hand" in tables(postgres_database)
+    finally:
+        postgres_database.execute_sql("DROP OWNED BY nobody_in_particular")
+        postgres_database.execute_sql("DROP ROLE nobody_in_particular")
+
+
+# Other kinds of database objects.
+
+
+def pooled(make: Make) -> Database:
+    is_sqlite = isinstance(make(), SqliteDatabase)
+    return make(PooledSqliteDatabase if is_sqlite else PooledPostgresqlDatabase, max_connections=2)
+
+
+def test_pooled_database_is_migrated(make: Make) -> None:
+    database = pooled(make)
+    models = after(database)
+    migrate(database, models)
+    assert not plan(database, models)
+    database.close_all()
+
+
+def test_pooled_database_gets_its_connection_back(make: Make) -> None:
+    database = pooled(make)
+    for _ in range(5):  # More often than there are connections.
+        migrate(database, after(database))
+    assert database.is_closed()
+    database.close_all()
+
+
+def test_proxy_is_migrated(database: Database) -> None:
+    proxy = DatabaseProxy()
+    proxy.initialize(database)
+    migrate(proxy, [unbound()])
+    assert "thing" in tables(database)
+
+
+def test_models_of_a_proxy_are_migrated(database: Database) -> None:
+    proxy = DatabaseProxy()
+    thing = model(proxy, "thing", {"data": BlobField(default=b"x")})
+    proxy.initialize(database)
+    migrate(proxy, [thing])
+    assert not plan(database, [thing])
+
+
+def test_models_of_a_proxy_stay_with_it(database: Database) -> None:
+    proxy = DatabaseProxy()
+    thing = model(proxy, "thing", {"name": TextField()})
+    proxy.initialize(database)
+    migrate(proxy, [thing])
+    assert thing._meta.database is proxy
+
+
+def test_proxy_within_a_proxy_is_migrated(database: Database) -> None:
+    outer, inner = DatabaseProxy(), DatabaseProxy()
+    outer.initialize(inner)
+    inner.initialize(database)
+    migrate(outer, [unbound()])
+    assert "thing" in tables(database)
+
+
+@pytest.mark.parametrize("function", [plan, migrate])
+def test_proxy_without_a_database_is_an_error(function: Callable[..., Any]) -> None:
+    with pytest.raises(AutoMigrateError) as caught:
+        function(DatabaseProxy(), [unbound()])
+    expected = "DatabaseProxy: not initialised. Call its initialize(database) first."
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("kind", [SqliteDatabase, PostgresqlDatabase])
+@pytest.mark.parametrize("function", [plan, migrate])
+def test_database_without_a_name_is_an_error(
+    kind: type[Database], function: Callable[..., Any]
+) -> None:
+    with pytest.raises(AutoMigrateError) as caught:
+        function(kind(None), [unbound()])
+    assert str(caught.value) == f"{kind.__name__}: has no name yet. Call its init(name) first."
+
+
+def test_database_named_later_is_migrated(tmp_path: Path) -> None:
+    database = SqliteDatabase(None)
+    thing = model(database, "thing", {"data": BlobField()})
+    database.init(str(tmp_path / "later.db"))
+    migrate(database, [thing])
+    assert not plan(database, [thing])
+
+
+@pytest.mark.parametrize("kind", [MySQLDatabase, CockroachDatabase])
+@pytest.mark.parametrize("function", [plan, migrate])
+def test_unsupported_database_is_an_error_before_it_is_connected(
+    kind: type[Database], function: Callable[..., Any]
+) -> None:
+    database = kind("nowhere", host="nowhere.invalid")
+    with pytest.raises(UnsupportedDatabase) as caught:
+        function(database, [unbound()])
+    assert str(caught.value).startswith(f"{kind.__name__}: not supported.")
+
+
+@pytest.mark.parametrize("kind", [PostgresqlDatabase, PostgresqlExtDatabase, Psycopg3Database])
+def test_driver_of_postgres_makes_no_difference(
+    postgres_maker: Make, postgres_database: Database, kind: type[Database]
+) -> None:
+    """Both objects lead to one database, which is emptied in between."""
+    migrate(postgres_database, grown(postgres_database))
+    expected = catalogue.facts(postgres_database)
+    postgres_database.execute_sql("DROP SCHEMA public CASCADE")
+    postgres_database.execute_sql("CREATE SCHEMA public")
+    database = postgres_maker(kind)
+    database.connect()
+    migrate(database, grown(database))
+    database.close()
+    assert catalogue.facts(postgres_database) == expected
+
+
+@pytest.mark.parametrize("online_rows", [0, 10_000])
+def test_psycopg_3_needs_nothing_more(postgres_maker: Make, online_rows: int) -> None:
+    database = postgres_maker(Psycopg3Database)
+    database.connect()
+    models = grown(database)
+    migrate(database, models, online_rows=online_rows)
+    assert not plan(database, models)
+    database.close()
+
+
+@pytest.mark.parametrize("options", [{"isolation_level": 3}, {"server_side_cursors": True}])
+def test_options_of_postgres_make_no_difference(
+    postgres_maker: Make, options: dict[str, Any]
+) -> None:
+    kind = PostgresqlExtDatabase if "server_side_cursors" in options else PostgresqlDatabase
+    database = postgres_maker(kind, **options)
+    database.connect()
+    models = grown(database)
+    migrate(database, models)
+    assert not plan(database, models)
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "pragmas", [{"foreign_keys": 1}, {"journal_mode": "wal"}, {"locking_mode": "exclusive"}]
+)
+def test_pragmas_of_sqlite_make_no_difference(tmp_path: Path, pragmas: dict[str, Any]) -> None:
+    database = SqliteDatabase(str(tmp_path / "set.db"), pragmas=pragmas)
+    database.connect()
+    models = grown(database)
+    migrate(database, models)
+    assert not plan(database, models)
+    database.close()
+
+
+def test_database_in_memory_is_migrated() -> None:
+    database = SqliteDatabase(":memory:")
+    database.connect()
+    models = grown(database)
+    migrate(database, models)
+    assert not plan(database, models)
+    database.close()
+
+
+def test_current_schema_of_the_connection_gets_the_tables(postgres_database: Database) -> None:
+    postgres_database.execute_sql("CREATE SCHEMA side")
+    postgres_database.execute_sql("SET search_path = side, public")
+    migrate(postgres_database, after(postgres_database))
+    schemas = {f[1] for f in catalogue.facts(postgres_database) if f[0] == "column"}
+    assert schemas == {"side"}
+
+
+# Models of no database, and of another one.
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[SqliteDatabase]:
+    database = SqliteDatabase(str(tmp_path / "elsewhere.db"))
+    database.connect()
+    yield database
+    database.close()
+
+
+def test_unbound_model_is_migrated(database: Database) -> None:
+    thing = unbound()
+    migrate(database, [thing])
+    assert not plan(database, [thing])
+
+
+def test_unbound_model_stays_unbound(database: Database) -> None:
+    thing = unbound()
+    migrate(database, [thing])
+    assert thing._meta.database is None
+
+
+def test_model_of_another_database_is_migrated_where_it_is_told(
+    database: Database, elsewhere: Database
+) -> None:
+    models = after(elsewhere)
+    migrate(database, models)
+    assert ("author" in tables(database), "author" in tables(elsewhere)) == (True, False)
+
+
+def test_model_of_another_database_reads_the_same_as_one_of_its_own(
+    postgres_database: Database, elsewhere: Database
+) -> None:
+    with_rows(postgres_database)
+    migrate(postgres_database, after(elsewhere))
+    assert not plan(postgres_database, after(postgres_database))
+
+
+def test_model_of_another_database_is_bound_back(database: Database, elsewhere: Database) -> None:
+    models = after(elsewhere)
+    migrate(database, models)
+    assert {made._meta.database for made in models} == {elsewhere}
+
+
+def test_model_of_another_database_is_bound_back_after_an_error(
+    database: Database, elsewhere: Database
+) -> None:
+    blocked(database)
+    thing = model(elsewhere, "thing", {"name": CharField()})
+    with pytest.raises(MigrationBlocked):
+        migrate(database, [thing])
+    assert thing._meta.database is elsewhere
+
+
+def test_through_model_of_another_database_is_bound_back(
+    database: Database, elsewhere: Database
+) -> None:
+    user = model(elsewhere, "user", {"name": CharField()})
+    club = model(elsewhere, "club", {"members": ManyToManyField(user)})
+    migrate(database, [user, club])
+    assert club.members.get_through_model()._meta.database is elsewhere
+
+
+def test_parent_that_is_not_among_the_models_keeps_its_database(
+    database: Database, elsewhere: Database
+) -> None:
+    parent = model(elsewhere, "parent", {"name": CharField()})
+    child = model(elsewhere, "child", {"parent": ForeignKeyField(parent)})
+    migrate(database, [parent])
+    seen: list[Any] = []
+    migrate(database, [child], on_step=lambda event: seen.append(parent._meta.database))
+    assert set(seen) == {elsewhere}
+
+
+def test_models_of_two_databases_are_an_error(
+    sqlite_database: Database, elsewhere: Database
+) -> None:
+    models = [model(sqlite_database, "a", {}), model(elsewhere, "b", {})]
+    with pytest.raises(ModelsNotFound, match="the models belong to 2 databases"):
+        migrate(sqlite_database, models)
+
+
+def test_models_of_two_databases_change_neither(
+    sqlite_database: Database, elsewhere: Database
+) -> None:
+    models = [model(sqlite_database, "a", {}), model(elsewhere, "b", {})]
+    with pytest.raises(ModelsNotFound):
+        migrate(sqlite_database, models)
+    assert (tables(sqlite_database), tables(elsewhere)) == (set(), set())
+
+
+# Those who may only read.
+
+
+@pytest.fixture
+def reader(postgres_database: Database) -> Iterator[str]:
+    """A role of the server that may do nothing at all."""
+    name = f"reader_{uuid.uuid4().hex}"
+    postgres_database.execute_sql(f"CREATE ROLE {name}")
+    yield name
+    postgres_database.execute_sql("RESET ROLE")
+    postgres_database.execute_sql(f"DROP OWNED BY {name}")
+    postgres_database.execute_sql(f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize(
+    "grant", ["USAGE ON SCHEMA public", "SELECT ON ALL TABLES IN SCHEMA public"]
+)
+def test_role_that_may_only_read_starts_with_nothing_to_do(
+    postgres_database: Database, reader: str, grant: str
+) -> None:
+    models = after(postgres_database)
+    migrate(postgres_database, models)
+    postgres_database.execute_sql(f"GRANT {grant} TO {reader}")
+    postgres_database.execute_sql(f"SET ROLE {reader}")
+    assert not migrate(postgres_database, models)
+
+
+def test_role_that_may_only_read_fails_when_something_is_missing(
+    postgres_database: Database, reader: str
+) -> None:
+    models = grown(postgres_database)
+    postgres_database.execute_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}")
+    postgres_database.execute_sql(f"SET ROLE {reader}")
+    with pytest.raises(MigrationFailed, match="permission denied|must be owner"):
+        migrate(postgres_database, models)
+
+
+def test_session_that_may_only_read_starts_with_nothing_to_do(postgres_database: Database) -> None:
+    models = after(postgres_database)
+    migrate(postgres_database, models)
+    postgres_database.execute_sql("SET default_transaction_read_only = on")
+    assert not migrate(postgres_database, models)
+
+
+def read_only(database: Database) -> SqliteDatabase:
+    database.close()
+    return SqliteDatabase(f"file:{database.database}?mode=ro", uri=True)
+
+
+def test_file_that_may_only_be_read_starts_with_nothing_to_do(
+    sqlite_database: SqliteDatabase,
+) -> None:
+    migrate(sqlite_database, after(sqlite_database))
+    database = read_only(sqlite_database)
+    assert not migrate(database, after(database))
+
+
+def test_file_that_may_only_be_read_can_be_planned(sqlite_database: SqliteDatabase) -> None:
+    with_rows(sqlite_database)
+    database = read_only(sqlite_database)
+    assert plan(database, after(database)).steps
+
+
+def test_file_that_may_only_be_read_fails_when_something_is_missing(
+    sqlite_database: SqliteDatabase,
+) -> None:
+    with_rows(sqlite_database)
+    database = read_only(sqlite_database)
+    with pytest.raises(MigrationFailed, match="readonly"):
+        migrate(database, after(database))
+
+
+# Nobody there.
+
+
+@pytest.mark.parametrize("function", [plan, migrate])
+def test_folder_that_is_not_there_is_an_error(tmp_path: Path, function: Callable[..., Any]) -> None:
+    database = SqliteDatabase(str(tmp_path / "no such folder" / "file.db"))
+    with pytest.raises(AutoMigrateError, match="can't connect to the database: unable to open"):
+        function(database, [unbound()])
+
+
+@pytest.mark.parametrize("function", [plan, migrate])
+def test_server_that_is_down_is_an_error(tmp_path: Path, function: Callable[..., Any]) -> None:
+    database = connect(f"postgresql://me:s3cr3t@/name?host={tmp_path}")
+    with pytest.raises(AutoMigrateError, match="can't connect to the database: "):
+        function(database, [unbound()])
+
+
+def test_database_that_is_no_database_is_an_error() -> None:
+    with pytest.raises(AutoMigrateError, match="not a Peewee database"):
+        plan("sqlite:///file.db", [unbound()])  # type: ignore[arg-type]
+
+
+def test_connection_error_has_the_error_of_the_driver_as_its_cause(tmp_path: Path) -> None:
+    database = SqliteDatabase(str(tmp_path / "no such folder" / "file.db"))
+    with pytest.raises(AutoMigrateError) as caught:
+        plan(database, [model(None, "thing", {"a": IntegerField()})])
+    assert isinstance(caught.value.__cause__, peewee.OperationalError)

@@ -1,0 +1,434 @@
+"""Random models, grown into random larger ones: only additions happen, and they are complete."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from peewee import (
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CharField,
+    CompositeKey,
+    Database,
+    DateField,
+    DecimalField,
+    Field,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    SqliteDatabase,
+    TextField,
+    UUIDField,
+)
+from playhouse.db_url import connect
+
+from peewee_automigrate import Plan, Report, migrate, plan
+from tests import catalogue
+from tests.fields import model
+from tests.servers import Server
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+# The same examples in every run; EXAMPLES=1000 asks for that many new ones.
+MORE = os.environ.get("EXAMPLES")
+examples = settings(
+    max_examples=int(MORE or 60),
+    deadline=None,
+    derandomize=not MORE,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+COLUMN_NAMES = [
+    *("a", "b", "name", "order", "select", "group", "Mixed", "with space", "größe", "it's"),
+    *("per%cent", 'quo"te', "dot.ted", "rowid", "x" * 62, "y" * 70, "ключ", "user_id", "1st", "-"),
+]
+TABLE_NAMES = [
+    *("user", "Order", "order_lines", "select", "Größen", "with space", "per%cent", "dot.ted"),
+    *('quo"te', "it's", "t" * 63, "u" * 70, "_", "table", "sqlitefile", "pg_things", "x", "1st"),
+]
+INDEXED = ["", "", "index", "unique"]
+
+
+@dataclass(frozen=True)
+class Type:
+    """A field class, its arguments, and values for it: two that repeat, and one for each row."""
+
+    field: type[Field]
+    arguments: tuple[Any, ...]
+    values: tuple[Any, Any]
+
+    def value(self, number: int, distinct: bool) -> Any:
+        if not distinct:
+            return self.values[number % 2]
+        if self.field in (CharField, TextField):
+            return f"row {number}"
+        casts = {
+            BlobField: str.encode,
+            BooleanField: lambda text: text != "0",
+            DateField: lambda text: (date(2020, 1, 1) + timedelta(int(text))).isoformat(),
+            DecimalField: lambda text: f"{text}.25",
+            UUIDField: lambda text: str(uuid.UUID(int=int(text))),
+        }
+        return casts.get(self.field, int)(str(number))
+
+
+TYPES = [
+    Type(IntegerField, (), (0, -7)),
+    Type(BigIntegerField, (), (2**40, 1)),
+    Type(CharField, (20,), ("", "it's 100%")),
+    Type(TextField, (), ("a\nb", '\\ "quoted" --')),
+    Type(BooleanField, (), (True, False)),
+    Type(DateField, (), ("2020-01-01", "1999-12-31")),
+    Type(DecimalField, (9, 3), ("1.500", "-2.000")),
+    Type(UUIDField, (), (str(uuid.UUID(int=1)), str(uuid.UUID(int=2)))),
+    Type(BlobField, (), (b"\x00\xff", b"'")),
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: Type
+    null: bool = False
+    default: str = ""  # "constant", "each row its own", or none
+    index: str = ""  # "index", "unique", or none
+    parent: int | None = None  # the position of the table that it refers to
+
+    def field(self, tables: Sequence[type[Model]]) -> Field:
+        options: dict[str, Any] = {
+            "column_name": self.name,
+            "null": self.null,
+            "index": self.index == "index",
+            "unique": self.index == "unique",
+        }
+        if self.parent is not None:
+            return ForeignKeyField(tables[self.parent], backref="+", **options)
+        if self.default == "constant":
+            options["default"] = python(self.type, self.type.values[0])
+        elif self.default:
+            options["default"] = Counter(self.type)
+        return self.type.field(*self.type.arguments, **options)
+
+
+def python(kind: Type, value: Any) -> Any:
+    """Return a value as an application would give it."""
+    casts = {DateField: date.fromisoformat, DecimalField: Decimal, UUIDField: uuid.UUID}
+    return casts.get(kind.field, lambda same: same)(value)
+
+
+class Counter:
+    """A callable default that never gives a value twice."""
+
+    def __init__(self, kind: Type) -> None:
+        self.kind, self.number = kind, 100
+
+    def __call__(self) -> Any:
+        self.number += 1
+        return python(self.kind, self.kind.value(self.number, distinct=True))
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    key: str  # "auto", "text", "pair" or "none"
+    columns: tuple[Column, ...]
+    indexes: tuple[tuple[tuple[int, ...], bool], ...] = ()
+
+
+Tables = tuple[Table, ...]
+
+
+def models_of(database: Database, tables: Tables) -> list[type[Model]]:
+    made: list[type[Model]] = []
+    for table in tables:
+        fields = {f"field_{n}": column.field(made) for n, column in enumerate(table.columns)}
+        meta: dict[str, Any] = {
+            "indexes": tuple(
+                (tuple(f"field_{n}" for n in numbers), unique) for numbers, unique in table.indexes
+            )
+        }
+        if table.key == "text":
+            fields["key"] = CharField(40, primary_key=True, column_name="The Key")
+        elif table.key == "pair":
+            fields |= {"one": IntegerField(), "two": IntegerField()}
+            meta["primary_key"] = CompositeKey("one", "two")
+        elif table.key == "none":
+            meta["primary_key"] = False
+        made.append(model(database, table.name, fields, **meta))
+    return made
+
+
+# What is drawn.
+
+
+@st.composite
+def columns(draw: st.DrawFn, name: str, parents: list[int]) -> Column:
+    column = Column(
+        name,
+        draw(st.sampled_from(TYPES)),
+        null=draw(st.booleans()),
+        default=draw(st.sampled_from(["", "", "constant", "each row its own"])),
+        index=draw(st.sampled_from(INDEXED)),
+    )
+    if column.type.field is BooleanField and column.default:
+        column = replace(column, default="constant")  # It has no value for each row.
+    if parents and draw(st.integers(0, 3)) == 0:
+        column = replace(column, parent=draw(st.sampled_from(parents)), default="")
+    return column
+
+
+def referable(tables: Sequence[Table]) -> list[int]:
+    return [n for n, table in enumerate(tables) if table.key in ("auto", "text")]
+
+
+def unused(draw: st.DrawFn, names: list[str], taken: Sequence[str], at_most: int) -> list[str]:
+    """Draw names that differ from those taken, whatever their case is."""
+    folded = {name.lower() for name in taken}
+    left = [name for name in names if name.lower() not in folded]
+    return draw(st.lists(st.sampled_from(left), max_size=at_most, unique_by=str.lower))
+
+
+@st.composite
+def new_tables(draw: st.DrawFn, before: Tables, at_least: int, at_most: int) -> Tables:
+    tables = list(before)
+    names = unused(draw, TABLE_NAMES, [table.name for table in tables], at_most)
+    for name in names or ["first"] * at_least:
+        fields = [
+            draw(columns(column, referable(tables)))
+            for column in unused(draw, COLUMN_NAMES, ["id", "key", "one", "two"], 4)
+        ]
+        key = draw(st.sampled_from(["auto", "auto", "text", "pair", "none"]))
+        if key == "none" and not fields:
+            key = "auto"
+        table = Table(name, key, tuple(fields))
+        tables.append(replace(table, indexes=draw(more_indexes(table))))
+    return tuple(tables)
+
+
+@st.composite
+def more_indexes(draw: st.DrawFn, table: Table) -> tuple[tuple[tuple[int, ...], bool], ...]:
+    if len(table.columns) < 2:
+        return table.indexes
+    numbers = st.lists(st.integers(0, len(table.columns) - 1), min_size=2, max_size=3, unique=True)
+    added = draw(st.lists(st.tuples(numbers.map(tuple), st.booleans()), max_size=1))
+    known = {keys for keys, _ in table.indexes}
+    return table.indexes + tuple(index for index in added if index[0] not in known)
+
+
+@st.composite
+def grown(draw: st.DrawFn, before: Tables) -> Tables:
+    """Draw tables that have all of those before, and more."""
+    tables = list(draw(new_tables(before, 0, 2)))
+    for number, table in enumerate(before):
+        parents = [n for n in referable(tables) if n < number]
+        taken = [column.name for column in table.columns] + ["id", "key", "one", "two"]
+        added = [draw(columns(name, parents)) for name in unused(draw, COLUMN_NAMES, taken, 3)]
+        kept = [
+            replace(
+                column, index=column.index or draw(st.sampled_from(["", "", "index", "unique"]))
+            )
+            for column in table.columns
+        ]
+        larger = replace(table, columns=(*kept, *added))
+        tables[number] = replace(larger, indexes=draw(more_indexes(larger)))
+    return tuple(tables)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Tables, list[int], Tables]:
+    """Draw tables, the number of rows of each, and the larger tables that follow."""
+    before = draw(new_tables((), 1, 3))
+    numbers = draw(st.lists(st.integers(0, 3), min_size=len(before), max_size=len(before)))
+    return before, numbers, draw(grown(before))
+
+
+# Rows, written and read without any model.
+
+
+def quoted(database: Database, name: str) -> str:
+    text = '"' + name.replace('"', '""') + '"'
+    return text if isinstance(database, SqliteDatabase) else text.replace("%", "%%")
+
+
+def fill(database: Database, tables: Tables, numbers: Sequence[int]) -> None:
+    """Write rows; a parent has rows when a child that needs one is to have some."""
+    for table, number in zip(tables, numbers, strict=True):
+        for row in range(number):
+            values = values_of(tables, numbers, table, row)
+            if values is not None:
+                insert(database, table.name, values)
+
+
+def values_of(
+    tables: Tables, numbers: Sequence[int], table: Table, row: int
+) -> dict[str, Any] | None:
+    """Return a row's values, or None when it would need a parent that has no such row."""
+    values: dict[str, Any] = {
+        "auto": {"id": row + 1},
+        "text": {"The Key": f"key {row}"},
+        "pair": {"one": row, "two": 5},
+        "none": {},
+    }[table.key].copy()
+    unique = {n for keys, is_unique in table.indexes if is_unique for n in keys}
+    for number, column in enumerate(table.columns):
+        distinct = column.index == "unique" or number in unique
+        if column.parent is None:
+            values[column.name] = column.type.value(row, distinct)
+        elif has_row(tables, numbers, column.parent, row):
+            is_text = tables[column.parent].key == "text"
+            values[column.name] = f"key {row}" if is_text else row + 1
+        elif column.null:
+            values[column.name] = None
+        else:
+            return None
+        if distinct and column.type.field is BooleanField and row > 1:
+            return None
+    return values
+
+
+def has_row(tables: Tables, numbers: Sequence[int], table: int, row: int) -> bool:
+    return row < numbers[table] and values_of(tables, numbers, tables[table], row) is not None
+
+
+def insert(database: Database, table: str, values: dict[str, Any]) -> None:
+    names = ", ".join(quoted(database, name) for name in values)
+    marks = ", ".join([database.param] * len(values))
+    sql = f"INSERT INTO {quoted(database, table)} ({names}) VALUES ({marks})"
+    database.execute_sql(sql, tuple(values.values()))
+
+
+def rows(database: Database, tables: Tables) -> Rows:
+    """Read the columns that these tables have; others may have been added."""
+    found: Rows = {}
+    for table in tables:
+        names = [column.name for column in table.columns]
+        keys = {"auto": ["id"], "text": ["The Key"], "pair": ["one", "two"], "none": []}
+        text = ", ".join(quoted(database, name) for name in keys[table.key] + names)
+        read = database.execute_sql(f"SELECT {text} FROM {quoted(database, table.name)}")
+        found[table.name] = sorted([plain(row) for row in read.fetchall()], key=repr)
+    return found
+
+
+def plain(row: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(bytes(value) if isinstance(value, memoryview) else value for value in row)
+
+
+# The properties.
+
+
+@pytest.fixture(scope="module")
+def property_database(postgres_server: Server) -> Iterator[Database]:
+    with postgres_server.database() as url:
+        database = connect(url, unquote_password=True)
+        database.connect()
+        yield database
+        database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def kept_database(request: pytest.FixtureRequest) -> Database | None:
+    """One PostgreSQL database for all examples; None for SQLite, where a new one costs nothing."""
+    found: Database | None = None
+    if request.param == "postgres":
+        found = request.getfixturevalue("property_database")
+    return found
+
+
+@contextmanager
+def empty(kept: Database | None) -> Iterator[Database]:
+    if kept is not None:
+        kept.execute_sql("DROP SCHEMA public CASCADE")
+        kept.execute_sql("CREATE SCHEMA public")
+        yield kept
+        return
+    database = SqliteDatabase(":memory:", pragmas={"foreign_keys": 1})
+    database.connect()
+    yield database
+    database.close()
+
+
+def built(database: Database, history: tuple[Tables, list[int], Tables]) -> list[type[Model]]:
+    """Write: make the tables before and their rows; return the models of the larger ones."""
+    before, numbers, after = history
+    migrate(database, models_of(database, before), on_blocked="skip")
+    fill(database, before, numbers)
+    return models_of(database, after)
+
+
+def missing(made: Plan | Report) -> set[tuple[str, str | None]]:
+    found = made.blocked if isinstance(made, Plan) else made.skipped
+    return {(finding.table, finding.name) for finding in found}
+
+
+@examples
+@given(histories())
+def test_migrate_of_larger_models_keeps_all_that_stood(
+    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
+) -> None:
+    with empty(kept_database) as database:
+        models = built(database, history)
+        found = catalogue.facts(database), rows(database, history[0])
+        report = migrate(database, models, on_blocked="skip")
+        event(f"blocked: {bool(report.skipped)}")
+        assert found[0] - catalogue.facts(database) == set()
+        assert rows(database, history[0]) == found[1]
+
+
+@examples
+@given(histories())
+def test_migrate_of_larger_models_leaves_only_what_is_blocked(
+    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
+) -> None:
+    with empty(kept_database) as database:
+        models = built(database, history)
+        report = migrate(database, models, on_blocked="skip")
+        left = plan(database, models)
+        assert (list(map(str, left.steps)), missing(left)) == ([], missing(report))
+
+
+@examples
+@given(histories())
+def test_migrate_of_larger_models_leaves_no_drift(
+    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
+) -> None:
+    with empty(kept_database) as database:
+        models = built(database, history)
+        migrate(database, models, on_blocked="skip")
+        assert list(map(str, plan(database, models).drift)) == []
+
+
+@examples
+@given(histories())
+def test_plan_of_larger_models_changes_nothing(
+    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
+) -> None:
+    with empty(kept_database) as database:
+        models = built(database, history)
+        found = catalogue.facts(database), rows(database, history[0])
+        plan(database, models)
+        assert (catalogue.facts(database), rows(database, history[0])) == found
+
+
+@examples
+@given(histories())
+def test_migrate_of_blocked_models_changes_nothing(
+    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
+) -> None:
+    with empty(kept_database) as database:
+        models = built(database, history)
+        found = catalogue.facts(database), rows(database, history[0])
+        if missing(plan(database, models)):
+            with pytest.raises(Exception, match="blocked, nothing was changed"):
+                migrate(database, models)
+            assert (catalogue.facts(database), rows(database, history[0])) == found
