@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from peewee import Database, Model, PeeweeException
+from peewee import Database, PeeweeException
 
 from . import ddl
 from .dialects import Dialect, dialect_for
 from .errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from .models import Collected, Models, bound, collect, unwrapped
 from .options import Options, StepEvent
-from .planner import make_plan, remaining
+from .planner import Planner
 from .report import Plan, Report
-from .schema import AddColumn, AddForeignKey, AddIndex, Step, TableName
+from .schema import AddColumn, AddForeignKey, AddIndex, Step
 
 log = logging.getLogger("peewee_automigrate")
 log.addHandler(logging.NullHandler())
@@ -40,7 +40,7 @@ def plan(database: Database, models: Models, **options: Any) -> Plan:
     """
     chosen = Options(**options)
     with _session(database, models, chosen.wait) as (dialect, collected):
-        return make_plan(dialect, collected, chosen)
+        return Planner(dialect, collected, chosen).plan()
 
 
 def migrate(database: Database, models: Models, **options: Any) -> Report:
@@ -53,7 +53,8 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
     chosen = Options(**options)
     started = time.monotonic()
     with _session(database, models, chosen.wait) as (dialect, collected):
-        first = make_plan(dialect, collected, chosen)
+        planner = Planner(dialect, collected, chosen)
+        first = planner.plan()
         _refuse_blocked(first, chosen)
         if not first.steps:
             report = _report(first, (), 0.0, started)
@@ -62,7 +63,7 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
         dialect.prepare_to_write()
         _refuse_pooler(dialect, first)
         with _in_process_lock(chosen.lock_wait):
-            report = _locked_run(dialect, collected, chosen, started)
+            report = _locked_run(planner, started)
         log.info("%s", report)
         return report
 
@@ -78,31 +79,30 @@ def _refuse_pooler(dialect: Dialect, made: Plan) -> None:
         )
 
 
-def _locked_run(dialect: Dialect, collected: Collected, options: Options, started: float) -> Report:
+def _locked_run(planner: Planner, started: float) -> Report:
     """Plan again under the lock and run; try again when the end of it waits for readers."""
+    dialect, options = planner.dialect, planner.options
     deadline = time.monotonic() + options.lock_wait
+    made = Plan(())
     while True:
         try:
             with _lock(dialect, options) as waited:
-                made = make_plan(dialect, collected, options)
+                made = planner.plan()
                 _refuse_blocked(made, options)
-                run = _Run(dialect, collected, options, made)
+                run = _Run(planner, made)
                 run.all()
             run.finish()
             return _report(made, tuple(run.applied), waited, started)
         except (PeeweeException, MigrationFailed) as error:
             busy = any(map(dialect.is_lock_timeout, filter(None, (error, error.__cause__))))
             if not busy or not dialect.one_transaction or time.monotonic() >= deadline:
-                raise _commit_failed(error) from error
+                if isinstance(error, MigrationFailed):
+                    raise
+                # The transaction that is the lock fails when it ends, outside of any step.
+                text = f"the transaction failed: {error}\nNothing was changed."
+                raise MigrationFailed(text, rolled_back=made.steps) from error
             log.info("the database is in use by others, trying again")
         time.sleep(random.uniform(0.1, 0.5))
-
-
-def _commit_failed(error: Exception) -> Exception:
-    """The transaction that is the lock fails when it ends, outside of any step."""
-    if isinstance(error, MigrationFailed):
-        return error
-    return MigrationFailed(f"the transaction failed: {error}\nNothing was changed.")
 
 
 def _report(done: Plan, applied: tuple[Step, ...], waited: float, started: float) -> Report:
@@ -172,11 +172,10 @@ def _lock(dialect: Dialect, options: Options) -> AbstractContextManager[float]:
 class _Run:
     """Runs the steps of one plan under the lock."""
 
-    def __init__(
-        self, dialect: Dialect, collected: Collected, options: Options, made: Plan
-    ) -> None:
+    def __init__(self, planner: Planner, made: Plan) -> None:
+        dialect, options = planner.dialect, planner.options
+        self.planner = planner
         self.dialect = dialect
-        self.collected = collected
         self.options = options
         self.steps = made.steps
         self.total = sum(len(step.statements) for step in made.steps)
@@ -322,9 +321,7 @@ class _Run:
     def _fill(self, step: Step) -> None:
         change = step.change
         assert isinstance(change, AddColumn) and change.actual is not None
-        models = (*self.collected.models, *self.collected.bases)
-        own = [m for m in models if self._table_of(m) == self._folded(change.table)]
-        _, field = ddl.field_of(own, self.dialect, change.column.name)
+        field = self.planner.field(change.table, change.column.name)
 
         def value() -> Any:
             return ddl.plain_value(self.dialect, field, field.default())
@@ -334,12 +331,6 @@ class _Run:
             self._tell(step, "progress", phase="filling", fraction=fraction)
 
         self.dialect.fill(change.actual, change.column, value, progress)
-
-    def _table_of(self, model: type[Model]) -> TableName:
-        return self._folded(TableName(model._meta.schema, model._meta.table_name))
-
-    def _folded(self, name: TableName) -> TableName:
-        return TableName(name.schema, self.dialect.fold(name.name))
 
     def _start(self, step: Step) -> None:
         if id(step) not in self.started:
@@ -360,7 +351,7 @@ class _Run:
 
     def _verify(self) -> None:
         """Read back; what was added must be there, as declared."""
-        left = remaining(self.dialect, self.collected)
+        left = self.planner.remaining()
         missing = [
             step for step in self.steps if str(step) in left or (step.table, step.name) in left
         ]

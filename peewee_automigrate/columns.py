@@ -70,10 +70,10 @@ def _added(situation: Situation, change: AddColumn, addition: Addition) -> Step:
     """
     dialect, column, default = situation.dialect, change.column, addition.default
     key_scans = addition.foreign_key is not None and default is not None
-    scans = addition.has_rows and (key_scans or any(map(ddl.is_check, column.constraints)))
+    scans = addition.has_rows and (key_scans or any(map(ddl.is_check, column.making.constraints)))
     inline = not (scans and dialect.validates_later)
     models = situation.models(change.table)
-    form = ddl.ColumnForm(not column.null, None if column.in_database else default, inline)
+    form = ddl.ColumnForm(not column.null, None if column.making.in_database else default, inline)
     statements = ddl.add_column(dialect, models, change, form)
     later_at = None
     if not inline:

@@ -154,13 +154,13 @@ def _entity(model: type[Model]) -> Entity:
 def _column_constraints(column: Column, form: ColumnForm, dialect: Dialect) -> list[str]:
     """Return a column's constraints as SQL; a per cent sign is doubled as in a model's own SQL."""
     constraints = ["NOT NULL"] if form.not_null else []
-    if column.in_database:
+    if column.making.in_database:
         constraints.append(f"DEFAULT {column.default}")
     elif form.default is not None:
         constraints.append(f"DEFAULT {form.default}")
-    if column.generated_as:
-        constraints.append(column.generated_as)
-    kept = [sql for sql in column.constraints if form.inline or not is_check(sql)]
+    if column.making.generated_as:
+        constraints.append(column.making.generated_as)
+    kept = [sql for sql in column.making.constraints if form.inline or not is_check(sql)]
     doubled = dialect.database.param == "%s"
     return [sql.replace("%", "%%") if doubled else sql for sql in constraints + kept]
 
@@ -198,7 +198,7 @@ def later_constraints(dialect: Dialect, models: Models, change: AddColumn) -> li
     if change.foreign_key:
         found.append((field.get_constraint_name(), _add_key(dialect, field) + " NOT VALID"))
     taken = {c.name for c in change.actual.constraints} if change.actual else set()
-    for sql in filter(is_check, change.column.constraints):
+    for sql in filter(is_check, change.column.making.constraints):
         name, _ = named_constraint(sql)
         body = sql[sql.lower().index("check") :]
         number = 0

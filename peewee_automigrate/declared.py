@@ -32,9 +32,14 @@ from peewee import Index as PeeweeIndex
 from .dialects import Dialect, Wanted
 from .errors import ModelsNotFound
 from .expression import named_constraint, parse_index, tokens
-from .schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Table, TableName
+from .schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Making, Table, TableName
 
 _DATES = (DateTimeField, DateField, TimeField, TimestampField)
+_MAKINGS = {
+    (computed, automatic): Making(computed, automatic)
+    for computed in (False, True)
+    for automatic in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class Declared:
             for index in table.indexes
         ]
         names += [sequence for table in self.tables for sequence in table.sequences]
-        return Wanted(tuple(tables), (*tables, *names))
+        constrained = frozenset(table.name for table in self.tables if table.constraints)
+        return Wanted(tuple(tables), (*tables, *names), constrained)
 
 
 def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
@@ -65,9 +71,9 @@ def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
     """
     tables: dict[TableName, Table] = {}
     owners: dict[TableName, tuple[type[Model], ...]] = {}
-    context = dialect.database.get_sql_context()
+    types = _Types(dialect)
     for model in models:
-        table = _Reader(dialect, model, context).table()
+        table = _Reader(dialect, model, types).table()
         key = TableName(table.name.schema, dialect.fold(table.name.name))
         if key in tables:
             table = _united(dialect, tables[key], table, (*owners[key], model))
@@ -156,14 +162,41 @@ def sequence_of(field: Field) -> TableName | None:
     return TableName(schema, name)
 
 
+class _Types:
+    """The canonical types of fields, each spelling of Peewee's translated once."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.context = dialect.database.get_sql_context()
+        self.known: dict[tuple[Any, ...], str] = {}
+
+    def get(self, field: Field) -> str:
+        if type(field).ddl_datatype is not Field.ddl_datatype:
+            return self._read(field)
+        key = (field.field_type, *(field.get_modifiers() or ()))
+        if key not in self.known:
+            self.known[key] = self._read(field)
+        return self.known[key]
+
+    def _read(self, field: Field) -> str:
+        node = field.ddl_datatype(self.context)
+        if node is None:
+            return ""
+        text = node.sql if isinstance(node, SQL) else self._rendered(node)
+        return self.dialect.canonical_type(text)
+
+    def _rendered(self, node: Node) -> str:
+        return rendered(LiteralContext.for_dialect(self.dialect).sql(node))
+
+
 class _Reader:
     """Reads one model."""
 
-    def __init__(self, dialect: Dialect, model: type[Model], context: Context) -> None:
+    def __init__(self, dialect: Dialect, model: type[Model], types: _Types) -> None:
         self.dialect = dialect
         self.model = model
         self.meta = model._meta
-        self.context = context
+        self.types = types
         self.is_virtual = hasattr(self.meta, "extension_module")
 
     def table(self) -> Table:
@@ -204,30 +237,19 @@ class _Reader:
         return rendered(context.sql(SQL(node) if isinstance(node, str) else node))
 
     def _column(self, field: Field) -> Column:
-        automatic = bool(field.auto_increment or field.sequence)
-        computed = field.default is not None and callable(field.default)
-        column = Column(
-            name=field.column_name,
-            type=self._type(field),
-            null=bool(field.null),
-            default=None if field.default is None else self._known_default(field),
-            computed=computed,
-            automatic=automatic,
-        )
+        default, computed, automatic = field.default, False, field.auto_increment or field.sequence
+        if default is not None:
+            computed = callable(default)
+            default = UNKNOWN if computed else self._known_default(field)
+        making = _MAKINGS[computed, bool(automatic)]
+        type_name = self.types.get(field)
+        column = Column(field.column_name, type_name, bool(field.null), default, "", making)
         return self._constrained(column, field) if field.constraints else column
-
-    def _type(self, field: Field) -> str:
-        """Return the canonical type. A field class may write more than its type into DDL."""
-        node = field.ddl_datatype(self.context)
-        if node is None:
-            return ""
-        text = node.sql if isinstance(node, SQL) else self._render(node)
-        return self.dialect.canonical_type(text)
 
     def _known_default(self, field: Field) -> str:
         """Return the literal of a plain default, for comparison only."""
         try:
-            value = None if callable(field.default) else field.db_value(field.default)
+            value = field.db_value(field.default)
         except Exception:  # whatever a field class raises, the column is asked again when missing
             return UNKNOWN
         if isinstance(value, bool):
@@ -237,22 +259,22 @@ class _Reader:
         return str(_query_val_transform(value)) if plain else UNKNOWN
 
     def _constrained(self, column: Column, field: Field) -> Column:
-        kept = []
+        making, kept = column.making, []
         for text in map(self._render, field.constraints):
             words = [token.lower() for token in tokens(text)]
             if words[:1] == ["default"]:
-                default = text.strip()[len("default") :].strip()
-                column = replace(column, default=default, in_database=True)
+                making = replace(making, in_database=True)
+                column = replace(column, default=text.strip()[len("default") :].strip())
             elif words[:1] in (["generated"], ["as"]):
                 is_stored = "stored" in words or "persistent" in words
                 kind = "identity" if "identity" in words else "virtual"
-                kind = "stored" if is_stored else kind
-                column = replace(column, generated=kind, generated_as=text)
+                making = replace(making, generated_as=text)
+                column = replace(column, generated="stored" if is_stored else kind)
             elif words == ["null"] or words == ["not", "null"]:
                 column = replace(column, null=words == ["null"])
             else:
                 kept.append(text)
-        return replace(column, constraints=tuple(kept))
+        return replace(column, making=replace(making, constraints=tuple(kept)))
 
     def _indexes(self) -> list[Any]:
         if self.is_virtual:

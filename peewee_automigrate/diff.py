@@ -70,12 +70,16 @@ def same_definition(actual: Index, declared: Index, rules: Rules) -> bool | None
         return False
     if actual.where == UNKNOWN:
         return None
-    keys = (_folded(actual.keys, rules), _folded(declared.keys, rules))
-    return keys[0] == keys[1] and actual.where == declared.where
+    if actual.where != declared.where or len(actual.keys) != len(declared.keys):
+        return False
+    pairs = zip(actual.keys, declared.keys, strict=True)
+    return all(one == other or _same_key(one, other, rules) for one, other in pairs)
 
 
-def _folded(keys: Iterable[Key], rules: Rules) -> tuple[Key, ...]:
-    return tuple(replace(k, text=rules.fold(k.text)) if k.is_column else k for k in keys)
+def _same_key(one: Key, other: Key, rules: Rules) -> bool:
+    """Compare two keys whose texts differ as they are written."""
+    folded = rules.fold(one.text) == rules.fold(other.text)
+    return one.is_column and other.is_column and folded and one.options == other.options
 
 
 class _Comparison:
@@ -228,8 +232,9 @@ class _Comparison:
                 yield AddColumn(table.name, column, None, actual)
             else:
                 yield AddColumn(table.name, column, fk, actual)
-        for column in table.columns:
-            if fold(column.name) in known and known[fold(column.name)].filling:
+        filling = set(map(fold, actual.filling))
+        for column in table.columns if filling else ():
+            if fold(column.name) in filling:
                 yield AddColumn(table.name, column, None, actual, fill_only=True)
         yield from self._late(table, late)
         yield from self._indexes(table, actual)
@@ -244,7 +249,7 @@ class _Comparison:
     ) -> Finding | None:
         """Say why a column can't be added whatever the rows are, or None."""
         fold = self.rules.fold
-        if column.automatic or fold(column.name) in map(fold, table.primary_key):
+        if column.making.automatic or fold(column.name) in map(fold, table.primary_key):
             return blocked("AM102", table.name, column.name, what="part of the primary key")
         if column.generated == "stored":
             return blocked("AM102", table.name, column.name, what="a stored generated column")
@@ -292,7 +297,9 @@ class _Comparison:
     def _is_known(self, table: Table, index: Index) -> bool:
         """Tell whether a unique index stands for the primary key or a constraint of the model."""
         fold = self.rules.fold
-        own = {fold(c.name) for c in table.columns if "UNIQUE" in map(str.upper, c.constraints)}
+        own = {
+            fold(c.name) for c in table.columns if "UNIQUE" in map(str.upper, c.making.constraints)
+        }
         return (
             index.origin == "pk"
             or (len(index.columns) == 1 and fold(index.columns[0]) in own)

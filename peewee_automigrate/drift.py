@@ -73,7 +73,7 @@ def _column(table: Table, column: Column, actual: Column, rules: Rules) -> Itera
         return
     if column.null != actual.null:
         sql = rules.alter_sql(table.name, column, "null")
-        if actual.null and column.computed:
+        if actual.null and column.making.computed:
             yield note("AM305", table.name, name, sql)
         else:
             words = ("nullable", "NOT NULL") if actual.null else ("NOT NULL", "nullable")
@@ -95,14 +95,14 @@ def _same_default(column: Column, actual: Column) -> bool:
 
     A Python default need not stand in the database. A column that counts up has one of its own.
     """
-    if UNKNOWN in (column.default, actual.default) or column.computed or column.automatic:
+    making = column.making
+    if making.computed or making.automatic or UNKNOWN in (column.default, actual.default):
         return True
-    sides = [_default_value(side.default) for side in (column, actual)]
-    if sides[1] == ("nothing", ""):
-        return not column.in_database or sides[0] == sides[1]
+    if column.default == actual.default or (actual.default is None and not making.in_database):
+        return True
     if actual.default and actual.default.lower().startswith("nextval("):
         return True
-    return sides[0] == sides[1]
+    return _default_value(column.default) == _default_value(actual.default)
 
 
 _NUMBERS = ("::integer", "::bigint", "::smallint", "::numeric", "::real", "::double precision")

@@ -265,6 +265,8 @@ def named_constraint(sql: str) -> tuple[str, str]:
 
 def table_options(sql: str) -> tuple[str, ...]:
     """Return what stands behind the columns of a CREATE TABLE, in lower case, split at commas."""
+    if sql.rstrip().endswith(")"):
+        return ()
     items = tokens(sql)
     closing = _closing(items, items.index("(")) if "(" in items else len(items)
     return tuple(" ".join(part).lower() for part in split_list(items[closing + 1 :]))

@@ -5,8 +5,12 @@ Enters: a dialect, collected and bound models, options. Leaves: a `Plan`. Reads 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+
+from peewee import Field
 
 from . import ddl
 from .columns import column_items
@@ -36,46 +40,88 @@ from .schema import (
     TableName,
     ValidateConstraint,
 )
-from .situation import Situation, is_blocked, table_key
+from .situation import Situation, Written, is_blocked, table_key
 
 
-def make_plan(dialect: Dialect, collected: Collected, options: Options) -> Plan:
-    """Reads the catalogue, and of the data what the missing things make necessary.
+class Planner:
+    """Plans for one set of models, as often as a run needs it.
 
-    Raises `ModelsNotFound` for models that contradict each other.
+    What the models declare is read once. Raises `ModelsNotFound` for models that contradict each
+    other.
     """
-    declared, catalog, left_out = _read(dialect, collected)
-    difference = diff(declared.tables, catalog, dialect)
-    situation = Situation(dialect, declared, catalog, options, difference.changes)
-    said = [*_items(situation, difference), *difference.findings, *left_out]
-    steps = tuple(item for item in said if isinstance(item, Step))
-    findings = [item for item in said if isinstance(item, Finding)]
-    return Plan(
-        steps=steps,
-        blocked=tuple(sorted((f for f in findings if f.level == "blocked"), key=_place)),
-        findings=tuple(f for f in findings if f.level == "drift")
-        + tuple(f for f in findings if f.level == "note"),
-        summary=f"Tables of the models on {dialect.name}: {len(declared.tables)}.",
-    )
+
+    def __init__(self, dialect: Dialect, collected: Collected, options: Options) -> None:
+        self.dialect = dialect
+        self.options = options
+        self.bases = set(collected.bases)
+        with _no_collector():
+            self.declared = declare(dialect, (*collected.models, *collected.bases))
+        self.written: Written = {}
+
+    def plan(self) -> Plan:
+        """Reads the catalogue, and of the data what the missing things make necessary."""
+        with _no_collector():
+            declared, catalog, left_out = self._read()
+            difference = diff(declared.tables, catalog, self.dialect)
+        situation = Situation(
+            self.dialect, declared, catalog, self.options, difference.changes, self.written
+        )
+        said = [*_items(situation, difference), *difference.findings, *left_out]
+        steps = tuple(item for item in said if isinstance(item, Step))
+        findings = [item for item in said if isinstance(item, Finding)]
+        return Plan(
+            steps=steps,
+            blocked=tuple(sorted(filter(is_blocked, findings), key=_place)),
+            findings=tuple(f for f in findings if f.level == "drift")
+            + tuple(f for f in findings if f.level == "note"),
+            summary=f"Tables of the models on {self.dialect.name}: {len(declared.tables)}.",
+        )
+
+    def remaining(self) -> set[object]:
+        """Reads the catalogue: what is still missing, as changes' texts and (table, name)."""
+        with _no_collector():
+            declared, catalog, _ = self._read()
+            difference = diff(declared.tables, catalog, self.dialect)
+        names = {(f.table, f.name) for f in difference.findings if is_blocked(f) and f.name}
+        return {str(change) for change in difference.changes} | names
+
+    def field(self, table: TableName, column: str) -> Field:
+        """Return the field that declares a column."""
+        models = self.declared.models[table_key(self.dialect, table)]
+        return ddl.field_of(models, self.dialect, column)[1]
+
+    def _read(self) -> tuple[Declared, Catalog, list[Finding]]:
+        """Read the catalogue, and leave out the abstract bases that have no table."""
+        catalog = self.dialect.read_catalog(self.declared.wanted())
+        absent = {
+            key
+            for key, models in self.declared.models.items()
+            if key not in catalog.tables and set(models) <= self.bases
+        }
+        tables = tuple(
+            t for t in self.declared.tables if table_key(self.dialect, t.name) not in absent
+        )
+        declared = Declared(tables, self.declared.models)
+        left_out = [note("AM307", key, None) for key in sorted(absent, key=str)]
+        return declared, _reconciled(self.dialect, declared, catalog), left_out
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Pause the garbage collector while many values are made, none of which is garbage: it would
+    walk them all again and again, for a third of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _place(finding: Finding) -> tuple[str, str, str]:
     return finding.table, finding.name or "", finding.code
-
-
-def _read(dialect: Dialect, collected: Collected) -> tuple[Declared, Catalog, list[Finding]]:
-    """Read the catalogue, and leave out the abstract bases that have no table."""
-    declared = declare(dialect, (*collected.models, *collected.bases))
-    catalog = dialect.read_catalog(declared.wanted())
-    absent = {
-        key
-        for key, models in declared.models.items()
-        if set(models) <= set(collected.bases) and key not in catalog.tables
-    }
-    tables = tuple(t for t in declared.tables if table_key(dialect, t.name) not in absent)
-    left_out = [note("AM307", key, None) for key in sorted(absent, key=str)]
-    declared = Declared(tables, declared.models)
-    return declared, _reconciled(dialect, declared, catalog), left_out
 
 
 def _reconciled(dialect: Dialect, declared: Declared, catalog: Catalog) -> Catalog:
@@ -185,9 +231,12 @@ def _table_items(situation: Situation, change: CreateTable) -> Iterator[Step | F
     catalog = situation.catalog
     places = {name: name.schema or catalog.default_schema for name in table.sequences}
     standing = {n for n, schema in places.items() if TableName(schema, n.name) in catalog.owners}
-    statements = ddl.create_table(
-        situation.dialect, situation.models(table.name), change, frozenset(standing)
-    )
+    memo = (table.name, change.late, table.indexes, frozenset(standing))
+    if memo not in situation.written:
+        situation.written[memo] = ddl.create_table(
+            situation.dialect, situation.models(table.name), change, frozenset(standing)
+        )
+    statements = situation.written[memo]
     number = len(table.indexes)
     yield Step(
         "create_table",
@@ -278,11 +327,3 @@ def _validation_step(situation: Situation, change: ValidateConstraint) -> Step:
         later_at=0,
         change=change,
     )
-
-
-def remaining(dialect: Dialect, collected: Collected) -> set[object]:
-    """Read the catalogue again: what is still missing, as changes' texts and (table, name)."""
-    declared, catalog, _ = _read(dialect, collected)
-    difference = diff(declared.tables, catalog, dialect)
-    names = {(f.table, f.name) for f in difference.findings if f.level == "blocked" and f.name}
-    return {str(change) for change in difference.changes} | names

@@ -28,13 +28,26 @@ class TableName:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column. ``type`` is in the dialect's canonical spelling, ``default`` is SQL text.
+class Making:
+    """How a declared column is to be made: ``computed`` (its default is a callable), ``automatic``
+    (it counts up), ``in_database`` (its default is SQL), ``generated_as`` and ``constraints``
+    (SQL as declared).
+    """
 
-    ``generated`` is "", "virtual", "stored", "identity" or "rowid". A declared column also says
-    how it is to be made: ``computed`` (its default is a callable), ``automatic`` (it counts up),
-    ``in_database`` (its default is SQL), ``generated_as`` and ``constraints`` (SQL as declared).
-    One that was read may be ``filling``: a run of ours was interrupted while it filled the column.
+    computed: bool = False
+    automatic: bool = False
+    in_database: bool = False
+    generated_as: str = ""
+    constraints: tuple[str, ...] = ()
+
+
+PLAIN = Making()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. ``type`` is in the dialect's canonical spelling, ``default`` is SQL text,
+    ``generated`` is "", "virtual", "stored", "identity" or "rowid".
     """
 
     name: str
@@ -42,12 +55,7 @@ class Column:
     null: bool
     default: str | None = None
     generated: str = ""
-    computed: bool = False
-    automatic: bool = False
-    in_database: bool = False
-    generated_as: str = ""
-    constraints: tuple[str, ...] = ()
-    filling: bool = False
+    making: Making = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +158,7 @@ class Constraint:
 class Table:
     """A table or another relation of ``kind`` table, partitioned, view, materialized view,
     foreign or virtual. ``rows`` is the server's estimate, -1 when it has none; ``options`` are
-    those of SQLite, such as "strict".
+    those of SQLite, such as "strict"; ``filling`` names columns whose fill was interrupted.
     """
 
     name: TableName
@@ -165,6 +173,7 @@ class Table:
     sequences: tuple[TableName, ...] = ()
     schema: str | None = None
     options: tuple[str, ...] = ()
+    filling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

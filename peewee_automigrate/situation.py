@@ -6,10 +6,10 @@ Reads only, and only tables in which something is missing; no question is asked 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from peewee import DatabaseError, Field, Model
 
@@ -32,6 +32,9 @@ from .schema import (
     Table,
     TableName,
 )
+
+Written: TypeAlias = dict[Hashable, tuple[str, ...]]
+"""Statements of new tables that an earlier plan of the same run has written."""
 
 SAMPLES = 5
 SECONDS = 10.0  # for one question about rows
@@ -68,11 +71,13 @@ class Situation:
         catalog: Catalog,
         options: Options,
         changes: tuple[Change, ...],
+        written: Written,
     ) -> None:
         self.dialect = dialect
         self.declared = declared
         self.catalog = catalog
         self.options = options
+        self.written = written
         self.columns = [change for change in changes if isinstance(change, AddColumn)]
         self.indexes = [change for change in changes if isinstance(change, AddIndex)]
         self.new_tables = [change for change in changes if isinstance(change, CreateTable)]
@@ -118,7 +123,7 @@ class Situation:
 
     def _value(self, table: TableName, column: Column) -> Value:
         """Read: evaluate a default, and let the database quote it."""
-        if column.in_database or column.generated:
+        if column.making.in_database or column.generated:
             return Value(column.default)
         _, field = ddl.field_of(self.models(table), self.dialect, column.name)
         try:
@@ -173,7 +178,7 @@ class Situation:
     def _check_problem(self, addition: Addition, table: TableName) -> Finding | None:
         column = addition.column
         value = self.dialect.typed(addition.default, column.type)
-        for sql in filter(ddl.is_check, column.constraints):
+        for sql in filter(ddl.is_check, column.making.constraints):
             check = sql[sql.lower().index("check") :].strip()
             body = check[len("check") :].strip()
             source = self._source(addition.table, {column.name: value})

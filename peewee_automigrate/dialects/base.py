@@ -24,10 +24,13 @@ Progress: TypeAlias = Callable[[str, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to look up: declared tables, and the other names that they will need."""
+    """What to look up: declared tables, and the other names that they will need; ``constrained``
+    are those whose constraints are to be compared.
+    """
 
     tables: tuple[TableName, ...]
     names: tuple[TableName, ...]
+    constrained: frozenset[TableName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

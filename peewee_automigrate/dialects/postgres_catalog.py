@@ -123,6 +123,8 @@ MARK = "peewee_automigrate: unfinished"
 
 def fold(name: str) -> str:
     """Names are cut at 63 bytes; their case matters, since Peewee quotes them."""
+    if len(name) < 16:  # of at most four bytes each
+        return name
     raw = name.encode()
     return name if len(raw) < 64 else raw[:63].decode(errors="ignore")
 
@@ -158,7 +160,7 @@ class _Reader:
         self.owners: dict[TableName, str] = {}
         self.oids: dict[int, tuple[str, int]] = {}
         self._relations: dict[TableName, int] = {}
-        self._columns: dict[int, list[tuple[int, Column, str | None]]] = defaultdict(list)
+        self._columns: dict[int, list[tuple[int, Column, str | None, bool]]] = defaultdict(list)
         self._details: dict[int, list[Sequence[Any]]] = defaultdict(list)
 
     def add_relations(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -189,14 +191,14 @@ class _Reader:
         if oid is None:
             return None
         columns = self._columns[oid]
-        names = {number: column.name for number, column, _ in columns}
-        collations = {column.name: collation for _, column, collation in columns}
+        names = {number: column.name for number, column, _, _ in columns}
+        collations = {column.name: collation for _, column, collation, _ in columns}
         details = self._details[oid]
         indexes = [_index(row, names, collations) for row in details if row[0] == "index"]
         kind, estimate = self.oids[oid]
         return Table(
             name=TableName(wanted.schema, found.name),
-            columns=tuple(column for _, column, _ in columns),
+            columns=tuple(column for _, column, _, _ in columns),
             primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
             indexes=tuple(indexes),
             foreign_keys=tuple(_foreign_key(row, names) for row in details if row[0] == "f"),
@@ -208,6 +210,7 @@ class _Reader:
             kind=kind,
             rows=estimate,
             schema=found.schema,
+            filling=tuple(column.name for _, column, _, filling in columns if filling),
         )
 
 
@@ -221,7 +224,7 @@ def _column(
     identity: str,
     collation: str | None,
     description: str | None,
-) -> tuple[int, Column, str | None]:
+) -> tuple[int, Column, str | None, bool]:
     kinds = {"s": "stored", "v": "virtual", "": "identity" if identity else ""}
     made = kinds.get(generated, "")
     column = Column(
@@ -230,9 +233,8 @@ def _column(
         not not_null,
         None if made else default,
         made,
-        filling=description == MARK,
     )
-    return number, column, collation
+    return number, column, collation, description == MARK
 
 
 def _index(row: Sequence[Any], names: dict[int, str], collations: dict[str, str | None]) -> Index:

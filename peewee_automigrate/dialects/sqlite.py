@@ -55,6 +55,8 @@ class Sqlite(Dialect):
         A column's type is a hint only, and a column of INTEGER affinity behaves like one of
         NUMERIC affinity: https://www.sqlite.org/datatype3.html.
         """
+        if declared == actual:
+            return True
         lengths = {tuple(re.findall(r"\d+", side)) for side in (declared, actual) if "(" in side}
         return _affinity(declared) == _affinity(actual) and len(lengths) < 2
 
@@ -78,7 +80,9 @@ class Sqlite(Dialect):
 
     def refuses(self, addition: Addition) -> str | None:
         """Section "ALTER TABLE ADD COLUMN" of the manual; SQLite looks at rows, not at types."""
-        words = {token.upper() for sql in addition.column.constraints for token in tokens(sql)}
+        words = {
+            token.upper() for sql in addition.column.making.constraints for token in tokens(sql)
+        }
         if "strict" in addition.table.options:
             problem = self._refused_by_strict(addition)
             if problem:
@@ -113,7 +117,7 @@ class Sqlite(Dialect):
 
     def column_effect(self, column: Column, default: str | None) -> str:
         """Only the schema's text changes, but a CHECK is tried on each row."""
-        checks = any("check" in tokens(sql.lower()) for sql in column.constraints)
+        checks = any("check" in tokens(sql.lower()) for sql in column.making.constraints)
         return "scans" if checks else "instant"
 
     @contextmanager

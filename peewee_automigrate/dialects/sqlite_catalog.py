@@ -11,7 +11,8 @@ import re
 import string
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
 from ..expression import parse_index, table_constraints, table_options, tokens, unquote
 from ..schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
@@ -44,14 +45,16 @@ WHERE lower(m.name) IN (SELECT value FROM json_each(:names))
 _ACTIONS = {"NO ACTION": "", "NONE": ""}
 
 
+_Name: TypeAlias = tuple[str, str]  # schema and table or index
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def fold(name: str) -> str:
     """Names ignore the case of ASCII letters, and only of these."""
-    return name.translate(_LOWER)
+    return name.lower() if name.isascii() else name.translate(_LOWER)
 
 
+@cache
 def canonical_type(text: str) -> str:
     """Return a type in upper case, with single spaces."""
     return " ".join(text.upper().split())
@@ -63,7 +66,7 @@ def read(ask: Callable[..., list[Any]], quote: Callable[[str], str], wanted: Wan
     attached = {"main"}
     if len(schemas) > 1:
         attached = {row[1] for row in ask("PRAGMA database_list")}
-    reader = _Reader()
+    reader = _Reader({TableName(_none(n.schema), fold(n.name)) for n in wanted.constrained})
     statements: list[str] = []
     params: list[str] = []
     for schema in filter(attached.__contains__, schemas):
@@ -80,6 +83,11 @@ def read(ask: Callable[..., list[Any]], quote: Callable[[str], str], wanted: Wan
     return Catalog(reader.tables(), reader.owners, frozenset(attached), "main")
 
 
+def _none(schema: str | None) -> str | None:
+    """The main schema goes without a name."""
+    return None if schema == "main" else schema
+
+
 def _folded(names: Sequence[TableName], schema: str) -> str:
     return json.dumps([fold(n.name) for n in names if (n.schema or "main") == schema])
 
@@ -87,18 +95,17 @@ def _folded(names: Sequence[TableName], schema: str) -> str:
 class _Reader:
     """Collects the rows of the catalogue query and makes tables of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, constrained: set[TableName]) -> None:
+        self.constrained = constrained
         self.owners: dict[TableName, str] = {}
-        self._columns: dict[TableName, list[Any]] = defaultdict(list)
-        self._keys: dict[TableName, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-        self._parents: dict[TableName, dict[int, list[Any]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
-        self._index_sql: dict[TableName, str] = {}
+        self._columns: dict[_Name, list[Any]] = defaultdict(list)
+        self._keys: dict[_Name, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+        self._parents: dict[_Name, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
+        self._index_sql: dict[_Name, str] = {}
 
     def add(self, row: Sequence[Any]) -> None:
-        kind, schema, table = row[0], None if row[1] == "main" else row[1], row[2]
-        key = TableName(schema, table)
+        kind, schema, table = row[:3]
+        key = (schema, table)
         if kind == "column":
             self._columns[key].append(row[3:])
         elif kind == "key":
@@ -106,18 +113,21 @@ class _Reader:
         elif kind == "parent":
             self._parents[key][row[4]].append(row[3:])
         else:
-            owned = TableName(row[1], fold(row[3]))
-            self.owners[owned] = f"an index of {table}" if row[4] == "index" else f"a {row[4]}"
-            if row[4] == "index" and row[9]:
-                self._index_sql[TableName(schema, row[3])] = row[9]
+            is_index = row[4] == "index"
+            self.owners[TableName(schema, fold(row[3]))] = (
+                f"an index of {table}" if is_index else f"a {row[4]}"
+            )
+            if is_index and row[9]:
+                self._index_sql[schema, row[3]] = row[9]
 
     def tables(self) -> dict[TableName, Table]:
         return {
-            TableName(name.schema, fold(name.name)): self._table(name, rows)
-            for name, rows in self._columns.items()
+            TableName(_none(schema), fold(name)): self._table(schema, name, rows)
+            for (schema, name), rows in self._columns.items()
         }
 
-    def _table(self, name: TableName, rows: list[Any]) -> Table:
+    def _table(self, schema: str, table: str, rows: list[Any]) -> Table:
+        name = TableName(_none(schema), table)
         sql = next(row[6] for row in rows if row[6]) or ""
         words = sql[:40].upper().split()
         kind = {"VIRTUAL": "virtual", "VIEW": "view"}.get(words[1] if words[1:] else "", "table")
@@ -126,16 +136,18 @@ class _Reader:
         is_rowid = len(primary) == 1 and "without rowid" not in options
         columns = tuple(self._column(row, is_rowid) for row in rows if row[5] != 1)
         indexes = tuple(
-            self._index(name.schema, index, keys, columns)
-            for index, keys in self._keys[name].items()
+            self._index(schema, index, keys, columns)
+            for index, keys in self._keys[schema, table].items()
         )
         if primary and not any(index.origin == "pk" for index in indexes):
             keys = tuple(Key(column) for column in primary)
             indexes += (Index("", keys, unique=True, origin="pk"),)
         constraints: tuple[Constraint, ...] = ()
-        if kind == "table" and re.search(r"\b(CHECK|UNIQUE|FOREIGN|PRIMARY)\b", sql, re.I):
+        if TableName(name.schema, fold(name.name)) in self.constrained:
             constraints = tuple(Constraint(*pair) for pair in table_constraints(sql))
-        parents = tuple(_foreign_key(name.schema, fk) for fk in self._parents[name].values())
+        parents = tuple(
+            _foreign_key(name.schema, fk) for fk in self._parents[schema, table].values()
+        )
         return Table(
             name,
             columns,
@@ -144,7 +156,7 @@ class _Reader:
             parents,
             constraints,
             kind,
-            schema=name.schema or "main",
+            schema=schema,
             options=options,
         )
 
@@ -155,15 +167,13 @@ class _Reader:
         generated = {2: "virtual", 3: "stored"}.get(hidden, "rowid" if rowid_alias else "")
         return Column(name, canonical, not (not_null or rowid_alias), default, generated)
 
-    def _index(
-        self, schema: str | None, name: str, rows: list[Any], columns: tuple[Column, ...]
-    ) -> Index:
+    def _index(self, schema: str, name: str, rows: list[Any], columns: tuple[Column, ...]) -> Index:
         unique, origin, partial = bool(rows[0][0]), rows[0][1], bool(rows[0][2])
         keys = tuple(Key(row[4], True, row[5].split(",")[0]) for row in rows if row[3] >= -1)
         binary = all(row[5].endswith(",BINARY") for row in rows)
         if len(keys) == len(rows) and not partial and (binary or origin != "c"):
             return Index(name, keys, unique, origin={"c": "index"}.get(origin, origin))
-        sql = self._index_sql.get(TableName(schema, name), "")
+        sql = self._index_sql.get((schema, name), "")
         parsed = parse_index(sql)
         if parsed is None:
             return Index(name, keys, unique, where=UNKNOWN if partial else "")
