@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from peewee import Database, PeeweeException
+from peewee import Database, InterfaceError, PeeweeException
 
 from . import ddl
 from .dialects import Dialect, dialect_for
 from .errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
-from .models import Collected, Models, bound, collect, unwrapped
+from .models import Models, bound, collect, unwrapped
 from .options import Options, StepEvent
 from .planner import Planner
 from .report import Plan, Report
@@ -39,8 +39,8 @@ def plan(database: Database, models: Models, **options: Any) -> Plan:
     Raises `ModelsNotFound`, `UnsupportedDatabase`, or the driver's error while reading.
     """
     chosen = Options(**options)
-    with _session(database, models, chosen.wait) as (dialect, collected):
-        return Planner(dialect, collected, chosen).plan()
+    with _session(database, models, chosen) as planner:
+        return planner.plan()
 
 
 def migrate(database: Database, models: Models, **options: Any) -> Report:
@@ -52,8 +52,8 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
     """
     chosen = Options(**options)
     started = time.monotonic()
-    with _session(database, models, chosen.wait) as (dialect, collected):
-        planner = Planner(dialect, collected, chosen)
+    with _session(database, models, chosen) as planner:
+        dialect = planner.dialect
         first = planner.plan()
         _refuse_blocked(first, chosen)
         if not first.steps:
@@ -113,17 +113,22 @@ def _report(done: Plan, applied: tuple[Step, ...], waited: float, started: float
 
 
 @contextmanager
-def _session(database: Any, models: Models, wait: float) -> Iterator[tuple[Dialect, Collected]]:
-    """Find models and dialect, open the connection if it is closed, and close it again then."""
+def _session(database: Any, models: Models, options: Options) -> Iterator[Planner]:
+    """Read the models, open the connection if it is closed, and close it again then."""
     collected = collect(models)
     database = unwrapped(database)
     dialect = dialect_for(database)
     with bound(database, collected):
         was_closed = database.is_closed()
-        if was_closed:
-            _connect(database, wait)
         try:
-            yield dialect, collected
+            try:
+                planner = Planner(dialect, collected, options)  # before a connection makes a file
+            except InterfaceError:  # a literal that only the database can quote
+                _connect(database, options.wait)
+                planner = Planner(dialect, collected, options)
+            if database.is_closed():
+                _connect(database, options.wait)
+            yield planner
         finally:
             if was_closed and not database.is_closed():
                 database.close()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from peewee import PeeweeException
 
 from . import __version__, migrate, plan
 from .discover import by_database, load, open_url
@@ -31,6 +32,13 @@ Exit codes:
   5  check --strict found drift
 """
 
+LOCK_WAIT = "Seconds to wait for other migrators."
+LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried again."
+ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
+WAIT = "Seconds to wait for a database that can't be reached yet."
+_SECONDS = click.FloatRange(min=0)
+_ROWS = click.IntRange(min=0)
+
 _PRINT: dict[str, Callable[[Plan], str]] = {
     "text": lambda made: f"{made}\n",
     "sql": sql_text,
@@ -42,7 +50,14 @@ _PRINT: dict[str, Callable[[Plan], str]] = {
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what all commands share."""
     for decorate in (
-        click.option("-v", "--verbose", is_flag=True, help="Show SQL, and tracebacks of errors."),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            callback=_remember,
+            is_eager=True,
+            help="Show SQL, and tracebacks of errors.",
+        ),
         click.option(
             "--database",
             "url",
@@ -56,20 +71,28 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _remember(context: click.Context, _: click.Parameter, verbose: bool) -> bool:
+    """Keep what the group has to know when a command fails."""
+    context.meta["peewee_automigrate.verbose"] = verbose
+    return verbose
+
+
 class _Commands(click.Group):
     """A group whose errors become one line and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except AutoMigrateError as error:
-            if "-v" in sys.argv or "--verbose" in sys.argv:
+        except (AutoMigrateError, PeeweeException) as error:
+            if context.meta.get("peewee_automigrate.verbose"):
                 traceback.print_exc()
-            click.echo(f"Error: {error}", err=True)
+            is_ours = isinstance(error, AutoMigrateError)
+            text = str(error) if is_ours else " ".join(f"the database says: {error}".split())
+            click.echo(f"Error: {text}", err=True)
             context.exit(_exit_code(error))
 
 
-def _exit_code(error: AutoMigrateError) -> int:
+def _exit_code(error: Exception) -> int:
     if isinstance(error, MigrationBlocked):
         return 3
     return 4 if isinstance(error, MigrationFailed | LockTimeout) else 2
@@ -93,7 +116,7 @@ def main() -> None:
 
 def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:
     items = load(models)
-    return by_database(items, open_url(url, must_exist=must_exist) if url else None)
+    return by_database(items, open_url(url) if url else None, must_exist=must_exist)
 
 
 @main.command("plan")
@@ -126,16 +149,17 @@ def plan_command(models: Sequence[str], url: str | None, verbose: bool, form: st
     show_default=True,
     help="Stop before anything runs, or skip what is blocked and do the rest.",
 )
-@click.option("--lock-wait", type=float, default=60.0, show_default=True, help="Seconds.")
-@click.option("--lock-timeout", type=float, default=3.0, show_default=True, help="Seconds.")
-@click.option("--online-rows", type=int, default=10_000, show_default=True, help="Rows.")
+@click.option("--lock-wait", type=_SECONDS, default=60.0, show_default=True, help=LOCK_WAIT)
+@click.option("--lock-timeout", type=_SECONDS, default=3.0, show_default=True, help=LOCK_TIMEOUT)
+@click.option("--online-rows", type=_ROWS, default=10_000, show_default=True, help=ONLINE_ROWS)
+@click.option("--wait", type=_SECONDS, default=0.0, show_default=True, help=WAIT)
 @click.option("--atomic", is_flag=True, help="One transaction, no online builds.")
 def migrate_command(models: Sequence[str], url: str | None, verbose: bool, **options: Any) -> None:
     """Add what is missing, and say what was done."""
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for database, items in _databases(models, url, must_exist=False):
-        click.echo(plan(database, items))
+        click.echo(plan(database, items, wait=options["wait"]))
         report = migrate(database, items, on_step=_say_done, **options)
         click.echo(report)
 

@@ -71,7 +71,8 @@ def _added(situation: Situation, change: AddColumn, addition: Addition) -> Step:
     dialect, column, default = situation.dialect, change.column, addition.default
     key_scans = addition.foreign_key is not None and default is not None
     scans = addition.has_rows and (key_scans or any(map(ddl.is_check, column.making.constraints)))
-    inline = not (scans and dialect.validates_later)
+    later = dialect.validates_later and addition.table.kind != "partitioned"
+    inline = not (scans and later)
     models = situation.models(change.table)
     form = ddl.ColumnForm(not column.null, None if column.making.in_database else default, inline)
     statements = ddl.add_column(dialect, models, change, form)
@@ -112,6 +113,9 @@ def _filled(
     """Plan a column in which each row gets a value of its own."""
     dialect, column, actual = situation.dialect, change.column, change.actual
     assert actual is not None
+    triggers = dialect.update_triggers(actual)
+    if triggers:
+        yield note("AM310", change.table, column.name, triggers=", ".join(triggers))
     added: tuple[str, ...] = ()
     if not change.fill_only:
         reason = dialect.refuses(Addition(actual, column, None, change.foreign_key, True))

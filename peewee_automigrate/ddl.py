@@ -22,6 +22,7 @@ from peewee import (
     Index,
     Model,
     Node,
+    _truncate_constraint_name,
 )
 from playhouse.migrate import SchemaMigrator
 
@@ -196,7 +197,8 @@ def later_constraints(dialect: Dialect, models: Models, change: AddColumn) -> li
     table = dialect.quote_table(change.table)
     found = []
     if change.foreign_key:
-        found.append((field.get_constraint_name(), _add_key(dialect, field) + " NOT VALID"))
+        name = _key_name(field)
+        found.append((name, _add_key(dialect, field, name) + " NOT VALID"))
     taken = {c.name for c in change.actual.constraints} if change.actual else set()
     for sql in filter(is_check, change.column.making.constraints):
         name, _ = named_constraint(sql)
@@ -242,19 +244,30 @@ def add_foreign_key(
 ) -> tuple[str, ...]:
     """Return the statement that adds a foreign key to a column that stands by then."""
     _, field = field_of(models, dialect, change.foreign_key.columns[0])
-    return (_add_key(dialect, field) + ("" if validated else " NOT VALID"),)
+    statement = _add_key(dialect, field, _key_name(field))
+    return (statement if validated else f"{statement} NOT VALID",)
 
 
-def _add_key(dialect: Dialect, field: ForeignKeyField) -> str:
-    manager = copy.copy(field.model._schema)
-    manager._create_context = lambda: LiteralContext.for_dialect(dialect, **manager.context_options)
-    return rendered(manager._create_foreign_key(field))
+def _add_key(dialect: Dialect, field: ForeignKeyField, name: str) -> str:
+    clone = field.clone()
+    clone.constraint_name = name
+    options = field.model._schema.context_options
+    context = LiteralContext.for_dialect(dialect, **options).literal("ALTER TABLE ")
+    context = context.sql(_entity(field.model)).literal(" ADD ")
+    return rendered(context.sql(clone.foreign_key_constraint()))
+
+
+def _key_name(field: ForeignKeyField) -> str:
+    """Return the name of a foreign key's constraint, as Peewee would choose it."""
+    parent = field.rel_model._meta.table_name
+    name = f"fk_{field.model._meta.table_name}_{field.column_name}_refs_{parent}"
+    return str(field.constraint_name or _truncate_constraint_name(name))
 
 
 def foreign_key_name(dialect: Dialect, models: Models, fk: ForeignKey) -> str:
     """Return the name that a foreign key's constraint gets when it is added by itself."""
     _, field = field_of(models, dialect, fk.columns[0])
-    return str(field.get_constraint_name())
+    return _key_name(field)
 
 
 def validations(dialect: Dialect, table: TableName, constraints: Sequence[str]) -> tuple[str, ...]:

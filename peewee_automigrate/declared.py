@@ -32,7 +32,18 @@ from peewee import Index as PeeweeIndex
 from .dialects import Dialect, Wanted
 from .errors import ModelsNotFound
 from .expression import named_constraint, parse_index, tokens
-from .schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Making, Table, TableName
+from .schema import (
+    PLAIN,
+    UNKNOWN,
+    Column,
+    Constraint,
+    ForeignKey,
+    Index,
+    Key,
+    Making,
+    Table,
+    TableName,
+)
 
 _DATES = (DateTimeField, DateField, TimeField, TimestampField)
 _MAKINGS = {
@@ -103,7 +114,7 @@ class LiteralContext(Context):
                 return self.sql(value)
         if isinstance(value, bool):
             text = self.dialect.truth(value)
-        elif value is None or isinstance(value, int | str):
+        elif value is None or isinstance(value, int) or _is_plain(value):
             text = _query_val_transform(value)
         else:
             text = self.dialect.literal(value, "text")
@@ -113,6 +124,14 @@ class LiteralContext(Context):
     def for_dialect(cls, dialect: Dialect, **options: Any) -> LiteralContext:
         """Return an empty context with the database's settings."""
         return cls(dialect, **{**dialect.database.get_context_options(), **options})
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether a value is text in which nothing needs quoting.
+
+    Peewee before 4.0 does not double the quotes in a literal; the database does.
+    """
+    return isinstance(value, str) and value.isprintable() and not set(value) & {"'", "\\"}
 
 
 def rendered(context: Context) -> str:
@@ -131,8 +150,8 @@ def index_sql(dialect: Dialect, model: type[Model], index: Node) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """A field's Python default: one ``value`` for all rows, or a callable that gives each row
-    its own.
+    """A field's Python default: one ``value`` for all rows, or only a sample of them where
+    ``per_row`` gives each row its own.
     """
 
     value: Any
@@ -150,7 +169,7 @@ def python_default(field: Field) -> Default | None:
     value = field.default()
     if isinstance(field, _DATES) or isinstance(value, date | datetime | time):
         return Default(value)
-    return Default(value) if field.default() == value else Default(None, field.default)
+    return Default(value) if field.default() == value else Default(value, field.default)
 
 
 def sequence_of(field: Field) -> TableName | None:
@@ -168,15 +187,17 @@ class _Types:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.context = dialect.database.get_sql_context()
-        self.known: dict[tuple[Any, ...], str] = {}
+        self.known: dict[Any, str] = {}
 
     def get(self, field: Field) -> str:
         if type(field).ddl_datatype is not Field.ddl_datatype:
             return self._read(field)
-        key = (field.field_type, *(field.get_modifiers() or ()))
-        if key not in self.known:
-            self.known[key] = self._read(field)
-        return self.known[key]
+        modifiers = field.get_modifiers()
+        key = (field.field_type, *modifiers) if modifiers else field.field_type
+        known = self.known.get(key)
+        if known is None:
+            known = self.known[key] = self._read(field)
+        return known
 
     def _read(self, field: Field) -> str:
         node = field.ddl_datatype(self.context)
@@ -241,7 +262,7 @@ class _Reader:
         if default is not None:
             computed = callable(default)
             default = UNKNOWN if computed else self._known_default(field)
-        making = _MAKINGS[computed, bool(automatic)]
+        making = _MAKINGS[computed, bool(automatic)] if computed or automatic else PLAIN
         type_name = self.types.get(field)
         column = Column(field.column_name, type_name, bool(field.null), default, "", making)
         return self._constrained(column, field) if field.constraints else column
@@ -254,9 +275,13 @@ class _Reader:
             return UNKNOWN
         if isinstance(value, bool):
             return self.dialect.truth(value)
+        if type(value) is int:
+            return str(value)
         is_text = isinstance(value, str) and isinstance(field, CharField | TextField)
-        plain = is_text or type(value) is int
-        return str(_query_val_transform(value)) if plain else UNKNOWN
+        if not is_text or "\\" in value:
+            return UNKNOWN
+        quoted = value.replace("'", "''")
+        return f"'{quoted}'"
 
     def _constrained(self, column: Column, field: Field) -> Column:
         making, kept = column.making, []

@@ -220,7 +220,8 @@ class _Comparison:
     def _existing_table(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
         fold = self.rules.fold
         known = {fold(column.name): column for column in actual.columns}
-        missing = [column for column in table.columns if fold(column.name) not in known]
+        wanted = {fold(column.name): column for column in table.columns}
+        missing = [column for name, column in wanted.items() if name not in known]
         late: list[ForeignKey] = []
         for column in missing:
             fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
@@ -232,17 +233,16 @@ class _Comparison:
                 yield AddColumn(table.name, column, None, actual)
             else:
                 yield AddColumn(table.name, column, fk, actual)
-        filling = set(map(fold, actual.filling))
-        for column in table.columns if filling else ():
-            if fold(column.name) in filling:
-                yield AddColumn(table.name, column, None, actual, fill_only=True)
+        for name in map(fold, actual.filling):
+            if name in wanted:
+                yield AddColumn(table.name, wanted[name], None, actual, fill_only=True)
         yield from self._late(table, late)
         yield from self._indexes(table, actual)
         pending = [c.name for c in actual.constraints if c.pending]
         pending += [fk.name for fk in actual.foreign_keys if fk.pending]
         for name in pending:
             yield ValidateConstraint(table.name, name, actual)
-        yield from differences(table, actual, self.rules)
+        yield from differences(table, actual, wanted, known, self.rules)
 
     def _unaddable(
         self, table: Table, actual: Table, column: Column, fk: ForeignKey | None
@@ -260,23 +260,20 @@ class _Comparison:
         return self._no_parent(table, fk) if fk else None
 
     def _indexes(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
+        fold = self.rules.fold
+        by_name = {fold(index.name): index for index in actual.indexes}
         used: set[str] = set()
         coming: list[Index] = []
         for index in table.indexes:
-            answers = {a.name: satisfies(a, index, self.rules) for a in actual.indexes}
-            fitting = [name for name, answer in answers.items() if answer]
-            used.update(fitting)
-            if fitting or any(satisfies(other, index, self.rules) for other in coming):
-                continue
-            named = self._named(actual, index)
-            if named and answers[named.name] is None:
+            named = by_name.get(fold(index.name))
+            answer = satisfies(named, index, self.rules) if named else False
+            if named and answer is not False:
                 used.add(named.name)
-                yield note(
-                    "AM304",
-                    table.name,
-                    index.name,
-                    what="the index, since somebody locks the table",
-                )
+                if answer is None:
+                    what = "the index, since somebody locks the table"
+                    yield note("AM304", table.name, index.name, what=what)
+                continue
+            if any(satisfies(other, index, self.rules) for other in (*actual.indexes, *coming)):
                 continue
             if named and self._is_leftover(named, index):
                 used.add(named.name)
@@ -289,10 +286,17 @@ class _Comparison:
             coming.append(index)
             yield AddIndex(table.name, index, actual)
         for other in actual.indexes:
-            if other.name not in used and not other.valid:
-                yield drift("AM211", table.name, other.name, index=other)
-            elif other.name not in used and other.unique and not self._is_known(table, other):
-                yield note("AM302", table.name, other.name, index=other)
+            if other.name not in used:
+                yield from self._unused(table, other)
+
+    def _unused(self, table: Table, other: Index) -> Iterator[Finding]:
+        """Say that an index is in no model, when it can refuse rows or is broken."""
+        if not other.valid:
+            yield drift("AM211", table.name, other.name, index=other)
+            return
+        wanted = any(satisfies(other, index, self.rules) for index in table.indexes)
+        if other.unique and not wanted and not self._is_known(table, other):
+            yield note("AM302", table.name, other.name, index=other)
 
     def _is_known(self, table: Table, index: Index) -> bool:
         """Tell whether a unique index stands for the primary key or a constraint of the model."""
@@ -305,10 +309,6 @@ class _Comparison:
             or (len(index.columns) == 1 and fold(index.columns[0]) in own)
             or any(does_constraint(index, constraint, fold) for constraint in table.constraints)
         )
-
-    def _named(self, actual: Table, index: Index) -> Index | None:
-        fold = self.rules.fold
-        return next((i for i in actual.indexes if fold(i.name) == fold(index.name)), None)
 
     def _is_leftover(self, actual: Index, declared: Index) -> bool:
         same = same_definition(actual, declared, self.rules) is not False
@@ -328,10 +328,20 @@ def dependency_order(
         | {key_of(name) for name in table.depends_on}
         for key, table in sorted(tables.items(), key=lambda item: str(item[0]))
     }
+    children: dict[TableName, list[TableName]] = {key: [] for key in waiting}
+    for key, needs in waiting.items():
+        needs &= waiting.keys() - {key}
+        for parent in needs:
+            children[parent].append(key)
     ordered: list[TableName] = []
+    free = [key for key, needs in waiting.items() if not needs]
     while waiting:
-        free = [key for key, needs in waiting.items() if not (needs & waiting.keys()) - {key}]
-        for key in free or [next(iter(waiting))]:
-            ordered.append(key)
+        free = sorted(free, key=str) or [next(iter(waiting))]
+        for key in free:
             del waiting[key]
+        ordered += free
+        after = {child for key in free for child in children[key] if child in waiting}
+        for child in after:
+            waiting[child] -= set(free)
+        free = [child for child in after if not waiting[child]]
     return ordered

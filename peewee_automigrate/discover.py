@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from peewee import Database, ImproperlyConfigured, Model, SqliteDatabase
 from playhouse import db_url
@@ -50,37 +49,39 @@ def _named(spec: str) -> Any:
         try:
             return value()
         except Exception as error:
-            raise ModelsNotFound(f"{spec}: fails: {type(error).__name__}: {error}.") from error
+            raise ModelsNotFound(f"{spec}: fails: {_one_line(error)}.") from error
     return value
 
 
 def _imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and name.startswith(error.name):
             raise ModelsNotFound(
                 f"{name}: there is no module {error.name!r}. Run from its folder, or install it."
             ) from error
-        reason = f"{type(error).__name__}: {error}"
-        raise ModelsNotFound(f"{name}: fails to import: {reason}.") from error
+        raise ModelsNotFound(f"{name}: fails to import: {_one_line(error)}.") from error
 
 
-def open_url(url: str, *, must_exist: bool) -> Database:
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def open_url(url: str) -> Database:
     """Return the database of a URL, not connected yet.
 
-    ``must_exist``: an SQLite file that is not there is an error instead of a new database.
     Raises `AutoMigrateError`; no text of it shows the URL, which may hold a password.
     """
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0] if "://" in url else ""
     if scheme not in db_url.schemes:
         known = ", ".join(sorted(name for name in db_url.schemes if "+" not in name))
         raise AutoMigrateError(
-            f"the database URL has the scheme {scheme!r}, which is unknown or lacks its driver. "
-            f"Use one of: {known}."
+            f"the database URL has the scheme {scheme[:20]!r}, which is unknown or lacks its "
+            f"driver. Use one of: {known}."
         )
     try:
-        database = db_url.connect(url, unquote_password=True, unquote_user=True)
+        return db_url.connect(url, unquote_password=True, unquote_user=True)
     except ImproperlyConfigured as error:
         raise AutoMigrateError(f"{scheme}: {error}") from None
     except Exception as error:
@@ -89,25 +90,27 @@ def open_url(url: str, *, must_exist: bool) -> Database:
             f"the database URL can't be read ({kind}). "
             f"Write {scheme}://user:password@host/name, or sqlite:///file.db."
         ) from None
-    missing = isinstance(database, SqliteDatabase) and _missing_file(database)
-    if must_exist and missing:
-        raise AutoMigrateError(f"{missing}: there is no such file. `migrate` makes it.")
+
+
+def _checked(database: Database) -> Database:
+    """Refuse an SQLite file that is not there, which connecting would make."""
+    name = str(database.database)
+    is_file = isinstance(database, SqliteDatabase) and database.database and name != ":memory:"
+    if is_file and not name.startswith("file:") and not Path(name).exists():
+        raise AutoMigrateError(f"{name}: there is no such file. `migrate` makes it.")
     return database
 
 
-def _missing_file(database: SqliteDatabase) -> str | None:
-    name = str(database.database)
-    is_file = name and name != ":memory:" and not name.startswith("file:")
-    return name if is_file and not Path(name).exists() else None
-
-
-def by_database(items: Sequence[Any], database: Database | None) -> list[tuple[Any, list[Any]]]:
+def by_database(
+    items: Sequence[Any], database: Database | None, *, must_exist: bool
+) -> list[tuple[Any, list[Any]]]:
     """Group models by their own database, or put all under ``database``.
 
+    ``must_exist``: an SQLite file that is not there is an error instead of a new database.
     Raises `ModelsNotFound` for a model that is bound to none, when none is given.
     """
     if database is not None:
-        return [(database, list(items))]
+        return [(_checked(database) if must_exist else database, list(items))]
     collected = collect(items)
     groups: dict[int, tuple[Any, list[type[Model]]]] = {}
     for model in collected.models:
@@ -118,4 +121,7 @@ def by_database(items: Sequence[Any], database: Database | None) -> list[tuple[A
                 "Give --database URL, or set DATABASE_URL."
             )
         groups.setdefault(id(owner), (owner, []))[1].append(model)
-    return list(groups.values())
+    found = list(groups.values())
+    for owner, _ in found if must_exist else ():
+        _checked(owner)
+    return found

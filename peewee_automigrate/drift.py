@@ -5,11 +5,11 @@ Enters: one declared table, the actual one, and the dialect's rules. Leaves: fin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from .expression import normalize
+from .expression import normalize, unquote
 from .findings import drift, note
 from .schema import UNKNOWN, Column, Constraint, Finding, ForeignKey, Index, Table, TableName
 
@@ -35,13 +35,20 @@ class Rules(Protocol):
         """Quote an identifier."""
 
 
-def differences(table: Table, actual: Table, rules: Rules) -> Iterator[Finding]:
-    """Yield a finding for each thing in which a table differs from its declaration."""
+def differences(
+    table: Table,
+    actual: Table,
+    declared: Mapping[str, Column],
+    known: Mapping[str, Column],
+    rules: Rules,
+) -> Iterator[Finding]:
+    """Yield a finding for each thing in which a table differs from its declaration.
+
+    ``declared`` and ``known`` are the two tables' columns by folded name.
+    """
     fold = rules.fold
-    known = {fold(column.name): column for column in actual.columns}
-    declared = {fold(column.name): column for column in table.columns}
     for name, column in declared.items():
-        if name in known:
+        if name in known and known[name] != column:
             yield from _column(table, column, known[name], rules)
     unknown = [column for name, column in known.items() if name not in declared]
     for column in unknown:
@@ -196,6 +203,9 @@ def _constraint(
             return
     if any(does_constraint(index, constraint, fold) for index in actual.indexes):
         return
+    columns = _listed_columns(constraint, "foreign key")
+    if any(list(map(fold, fk.columns)) == list(map(fold, columns)) for fk in actual.foreign_keys):
+        return
     name = constraint.name or None
     kind = constraint.text.split(" ", 1)[0]
     alike = [other for other in actual.constraints if other.text.startswith((kind, UNKNOWN))]
@@ -211,5 +221,11 @@ def does_constraint(index: Index, constraint: Constraint, fold: Callable[[str], 
     """Tell whether a unique index does what a UNIQUE constraint is for."""
     if not (index.unique and index.valid and index.is_plain):
         return False
-    words = constraint.text.replace("(", " ").replace(")", " ").replace(",", " ").split()
-    return words[:1] == ["unique"] and list(map(fold, words[1:])) == list(map(fold, index.columns))
+    columns = _listed_columns(constraint, "unique")
+    return list(map(fold, columns)) == list(map(fold, index.columns))
+
+
+def _listed_columns(constraint: Constraint, kind: str) -> list[str]:
+    """Return the columns of a constraint of a kind, in order; none for one of another kind."""
+    head, _, rest = constraint.text.partition(" ( ")
+    return list(map(unquote, rest.partition(" )")[0].split(" , "))) if head == kind else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _TOKEN = re.compile(
     r"""\s+ | --[^\n]* | /\*.*?\*/                        # nothing
@@ -21,10 +21,17 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _CAST_TAILS = {"varying", "precision", "without", "with", "time", "zone"}
-_OPERATORS = {"!=": "<>", "==": "=", "~~": "like", "~~*": "ilike"}
+_TEXT_TYPES = {"text", "character", "varchar", "bpchar", "name"}
+_OPERATORS = {"!=": "<>", "==": "=", "~~": "like", "~~*": "ilike", "!~~": "not like"}
+_OPERATORS |= {"!~~*": "not ilike"}
+_PAIRS = {("is", "not"), ("not", "in"), ("not", "like"), ("not", "ilike")}
+_COMPARISONS = {"=", "<>", "<", ">", "<=", ">=", "in", "not in", "is", "is not"}
+_COMPARISONS |= {"like", "not like", "ilike", "not ilike"}
 _KEYWORDS = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
-_WORDS = _KEYWORDS | {"null", "true", "false", "case", "when", "then", "else", "end", "collate"}
-_MIXING = {"or", "+", "-", "*", "/", "%", "||", "between", "not", "case", "collate"}
+_KEYWORDS |= {"when", "then", "else", "case", "not in", "not like", "not ilike", "is not"}
+_WORDS = _KEYWORDS | {"null", "true", "false", "end", "collate"}
+_CONSTRAINTS = {"constraint", "check", "unique", "foreign", "primary", "exclude"}
+_SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
 def tokens(sql: str) -> list[str]:
@@ -45,31 +52,35 @@ def is_name(token: str) -> bool:
 
 
 def normalize(sql: str) -> str:
-    """Return the normal form of an expression: equal forms mean equal expressions."""
-    words = [_word(token) for token in _without_casts(tokens(sql))]
-    words = _without_any_array(words)
-    if not _MIXING & set(words):
-        words = _without_brackets(words)
-    else:
-        words = _without_single_brackets(words)
-    return " ".join(words)
+    """Return the normal form of an expression: equal forms mean equal expressions.
+
+    The reverse does not hold; the server may know better.
+    """
+    words = list(map(_word, _without_casts(tokens(sql))))
+    return " ".join(_form(_paired(words)))
 
 
 def _word(token: str) -> str:
-    if token.startswith(("'", "E'", "e'")) or not is_name(token):
+    if not is_name(token) or token[:2] in ("E'", "e'", "x'", "X'", "b'", "B'"):
         return _OPERATORS.get(token, token)
-    return unquote(token)
+    name = unquote(token)
+    is_simple = token[0] not in '"`' or _SIMPLE.fullmatch(name)
+    return name if is_simple else '"' + name.replace('"', '""') + '"'
 
 
 def _without_casts(items: Sequence[str]) -> list[str]:
+    """Drop the casts that a server adds: to text, and of literals."""
     kept: list[str] = []
     position = 0
     while position < len(items):
-        if items[position] != "::":
-            kept.append(items[position])
-            position += 1
-            continue
-        position = _after_type(items, position + 2)
+        if items[position] == "::" and position + 1 < len(items):
+            after = _after_type(items, position + 2)
+            is_text = items[position + 1].lower() in _TEXT_TYPES
+            if is_text or (kept and (kept[-1][0].isdigit() or kept[-1].endswith("'"))):
+                position = after
+                continue
+        kept.append(items[position])
+        position += 1
     return kept
 
 
@@ -79,48 +90,100 @@ def _after_type(items: Sequence[str], position: int) -> int:
         rest = items[position : position + 2]
         if rest[0].lower() in _CAST_TAILS:
             position += 1
-        elif rest[0] == "." or list(rest) == ["[", "]"]:
+        elif len(rest) == 2 and (rest[0] == "." or list(rest) == ["[", "]"]):
             position += 2
-        elif rest[0] == "(" and rest[1].isdigit():
-            position = _closing(items, position) + 1
+        elif len(rest) == 2 and rest[0] == "(" and rest[1].isdigit():
+            closing = _closing(items, position)
+            position = closing + 1 if closing > 0 else len(items)
         else:
             break
     return position
 
 
-def _without_any_array(words: list[str]) -> list[str]:
-    text = " ".join(words)
-    listed = r"[^][]*"
-    text = re.sub(rf"= any \( (?:\( )*array \[ ({listed}) \](?: \))*", r"in ( \1 )", text)
-    text = re.sub(rf"<> all \( (?:\( )*array \[ ({listed}) \](?: \))*", r"not in ( \1 )", text)
-    return text.split(" ") if text else []
-
-
-def _without_brackets(words: Sequence[str]) -> list[str]:
-    """Drop every bracket but those of a function's arguments."""
-    kept: list[str] = []
-    stack: list[bool] = []
+def _paired(words: Sequence[str]) -> list[str]:
+    """Make one word of operators such as IS NOT."""
+    paired: list[str] = []
     for word in words:
-        if word == "(":
-            stack.append(bool(kept) and is_name(kept[-1]) and kept[-1] not in _KEYWORDS)
-        if word not in "()" or not stack or stack[-1]:
-            kept.append(word)
-        if word == ")" and stack:
-            stack.pop()
-    return kept
+        if paired and (paired[-1], word) in _PAIRS:
+            paired[-1] += f" {word}"
+        else:
+            paired.append(word)
+    return paired
 
 
-def _without_single_brackets(words: list[str]) -> list[str]:
-    """Drop brackets around one word, and those around the whole."""
-    text = " ".join(words)
-    before = None
-    while before != text:
-        before = text
-        text = re.sub(r"(?<![\w\"] )\( (\S+) \)", r"\1", text)
-    words = text.split(" ")
+def _form(words: list[str]) -> list[str]:
+    """Put a condition into its normal form: brackets stay only where they can matter."""
+    words = _bare(words)
+    for joint in ("or", "and") if "between" not in words and "case" not in words else ():
+        parts = _split(words, {joint})
+        if len(parts) > 1:
+            return _joined([_grouped(_form(part), joint) for part in parts], joint)
+    sides = _split(words, _COMPARISONS)
+    if len(sides) != 2:
+        return _operand(words)
+    return _comparison(sides[0], words[len(sides[0])], sides[1])
+
+
+def _joined(forms: Sequence[list[str]], joint: str) -> list[str]:
+    return [word for form in forms for word in (joint, *form)][1:]
+
+
+def _grouped(form: list[str], joint: str) -> list[str]:
+    """OR inside of AND needs its brackets."""
+    loose = joint == "and" and len(_split(form, {"or"})) > 1
+    return ["(", *form, ")"] if loose else form
+
+
+def _comparison(left: list[str], operator: str, right: list[str]) -> list[str]:
+    """PostgreSQL prints IN as = ANY (ARRAY[..]), and NOT IN as <> ALL (ARRAY[..])."""
+    lists = {("=", "any"): "in", ("<>", "all"): "not in"}
+    listed = lists.get((operator, right[0] if right else ""))
+    array = _bare(right[1:]) if listed else []
+    if listed and array[:2] == ["array", "["] and array[-1] == "]":
+        return [*_operand(left), listed, "(", *array[2:-1], ")"]
+    return [*_operand(left), operator, *_operand(right)]
+
+
+def _operand(words: list[str]) -> list[str]:
+    """Put an operand into its normal form; a bracket goes when it holds one thing only."""
+    inner = _bare(words)
+    if len(inner) == 1 or (inner[1:2] == ["("] and _closing(inner, 1) == len(inner) - 1):
+        words = inner
+    form: list[str] = []
+    position = 0
+    while position < len(words):
+        closing = _closing(words, position) if words[position] == "(" else -1
+        if closing < 0:
+            form.append(words[position])
+            position += 1
+            continue
+        called = bool(form) and is_name(form[-1]) and form[-1] not in _KEYWORDS
+        group = words[position + 1 : closing]
+        content = _joined([_form(part) for part in _split(group, {","})], ",")
+        bare = len(content) == 1 and not called and form[-1:] not in (["in"], ["not in"])
+        form += content if bare else ["(", *content, ")"]
+        position = closing + 1
+    return form
+
+
+def _bare(words: list[str]) -> list[str]:
+    """Drop the brackets around a whole."""
     while len(words) > 2 and words[0] == "(" and _closing(words, 0) == len(words) - 1:
         words = words[1:-1]
     return words
+
+
+def _split(words: Sequence[str], separators: set[str]) -> list[list[str]]:
+    """Split at separators outside of brackets."""
+    parts: list[list[str]] = [[]]
+    depth = 0
+    for word in words:
+        depth += (word in "([") - (word in ")]")
+        if depth == 0 and word in separators:
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts
 
 
 def _closing(words: Sequence[str], opening: int) -> int:
@@ -133,28 +196,21 @@ def _closing(words: Sequence[str], opening: int) -> int:
     return -1
 
 
-def split_list(items: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the parts of a token list that commas outside of brackets separate."""
-    part: list[str] = []
-    depth = 0
-    for item in items:
-        depth += (item == "(") - (item == ")")
-        if item == "," and depth == 0:
-            yield part
-            part = []
-        else:
-            part.append(item)
-    if part:
-        yield part
+def split_list(items: Sequence[str]) -> list[list[str]]:
+    """Return the parts of a token list that commas outside of brackets separate."""
+    return [part for part in _split(items, {","}) if part]
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedKey:
-    """One key of a CREATE INDEX: a column's name or a normalised expression, and its options."""
+    """One key of a CREATE INDEX: a column's name or a normalised expression, and its options.
+    ``source`` is the name or expression as it was written.
+    """
 
     text: str
     is_column: bool
     options: str
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +236,16 @@ def parse_key(items: Sequence[str]) -> ParsedKey:
         nulls = body[-1].lower()
         body = body[:-2]
     order = body.pop().lower() if len(body) > 1 and body[-1].lower() in ("asc", "desc") else "asc"
-    options = []
     is_column = is_name(body[0]) and all(map(is_name, body[1:]))
-    if is_column:
-        options += [unquote(token) for token in body[1:]]
-        text = unquote(body[0])
-    else:
-        text = normalize(" ".join(body))
+    end = 1 if is_column else len(body)
+    if not is_column and ")" in body:
+        last = len(body) - body[::-1].index(")")
+        end = last if all(map(is_name, body[last:])) else end
+    source = " ".join(body[:end])
+    options = [unquote(token) for token in body[end:]]
     options += order_options(order == "desc", nulls == "first" if nulls else order == "desc")
-    return ParsedKey(text, is_column, " ".join(options))
+    text = unquote(body[0]) if is_column else normalize(source)
+    return ParsedKey(text, is_column, " ".join(options), source)
 
 
 def order_options(descending: bool, nulls_first: bool) -> list[str]:
@@ -223,8 +280,8 @@ def parse_index(sql: str) -> ParsedIndex | None:
     where = items[closing + 1 + tail.index("where") + 1 :] if "where" in tail else []
     parts = list(split_list(items[opening + 1 : closing]))
     keys = tuple(map(parse_key, parts))
-    raw = [part for part, key in zip(parts, keys, strict=True) if not key.is_column]
-    raw += [where] if where else []
+    raw = [key.source for key in keys if not key.is_column]
+    raw += [" ".join(where)] if where else []
     return ParsedIndex(
         name=unquote(items[named - 1]),
         unique=bool(head[1]),
@@ -232,7 +289,7 @@ def parse_index(sql: str) -> ParsedIndex | None:
         keys=keys,
         where=normalize(" ".join(where)),
         nulls_distinct="nulls not distinct" not in " ".join(tail),
-        expressions=tuple(map(" ".join, raw)),
+        expressions=tuple(raw),
     )
 
 
@@ -244,28 +301,32 @@ def table_constraints(sql: str) -> list[tuple[str, str]]:
     opening = items.index("(")
     found = []
     for part in split_list(items[opening + 1 : _closing(items, opening)]):
-        lower = [item.lower() for item in part]
-        if lower[0] in ("constraint", "check", "unique", "foreign", "primary", "exclude"):
+        if part[0].lower() in _CONSTRAINTS:
             found.append(named_constraint(" ".join(part)))
-        elif "check" in lower:
-            at = lower.index("check")
-            named = at >= 2 and lower[at - 2] == "constraint"
-            body = part[at - 2 if named else at : _closing(part, lower.index("(", at)) + 1]
-            found.append(named_constraint(" ".join(body)))
+        else:
+            found += map(named_constraint, _column_checks(part))
     return found
+
+
+def _column_checks(part: Sequence[str]) -> Iterator[str]:
+    lower = [item.lower() for item in part]
+    for at, word in enumerate(lower):
+        if word == "check" and lower[at + 1 : at + 2] == ["("]:
+            named = at >= 2 and lower[at - 2] == "constraint"
+            yield " ".join(part[at - 2 if named else at : _closing(part, at + 1) + 1])
 
 
 def named_constraint(sql: str) -> tuple[str, str]:
     """Split a constraint into its name ("" for none) and the normal form of the rest."""
     items = tokens(sql)
-    if items[:1] and items[0].lower() == "constraint":
+    if len(items) > 1 and items[0].lower() == "constraint":
         return unquote(items[1]), normalize(" ".join(items[2:]))
     return "", normalize(sql)
 
 
 def table_options(sql: str) -> tuple[str, ...]:
     """Return what stands behind the columns of a CREATE TABLE, in lower case, split at commas."""
-    if sql.rstrip().endswith(")"):
+    if sql.endswith(")") and "--" not in sql and "/*" not in sql:
         return ()
     items = tokens(sql)
     closing = _closing(items, items.index("(")) if "(" in items else len(items)

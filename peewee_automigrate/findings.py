@@ -120,6 +120,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The column works without it.",
     ),
     "AM307": ("an abstract base, left out", "Name the model itself if it wants a table."),
+    "AM310": (
+        "to fill it, each row is updated, which fires the trigger {triggers}",
+        "If it must not, declare null=True without a default, and fill by your own script.",
+    ),
     "AM309": (
         "can't tell within {seconds} s whether the rows allow it",
         "The database decides when it is added.",

@@ -89,10 +89,9 @@ def _submodules(module: ModuleType) -> Iterator[ModuleType]:
             continue
         try:
             yield importlib.import_module(found.name)
-        except Exception as error:
-            raise ModelsNotFound(
-                f"{found.name}: fails to import: {type(error).__name__}: {error}."
-            ) from error
+        except (Exception, SystemExit) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ModelsNotFound(f"{found.name}: fails to import: {reason}.") from error
 
 
 def _parents(model: type[Model]) -> set[type[Model]]:

@@ -290,7 +290,8 @@ def _foreign_key_step(situation: Situation, change: AddForeignKey) -> Step:
     dialect, fk, models = situation.dialect, change.foreign_key, situation.models(change.table)
     table = situation.catalog.tables.get(table_key(dialect, change.table))
     rows = situation.rows(table) if table else 0
-    later = bool(rows) and dialect.validates_later
+    whole = table is not None and table.kind == "partitioned"
+    later = bool(rows) and dialect.validates_later and not whole
     statements = ddl.add_foreign_key(dialect, models, change, validated=not later)
     later_at = None
     if later:

@@ -126,13 +126,16 @@ class Situation:
         if column.making.in_database or column.generated:
             return Value(column.default)
         _, field = ddl.field_of(self.models(table), self.dialect, column.name)
+        default = None
         try:
             default = python_default(field)
-            if default is None or default.per_row:
-                return Value(per_row=default.per_row if default else None)
-            return Value(self._literal(field, column, default.value))
+            literal = self._literal(field, column, default.value) if default else None
         except Exception as error:  # whatever a model's callable or a field class raises
-            return Value(problem=f"{type(error).__name__}: {error}")
+            varies = default is not None and default.per_row is not None
+            reason = "what the callable gives does not fit" if varies else str(error)
+            return Value(problem=f"{type(error).__name__}: {reason}")
+        per_row = default.per_row if default else None
+        return Value(per_row=per_row) if per_row else Value(literal)
 
     def _literal(self, field: Field, column: Column, value: Any) -> str | None:
         stored = field.db_value(value)

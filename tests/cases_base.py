@@ -31,7 +31,7 @@ class Maker:
 
     def __call__(
         self,
-        table: str,
+        table: str | None,
         meta: Mapping[str, Any] | None = None,
         base: type[Model] = Model,
         called: str | None = None,

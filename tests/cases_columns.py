@@ -45,6 +45,16 @@ UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
 NASTY = "it's \"quoted\" `so` 100% %s %(n)s ? :n $1 \\ back\\'slash; -- no /* comment\n\ttab"
 
 
+class Listed(TextField):
+    """A field that keeps a list as text."""
+
+    def db_value(self, value: Any) -> Any:
+        return ",".join(value)
+
+    def python_value(self, value: Any) -> Any:
+        return value.split(",")
+
+
 def fails() -> Any:
     raise RuntimeError("no default today")
 
@@ -98,6 +108,15 @@ CONSTANTS = [
     constant("bytes", lambda: BlobField(default=b"\0'\\%\xff"), b"\0'\\%\xff"),
     constant("no bytes", lambda: BlobField(default=b""), b""),
     constant("a uuid", lambda: UUIDField(default=UUID), UUID),
+    constant("a float as an int", lambda: FloatField(default=1), 1.0),
+    constant("a decimal as an int", lambda: DecimalField(default=0), Decimal(0)),
+    constant("a boolean as an int", lambda: BooleanField(default=1), True),
+    constant("an int as a boolean", lambda: IntegerField(default=True), 1),
+    constant("an int as text", lambda: IntegerField(default="7"), 7),
+    constant("text as an int", lambda: TextField(default=7), "7"),
+    constant("a date as text", lambda: DateField(default="2024-02-29"), date(2024, 2, 29)),
+    constant("a uuid as text", lambda: UUIDField(default=str(UUID)), UUID),
+    constant("what a field makes of it", lambda: Listed(default=["x", "it's"]), ["x", "it's"]),
     constant("flags", lambda: BitField(default=5), 5),
     constant("an address", lambda: IPField(default="127.0.0.1"), "127.0.0.1"),
     constant("what a callable gives each time", lambda: IntegerField(default=lambda: 5), 5),
@@ -362,7 +381,7 @@ BAD_DEFAULTS = [
         lambda M: M.t(n=CharField(null=True)),
         before="CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a TEXT NOT NULL) STRICT;"
         "INSERT INTO t (a) VALUES ('x');",
-        blocked="AM116 t.n",
+        blocked="AM103 t.n",
         on=[SQLITE],
     ),
     Case(
@@ -370,8 +389,18 @@ BAD_DEFAULTS = [
         lambda M: M.t(n=IntegerField(constraints=sql_default("'text'"))),
         before="CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a TEXT NOT NULL) STRICT;"
         "INSERT INTO t (a) VALUES ('x');",
-        blocked="AM110 t.n",
+        blocked="AM103 t.n",
         on=[SQLITE],
+    ),
+    Case(
+        "a varying default that is longer than max_length is blocked before anything runs",
+        lambda M: M.t(n=CharField(max_length=10, default=lambda: str(uuid.uuid4()))),
+        blocked="AM110 t.n",
+    ),
+    Case(
+        "a callable that gives no value is no default",
+        lambda M: M.t(n=IntegerField(default=lambda: None)),
+        blocked="AM101 t.n",
     ),
 ]
 

@@ -174,6 +174,24 @@ VARYING = [
         then=(DISTINCT, [(3, 3)]),
     ),
     Case(
+        "a varying default may give NULL now and then",
+        lambda M: M.t(n=IntegerField(null=True, default=itertools.cycle([None, 1]).__next__)),
+        "add_column t.n",
+        then=("SELECT count(*) FROM t WHERE n IS NULL OR n = 1", [(3,)]),
+    ),
+    Case(
+        "a varying default may give NULL now and then where no key tells the rows apart",
+        lambda M: M(
+            "t",
+            {"primary_key": False},
+            a=TextField(),
+            n=IntegerField(null=True, default=itertools.cycle([None, 1]).__next__),
+        ),
+        "add_column t.n",
+        before="CREATE TABLE t (a TEXT NOT NULL); INSERT INTO t (a) VALUES ('x'), ('x'), ('x')",
+        then=("SELECT count(*) FROM t WHERE n IS NULL OR n = 1", [(3,)]),
+    ),
+    Case(
         "a varying default need not be a plain function",
         lambda M: M.t(
             n=IntegerField(null=True, default=functools.partial(next, itertools.count()))

@@ -12,6 +12,7 @@ from peewee import (
     IdentityField,
     IntegerField,
     TextField,
+    fn,
 )
 
 from tests.cases_base import (
@@ -144,6 +145,27 @@ UNIQUE = [
         refuses="INSERT INTO t (a, n) VALUES ('x', 7)",
     ),
     Case(
+        "a composite unique index over new constants only is blocked",
+        lambda M: M.t(
+            {"indexes": [(("n", "m"), True)]},
+            n=IntegerField(default=7),
+            m=TextField(default="it's"),
+        ),
+        ("add_column t.n", "add_column t.m"),
+        blocked="AM105 t.t_n_m",
+    ),
+    Case(
+        "a unique index on an expression of a new constant is blocked",
+        lambda M: with_index(M, lambda t: t.index(fn.LOWER(t.n), unique=True, name="i")),
+        "add_column t.n",
+        blocked="AM105 t.i",
+    ),
+    Case(
+        "a partial unique index on a new constant is added where one row has it",
+        lambda M: with_index(M, lambda t: t.index(t.n, unique=True, where=t.a == "x", name="i")),
+        ("add_column t.n", "add_index t.i"),
+    ),
+    Case(
         "a composite unique index over a new constant and repeated old values is blocked",
         lambda M: M.t({"indexes": [(("a", "n"), True)]}, n=IntegerField(default=7)),
         "add_column t.n",
@@ -151,6 +173,14 @@ UNIQUE = [
         blocked="AM105 t.t_a_n",
     ),
 ]
+
+
+def with_index(M: Maker, index: Any) -> Any:
+    """Make the model of `t` with a new constant column and an index."""
+    model = M.t(n=TextField(default="N"))
+    model.add_index(index(model))
+    return model
+
 
 KEYS = [
     Case(
@@ -394,6 +424,36 @@ FOREIGN_KEYS = [
         then=("SELECT count(*) FROM t WHERE n IS NULL", [(3,)]),
     ),
     Case(
+        "a foreign key to a text key is added",
+        lambda M: [
+            M.t(n=ForeignKeyField(p := M("p", k=TextField(primary_key=True)), null=True)),
+            p,
+        ],
+        ("add_column t.n_id", "add_index t.t_n_id"),
+        before=ROWS + "CREATE TABLE p (k TEXT NOT NULL PRIMARY KEY)",
+    ),
+    Case(
+        "a foreign key to a view is blocked on PostgreSQL",
+        lambda M: M.t(n=ForeignKeyField(M("v"), null=True, column_name="n", index=False)),
+        before=ROWS + "CREATE VIEW v AS SELECT 1 AS id",
+        blocked="AM117 t.n",
+        on=[POSTGRES],
+    ),
+    Case(
+        "a foreign key with a default is added to a partitioned table",
+        lambda M: M(
+            "t",
+            {"primary_key": False},
+            id=IntegerField(),
+            n=ForeignKeyField(M("p"), default=1, column_name="n", index=False),
+        ),
+        "add_column t.n",
+        before=PARENT + "CREATE TABLE t (id INTEGER NOT NULL) PARTITION BY RANGE (id);"
+        "CREATE TABLE t_1 PARTITION OF t DEFAULT; INSERT INTO t VALUES (1), (2)",
+        on=[POSTGRES],
+        then=("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated", [(2,)]),
+    ),
+    Case(
         "a foreign key to its own table is added",
         lambda M: M.t(n=ForeignKeyField("self", null=True, column_name="n")),
         ("add_column t.n", "add_index t.t_n"),
@@ -508,6 +568,15 @@ REBUILDS = [
         "CREATE TABLE t (a TEXT NOT NULL); INSERT INTO t VALUES ('x'), ('y'), ('z');"
         "DELETE FROM t WHERE a = 'y'",
         meta={"primary_key": False},
+    ),
+    Case(
+        "a view and a trigger that are broken already do not matter",
+        lambda M: M.t(n=IntegerField(default=7)),
+        "add_column t.n",
+        before=ROWS + "CREATE VIEW v AS SELECT b FROM gone;"
+        "CREATE TRIGGER w AFTER DELETE ON t BEGIN DELETE FROM gone; END",
+        on=[SQLITE],
+        values={"n": [7] * 3},
     ),
     Case(
         "a unique constant default is refused before the column is added (S11)",

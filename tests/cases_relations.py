@@ -110,7 +110,7 @@ RELATIONS = [
         on=[POSTGRES],
     ),
 ]
-for kind, before, places in (
+for relation, before, places in (
     ("view", VIEW, BOTH),
     ("materialized view", MATERIALIZED, [POSTGRES]),
     ("foreign table", FOREIGN, [POSTGRES]),
@@ -118,13 +118,13 @@ for kind, before, places in (
 ):
     RELATIONS += [
         Case(
-            f"a {kind} with all columns of the model is left alone (D6)",
+            f"a {relation} with all columns of the model is left alone (D6)",
             lambda M: seen(M),
             before=before,
             on=places,
             notes=("AM303 v",),
         )
-        if kind != "virtual table"
+        if relation != "virtual table"
         else Case(
             "a virtual table with all columns of its model is found",
             lambda M: M("v", base=FTS5Model, a=SearchField(), b=SearchField()),
@@ -133,17 +133,17 @@ for kind, before, places in (
             notes=(),
         ),
         Case(
-            f"a {kind} that lacks a column is blocked, never altered",
+            f"a {relation} that lacks a column is blocked, never altered",
             (lambda M: seen(M, n=IntegerField(null=True), m=IntegerField(null=True)))
-            if kind != "virtual table"
+            if relation != "virtual table"
             else lambda M: M(
                 "v", base=FTS5Model, a=SearchField(), n=SearchField(), m=SearchField()
             ),
             before=before,
             on=places,
             blocked="AM107 v",
-            says=f"v: the relation is a {kind}, and these columns are missing: n, m. "
-            f"Add them to the {kind} by your own script.",
+            says=f"v: the relation is a {relation}, and these columns are missing: n, m. "
+            f"Add them to the {relation} by your own script.",
         ),
     ]
 RELATIONS += [
@@ -245,6 +245,20 @@ SCHEMAS = [
         ("add_column app.t.n", "add_index app.t.t_n"),
         before=THERE,
         values={"n": [7]},
+    ),
+    Case(
+        "the schema that is the connection's own may be named",
+        lambda M: in_schema(
+            M,
+            "main" if M.database.param == "?" else "public",
+            n=IntegerField(default=7, index=True),
+        ),
+        {
+            SQLITE: ("add_column main.t.n", "add_index main.t.t_n"),
+            POSTGRES: ("add_column public.t.n", "add_index public.t.t_n"),
+        },
+        before=ROWS,
+        values={"n": [7] * 3},
     ),
     Case(
         "a table is created in another schema",

@@ -84,6 +84,15 @@ def two_on_one(M: Maker) -> list[type[Model]]:
 
 CREATED = [
     made("beside those that stand", lambda M: M("n", b=CharField(unique=True))),
+    made(
+        "under the name that a function gives",
+        lambda M: M(
+            None,
+            {"table_function": lambda model: model.__name__.lower()},
+            called="N",
+            b=TextField(),
+        ),
+    ),
     made("in an empty database", lambda M: M("n", b=CharField(unique=True)), before=""),
     made(
         "parents first",

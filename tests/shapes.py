@@ -7,6 +7,7 @@ are rendered for the database to which a model is bound.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any, TypeAlias
 
 from peewee import (
@@ -40,7 +41,17 @@ from tests.fields import model
 
 Models: TypeAlias = list[type[Model]]
 Shape: TypeAlias = Callable[[Database], Models]
+
+
+def has_literals() -> bool:
+    return hasattr(Database, "index_value_literals")
+
+
 SHAPES: list[tuple[Shape, str]] = []
+
+# Peewee before 4.2 sends values as parameters, which SQLite refuses in an index; create_tables
+# fails there, so that there is nothing to compare with.
+VALUES_IN_INDEXES = ("sqlite", "postgres") if has_literals() else ("postgres",)
 
 
 def shape(*kinds: str) -> Callable[[Shape], Shape]:
@@ -236,7 +247,7 @@ def descending_index(database: Database) -> Models:
     return [thing]
 
 
-@shape()
+@shape(*VALUES_IN_INDEXES)
 def partial_indexes(database: Database) -> Models:
     fields = {"a": IntegerField(), "b": CharField(), "gone": BooleanField(), "at": DateTimeField()}
     [thing] = one(database, fields)
@@ -256,7 +267,7 @@ def partial_index_with_like(database: Database) -> Models:
     return [thing]
 
 
-@shape()
+@shape(*VALUES_IN_INDEXES)
 def expression_indexes(database: Database) -> Models:
     [thing] = one(database, {"a": CharField(), "b": IntegerField(), "c": IntegerField()})
     thing.add_index(thing.index(fn.LOWER(thing.a), unique=True, name="lowered"))
@@ -345,6 +356,9 @@ def index_with_settings(database: Database) -> Models:
 @shape("postgres")
 def index_without_distinct_nulls(database: Database) -> Models:
     [thing] = one(database, {"a": IntegerField(null=True), "b": IntegerField(null=True)})
+    if "nulls_distinct" not in signature(Index).parameters:  # in Peewee 3.17
+        thing.add_index(SQL("CREATE UNIQUE INDEX nd ON thing (a) NULLS NOT DISTINCT"))
+        return [thing]
     thing.add_index(
         ModelIndex(thing, (thing.a,), unique=True, nulls_distinct=False, name="not_distinct")
     )

@@ -27,6 +27,10 @@ each_shape = pytest.mark.parametrize(("shape", "kind"), shapes.cases(), ids=shap
 each_key = pytest.mark.parametrize(("item", "kind"), KEYS, ids=fields.case_id)
 
 
+USED_SCHEMAS = f"""
+    SELECT n.nspname FROM pg_namespace AS n WHERE {catalogue.OURS} AND (
+        n.nspname <> 'public' OR EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid))"""
+
 Twins = tuple[Database, Database]
 
 
@@ -75,10 +79,11 @@ def twins(request: pytest.FixtureRequest, kind: str) -> Twins:
 
 def emptied(database: Database) -> None:
     """Write: drop all that a test before has left in a PostgreSQL database."""
-    schemas = [fact[1] for fact in catalogue.facts(database) if fact[0] == "schema"]
-    for schema in schemas:
+    schemas = database.execute_sql(USED_SCHEMAS).fetchall()
+    for [schema] in schemas:
         database.execute_sql(f'DROP SCHEMA "{schema}" CASCADE')
-    database.execute_sql("CREATE SCHEMA public")
+    if ("public",) in schemas:
+        database.execute_sql("CREATE SCHEMA public")
 
 
 def thing(database: Database, item: type[Field]) -> type[Model]:

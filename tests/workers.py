@@ -66,6 +66,12 @@ def model(database: Database, table: str, **fields: Any) -> type[Model]:
     return type(Model)(table.capitalize(), (Model,), members)
 
 
+def editor(database: Database, author: type[Model]) -> ForeignKeyField:
+    """Make a foreign key with a default, which SQLite adds to no table with rows."""
+    is_sqlite = isinstance(database, SqliteDatabase)
+    return ForeignKeyField(author, null=is_sqlite, default=None if is_sqlite else 1)
+
+
 def first(database: Database) -> Models:
     """What stands before."""
     author = model(database, "author", name=CharField())
@@ -73,8 +79,7 @@ def first(database: Database) -> Models:
 
 
 def second(database: Database) -> Models:
-    """Something of every kind is new. SQLite adds no foreign key with a default to rows."""
-    is_sqlite = isinstance(database, SqliteDatabase)
+    """Something of every kind is new."""
     author = model(
         database,
         "author",
@@ -91,11 +96,15 @@ def second(database: Database) -> Models:
         title=TextField(unique=True),
         length=IntegerField(),
         writer=ForeignKeyField(author, null=True, on_delete="CASCADE"),
-        editor=ForeignKeyField(author, null=is_sqlite, default=None if is_sqlite else 1),
+        editor=editor(database, author),
     )
     post.add_index(post.index(post.title, where=post.length > 5, name="long_posts"))
     comment = model(
-        database, "comment", post=ForeignKeyField(post), by=ForeignKeyField(author), text=TextField()
+        database,
+        "comment",
+        post=ForeignKeyField(post),
+        by=ForeignKeyField(author),
+        text=TextField(),
     )
     team = model(database, "team", lead=DeferredForeignKey("Player", null=True))
     player = model(database, "player", team=ForeignKeyField(team), nick=CharField(unique=True))
@@ -131,7 +140,7 @@ def key(database: Database) -> Models:
     """A foreign key is new, in a column that every row gets a value for."""
     author, _ = first(database)
     fields = {"title": TextField(), "length": IntegerField()}
-    return [author, model(database, "post", **fields, editor=ForeignKeyField(author, default=1))]
+    return [author, model(database, "post", **fields, editor=editor(database, author))]
 
 
 def filled(database: Database) -> Models:
@@ -148,7 +157,7 @@ def big(database: Database) -> Models:
         "title": TextField(unique=True),
         "length": IntegerField(),
         "views": IntegerField(default=0),
-        "editor": ForeignKeyField(author, default=1),
+        "editor": editor(database, author),
     }
     return [author, model(database, "post", **fields)]
 

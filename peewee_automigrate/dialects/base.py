@@ -73,11 +73,13 @@ class Dialect:
         """Quote a table's name."""
         return self.quote(table.schema, table.name)
 
-    def fold(self, name: str) -> str:
+    @staticmethod
+    def fold(name: str) -> str:
         """Return the form of a name in which the database compares it."""
         return name
 
-    def canonical_type(self, text: str) -> str:
+    @staticmethod
+    def canonical_type(text: str) -> str:
         """Return the catalogue's spelling of a type as Peewee writes it."""
         return text
 
@@ -145,6 +147,10 @@ class Dialect:
     def refuses(self, addition: Addition) -> str | None:
         """Return why the database can't add this column, or None."""
         return None
+
+    def update_triggers(self, table: Table) -> list[str]:
+        """Read: return names of the triggers that an UPDATE of a new column would fire."""
+        return []
 
     def refuses_index(self, table: Table, index: Index) -> str | None:
         """Read: return why a table can't have this index, or None."""

@@ -93,12 +93,8 @@ class Postgres(Dialect):
     adds_constraints = True
     validates_later = True
     builds_online = True
-
-    def fold(self, name: str) -> str:
-        return postgres_catalog.fold(name)
-
-    def canonical_type(self, text: str) -> str:
-        return canonical_type(text)
+    fold = staticmethod(postgres_catalog.fold)
+    canonical_type = staticmethod(canonical_type)
 
     def same_type(self, declared: str, actual: str) -> bool | None:
         if declared == actual:
@@ -245,7 +241,7 @@ class Postgres(Dialect):
 
     def _unlock(self) -> None:
         """A lost connection has let go of the lock by itself."""
-        if self.database.is_connection_usable():
+        if postgres_online.is_usable(self.database):
             self.rows("SELECT pg_advisory_unlock(%s, %s)", (_LOCK, _MIGRATION))
 
     def _is_building(self) -> bool:
@@ -304,6 +300,16 @@ class Postgres(Dialect):
 
     def is_timeout(self, error: BaseException) -> bool:
         return _sqlstate(error) == "57014"
+
+    def update_triggers(self, table: Table) -> list[str]:
+        """A trigger on UPDATE OF other columns stays silent."""
+        rows = self.rows(
+            "SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = to_regclass(%s)"
+            " AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 = 16"
+            " AND tgattr::text = '' ORDER BY 1",
+            (self.quote_table(table.name),),
+        )
+        return [row[0] for row in rows]
 
     def refuses_index(self, table: Table, index: Index) -> str | None:
         """A unique index of a partitioned table must have the partition key among its columns:

@@ -72,7 +72,7 @@ def build(
         try:
             execute(statement)
         finally:
-            if database.is_connection_usable():
+            if is_usable(database):
                 execute("RESET lock_timeout")
                 execute("RESET statement_timeout")
                 execute("SELECT pg_advisory_unlock(%s, %s)", (*lock, BUILD))
@@ -122,6 +122,14 @@ def is_pooled(database: Database) -> bool:
     finally:
         worker.release.set()
         worker.join()
+
+
+def is_usable(database: Database) -> bool:
+    """Tell whether a connection can send a statement; Peewee 3.17 fails to for psycopg 3."""
+    try:
+        return bool(database.is_connection_usable())
+    except AttributeError:
+        return not database.connection().closed
 
 
 def _pid(database: Database) -> int:

@@ -42,12 +42,8 @@ class Sqlite(Dialect):
     name = "sqlite"
     parents_first = False
     one_transaction = True
-
-    def fold(self, name: str) -> str:
-        return sqlite_catalog.fold(name)
-
-    def canonical_type(self, text: str) -> str:
-        return sqlite_catalog.canonical_type(text)
+    fold = staticmethod(sqlite_catalog.fold)
+    canonical_type = staticmethod(sqlite_catalog.canonical_type)
 
     def same_type(self, declared: str, actual: str) -> bool | None:
         """Compare by affinity, and by length where both sides state one.
@@ -114,6 +110,16 @@ class Sqlite(Dialect):
         if kind in allowed:
             return None
         return f"a STRICT table takes no default of type {kind} for {addition.column.type}"
+
+    def update_triggers(self, table: Table) -> list[str]:
+        """A trigger on UPDATE OF other columns stays silent."""
+        rows = self.rows(
+            f"SELECT name, sql FROM {self.quote(table.schema)}.sqlite_master"
+            " WHERE type = 'trigger' AND lower(tbl_name) = ?",
+            (self.fold(table.name.name),),
+        )
+        heads = {name: " ".join(tokens(sql.lower())).partition(" begin ")[0] for name, sql in rows}
+        return sorted(n for n, head in heads.items() if " update on " in head)
 
     def column_effect(self, column: Column, default: str | None) -> str:
         """Only the schema's text changes, but a CHECK is tried on each row."""

@@ -10,8 +10,10 @@ import json
 import re
 import string
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from ..expression import parse_index, table_constraints, table_options, tokens, unquote
@@ -45,7 +47,8 @@ WHERE lower(m.name) IN (SELECT value FROM json_each(:names))
 _ACTIONS = {"NO ACTION": "", "NONE": ""}
 
 
-_Name: TypeAlias = tuple[str, str]  # schema and table or index
+_Row: TypeAlias = tuple[Any, ...]
+_GENERATED = {2: "virtual", 3: "stored"}
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
@@ -66,7 +69,6 @@ def read(ask: Callable[..., list[Any]], quote: Callable[[str], str], wanted: Wan
     attached = {"main"}
     if len(schemas) > 1:
         attached = {row[1] for row in ask("PRAGMA database_list")}
-    reader = _Reader({TableName(_none(n.schema), fold(n.name)) for n in wanted.constrained})
     statements: list[str] = []
     params: list[str] = []
     for schema in filter(attached.__contains__, schemas):
@@ -78,123 +80,112 @@ def read(ask: Callable[..., list[Any]], quote: Callable[[str], str], wanted: Wan
         sql = _CATALOG.format(schema=quote(schema))
         params += [values[name] for name in re.findall(r":(\w+)\b", sql)]
         statements.append(re.sub(r":\w+\b", "?", sql))
-    for row in ask(" UNION ALL ".join(statements), params):
-        reader.add(row)
-    return Catalog(reader.tables(), reader.owners, frozenset(attached), "main")
-
-
-def _none(schema: str | None) -> str | None:
-    """The main schema goes without a name."""
-    return None if schema == "main" else schema
+    reader = _Reader(ask(" UNION ALL ".join(statements), params))
+    tables = {}
+    for want in wanted.tables:
+        found = reader.table(want, want in wanted.constrained)
+        if found:
+            tables[TableName(want.schema, fold(want.name))] = found
+    return Catalog(tables, reader.owners, frozenset(attached), "main")
 
 
 def _folded(names: Sequence[TableName], schema: str) -> str:
     return json.dumps([fold(n.name) for n in names if (n.schema or "main") == schema])
 
 
+def _grouped(rows: Iterable[_Row], key: Callable[[_Row], Any]) -> dict[Any, list[_Row]]:
+    """Group rows by a key; those of one key mostly follow each other."""
+    groups: dict[Any, list[_Row]] = defaultdict(list)
+    for name, group in groupby(rows, key):
+        groups[name] += group
+    return groups
+
+
 class _Reader:
-    """Collects the rows of the catalogue query and makes tables of them."""
+    """Sorts the rows of the catalogue query by table, and makes tables of them."""
 
-    def __init__(self, constrained: set[TableName]) -> None:
-        self.constrained = constrained
-        self.owners: dict[TableName, str] = {}
-        self._columns: dict[_Name, list[Any]] = defaultdict(list)
-        self._keys: dict[_Name, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-        self._parents: dict[_Name, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
-        self._index_sql: dict[_Name, str] = {}
+    def __init__(self, rows: list[_Row]) -> None:
+        kinds = _grouped(rows, itemgetter(0))
+        place = itemgetter(1, 2)
+        self.columns = _grouped(kinds["column"], place)
+        self.keys = _grouped(kinds["key"], place)
+        self.parents = _grouped(kinds["parent"], place)
+        self.places = {(schema, fold(name)): (schema, name) for schema, name in self.columns}
+        self.owners = {}
+        self.index_sql = {}
+        for _, schema, table, name, kind, *_, sql in kinds["name"]:
+            owner = f"an index of {table}" if kind == "index" else f"a {kind}"
+            self.owners[TableName(schema, fold(name))] = owner
+            self.index_sql[schema, name] = sql or ""
 
-    def add(self, row: Sequence[Any]) -> None:
-        kind, schema, table = row[:3]
-        key = (schema, table)
-        if kind == "column":
-            self._columns[key].append(row[3:])
-        elif kind == "key":
-            self._keys[key][row[3]].append(row[4:])
-        elif kind == "parent":
-            self._parents[key][row[4]].append(row[3:])
-        else:
-            is_index = row[4] == "index"
-            self.owners[TableName(schema, fold(row[3]))] = (
-                f"an index of {table}" if is_index else f"a {row[4]}"
-            )
-            if is_index and row[9]:
-                self._index_sql[schema, row[3]] = row[9]
-
-    def tables(self) -> dict[TableName, Table]:
-        return {
-            TableName(_none(schema), fold(name)): self._table(schema, name, rows)
-            for (schema, name), rows in self._columns.items()
-        }
-
-    def _table(self, schema: str, table: str, rows: list[Any]) -> Table:
-        name = TableName(_none(schema), table)
-        sql = next(row[6] for row in rows if row[6]) or ""
+    def table(self, wanted: TableName, is_constrained: bool) -> Table | None:
+        place = self.places.get((wanted.schema or "main", fold(wanted.name)))
+        if place is None:
+            return None
+        rows = self.columns[place]
+        sql = next((row[9] for row in rows if row[9]), "")
         words = sql[:40].upper().split()
         kind = {"VIRTUAL": "virtual", "VIEW": "view"}.get(words[1] if words[1:] else "", "table")
-        primary = tuple(row[0] for row in sorted((r for r in rows if r[4]), key=lambda r: r[4]))
+        primary = tuple(row[3] for row in sorted((r for r in rows if r[7]), key=itemgetter(7)))
         options = table_options(sql) if kind == "table" else ()
         is_rowid = len(primary) == 1 and "without rowid" not in options
-        columns = tuple(self._column(row, is_rowid) for row in rows if row[5] != 1)
-        indexes = tuple(
-            self._index(schema, index, keys, columns)
-            for index, keys in self._keys[schema, table].items()
-        )
+        columns = tuple([_column(row, is_rowid) for row in rows if row[8] != 1])
+        indexes = [
+            _index(name, keys, columns, self.index_sql.get((place[0], name), ""))
+            for name, keys in _grouped(self.keys.get(place, ()), itemgetter(3)).items()
+        ]
         if primary and not any(index.origin == "pk" for index in indexes):
-            keys = tuple(Key(column) for column in primary)
-            indexes += (Index("", keys, unique=True, origin="pk"),)
-        constraints: tuple[Constraint, ...] = ()
-        if TableName(name.schema, fold(name.name)) in self.constrained:
-            constraints = tuple(Constraint(*pair) for pair in table_constraints(sql))
-        parents = tuple(
-            _foreign_key(name.schema, fk) for fk in self._parents[schema, table].values()
-        )
+            indexes.append(Index("", tuple(map(Key, primary)), unique=True, origin="pk"))
+        parents = _grouped(self.parents.get(place, ()), itemgetter(4)).values()
         return Table(
-            name,
+            TableName(wanted.schema, place[1]),
             columns,
             primary,
-            indexes,
-            parents,
-            constraints,
+            tuple(indexes),
+            tuple([_foreign_key(wanted.schema, rows) for rows in parents]),
+            tuple(Constraint(*pair) for pair in table_constraints(sql)) if is_constrained else (),
             kind,
-            schema=schema,
+            schema=place[0],
             options=options,
         )
 
-    def _column(self, row: Sequence[Any], is_rowid: bool) -> Column:
-        name, type_name, not_null, default, primary, hidden, _ = row
-        canonical = canonical_type(type_name)
-        rowid_alias = is_rowid and bool(primary) and canonical == "INTEGER"
-        generated = {2: "virtual", 3: "stored"}.get(hidden, "rowid" if rowid_alias else "")
-        return Column(name, canonical, not (not_null or rowid_alias), default, generated)
 
-    def _index(self, schema: str, name: str, rows: list[Any], columns: tuple[Column, ...]) -> Index:
-        unique, origin, partial = bool(rows[0][0]), rows[0][1], bool(rows[0][2])
-        keys = tuple(Key(row[4], True, row[5].split(",")[0]) for row in rows if row[3] >= -1)
-        binary = all(row[5].endswith(",BINARY") for row in rows)
-        if len(keys) == len(rows) and not partial and (binary or origin != "c"):
-            return Index(name, keys, unique, origin={"c": "index"}.get(origin, origin))
-        sql = self._index_sql.get((schema, name), "")
-        parsed = parse_index(sql)
-        if parsed is None:
-            return Index(name, keys, unique, where=UNKNOWN if partial else "")
-        keys = tuple(
-            Key(key.text, key.is_column and row[3] != -2, key.options)
-            for key, row in zip(parsed.keys, rows, strict=True)
-        )
-        known = {fold(column.name) for column in columns}
-        texts = [key.text for key in parsed.keys if key.is_column]
-        texts += [unquote(item) for item in tokens(sql) if item.startswith('"')]
-        misread = tuple(text for text in texts if fold(text) not in known)
-        return Index(name, keys, unique, where=parsed.where, misread=misread)
+def _column(row: _Row, is_rowid: bool) -> Column:
+    _, _, _, name, type_name, not_null, default, primary, hidden, _ = row
+    canonical = canonical_type(type_name)
+    rowid_alias = is_rowid and primary and canonical == "INTEGER"
+    generated = "rowid" if rowid_alias else _GENERATED.get(hidden, "")
+    return Column(name, canonical, not (not_null or rowid_alias), default, generated)
 
 
-def _foreign_key(schema: str | None, rows: list[Any]) -> ForeignKey:
+def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -> Index:
+    """Make an index of its rows; the statement is read only where they do not say all."""
+    unique, origin, partial = bool(rows[0][4]), rows[0][5], rows[0][6]
+    keys = tuple([Key(row[8], True, row[9].split(",")[0]) for row in rows if row[7] >= -1])
+    binary = origin != "c" or all(row[9].endswith(",BINARY") for row in rows)
+    if len(keys) == len(rows) and not partial and binary:
+        return Index(name, keys, unique, origin="index" if origin == "c" else origin)
+    parsed = parse_index(sql)
+    if parsed is None:
+        return Index(name, keys, unique, where=UNKNOWN if partial else "")
+    keys = tuple(
+        Key(key.text, key.is_column and row[7] != -2, key.options)
+        for key, row in zip(parsed.keys, rows, strict=True)
+    )
+    known = {fold(column.name) for column in columns}
+    texts = [key.text for key in parsed.keys if key.is_column]
+    quoted = [item for text in parsed.expressions for item in tokens(text) if item[0] == '"']
+    misread = tuple(text for text in (*texts, *map(unquote, quoted)) if fold(text) not in known)
+    return Index(name, keys, unique, where=parsed.where, misread=misread)
+
+
+def _foreign_key(schema: str | None, rows: list[_Row]) -> ForeignKey:
     """Make a foreign key of its rows; a parent column that is not named is the primary key."""
-    parent, _, _, _, on_delete, on_update, _ = rows[0]
+    _, _, _, parent, _, _, _, on_delete, on_update, _ = rows[0]
     return ForeignKey(
-        columns=tuple(row[2] for row in rows),
+        columns=tuple([row[5] for row in rows]),
         parent=TableName(schema, parent),
-        parent_columns=tuple(row[3] or "" for row in rows),
-        on_delete=_ACTIONS.get(on_delete, on_delete),
-        on_update=_ACTIONS.get(on_update, on_update),
+        parent_columns=tuple([row[6] or "" for row in rows]),
+        on_delete=_ACTIONS.get(str(on_delete), str(on_delete)),
+        on_update=_ACTIONS.get(str(on_update), str(on_update)),
     )
