@@ -21,7 +21,7 @@ from pathlib import Path
 
 import peewee
 
-from chaos import blockers, kills, rolling, rounds
+from chaos import kills, rolling, rounds
 from chaos.crew import Crew, crew
 from chaos.places import Places, ask
 from tests.servers import main_postgres
@@ -63,7 +63,8 @@ class Chaos:
                     self.note(f"{kind} round {number}", found)
                 print(
                     f"  {kind:9} {'an upgrade' if grown else 'from empty'}: a round took "
-                    f"{statistics.median(taken):.2f} s (median), the slowest process {slowest:.2f} s",
+                    f"{statistics.median(taken):.2f} s (median), the slowest process "
+                    f"{slowest:.2f} s",
                     flush=True,
                 )
 
@@ -97,40 +98,6 @@ class Chaos:
         print(f"{builds} kills during an online build, {left} at random moments")
         print(f"{done + builds + left} kills; after each the next run completed", flush=True)
 
-    def _boundaries(self, places: Places, grown: bool) -> Iterator[tuple[int, str]]:
-        count = kills.statements(self.crew, places, grown=grown, writes=False)
-        numbers = range(1, count + 1, self.options.stride)
-        yield from ((number, "before") for number in numbers)
-        yield count, "after"
-
-    def blockers(self) -> None:
-        """Somebody is busy with the table that a migration changes."""
-        print(
-            f"\nThe longest wait of other clients, in ms, while somebody is busy with the table "
-            f"for {HOLD:.0f} s\n(lock_timeout {LOCK_TIMEOUT} s; read / write, then the migration in s)"
-        )
-        print(f"  {'':34}" + "".join(f"{change[:26]:>28}" for change in blockers.CHANGES))
-        for blocker in blockers.BLOCKERS:
-            line = f"  {blocker:34}"
-            for change in blockers.CHANGES:
-                waits = blockers.cell(
-                    self.crew, self.places["postgres"], blocker, change, HOLD, LOCK_TIMEOUT
-                )
-                found = list(waits.problems)
-                if waits.longest > self._bound(blocker):
-                    found.append(f"others waited {waits.longest:.2f} s")
-                self.note(f"{blocker}, {change}", found)
-                cell = (
-                    f"{waits.reader * 1000:.0f} / {waits.writer * 1000:.0f}, {waits.migration:.1f}"
-                )
-                line += f"{cell:>28}"
-            print(line, flush=True)
-
-    def _bound(self, blocker: str) -> float:
-        """Whoever waits behind somebody else's ALTER waits for that one too."""
-        foreign = HOLD / 2 if "ALTER" in blocker else 0.0
-        return LOCK_TIMEOUT + GENEROUS + foreign
-
     def release(self) -> None:
         """Two columns, a unique index and a foreign key for a table of many rows, in use."""
         rolled = rolling.roll(self.crew, self.places["postgres"], self.options.rows, pause=1.0)
@@ -141,8 +108,9 @@ class Chaos:
         print(
             f"\nA table of {rolled.rows:,} rows gets two columns, a unique index and a foreign key"
             f"\n  in {rolled.migration:.1f} s. The previous release meanwhile: errors "
-            f"{len(rolled.problems)};\n  {rolled.reads:,} reads, the longest {rolled.reader * 1000:.0f}"
-            f" ms; {rolled.writes:,} writes, the longest {rolled.writer * 1000:.0f} ms.",
+            f"{len(rolled.problems)};\n  {rolled.reads:,} reads, the longest "
+            f"{rolled.reader * 1000:.0f} ms; {rolled.writes:,} writes, "
+            f"the longest {rolled.writer * 1000:.0f} ms.",
             flush=True,
         )
 

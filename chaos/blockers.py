@@ -117,13 +117,13 @@ def old_snapshot(url: str, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def waiting_alter(url: str, seconds: float) -> Iterator[None]:
-    """Somebody else's ALTER TABLE, which waits behind a reader for half of the time."""
+    """Somebody else's ALTER TABLE, which waits behind a reader for a quarter of the time."""
     with ExitStack() as stack:
         reader = stack.enter_context(session(url, "reader"))
         reader.cursor().execute("SELECT count(*) FROM post")
         alter = "ALTER TABLE post ADD COLUMN by_hand integer"
         stack.enter_context(executing(url, "alter", alter))
-        yield from _until(reader, seconds / 2)
+        yield from _until(reader, seconds / 4)
 
 
 def _until(connection: Any, seconds: float) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Fresh databases: empty, or with the tables and rows of the first release. All are gone at the end.
+"""Fresh databases: empty, or with the tables and rows of the first release; gone at the end.
 
 Enters: a server, or a folder for SQLite. Leaves: URLs.
 """

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from peewee import Database, ImproperlyConfigured, Model, SqliteDatabase
 from playhouse import db_url
@@ -81,7 +82,11 @@ def open_url(url: str) -> Database:
             f"driver. Use one of: {known}."
         )
     try:
-        return db_url.connect(url, unquote_password=True, unquote_user=True)
+        user = urlsplit(url).username
+        named = {"user": unquote(user)} if user else {}  # Peewee 3.17 leaves it quoted
+        database = db_url.connect(url, unquote_password=True, **named)
+        if database.deferred:
+            raise ValueError("no name")
     except ImproperlyConfigured as error:
         raise AutoMigrateError(f"{scheme}: {error}") from None
     except Exception as error:
@@ -90,6 +95,7 @@ def open_url(url: str) -> Database:
             f"the database URL can't be read ({kind}). "
             f"Write {scheme}://user:password@host/name, or sqlite:///file.db."
         ) from None
+    return database
 
 
 def _checked(database: Database) -> Database:

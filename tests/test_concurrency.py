@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -91,6 +92,45 @@ def test_threads_of_one_process_exactly_one_applies(crew: Crew, places: Places) 
         for thread in threads:
             thread.join()
         assert wrong(answers, url, wanted, 8) == []
+
+
+def before_statement(database: Any, number: int, work: Callable[[], object]) -> int:
+    """Migrate, and do some work before the n-th statement that stands in no transaction of its
+    own; return how many of these precede the lock.
+    """
+    send, count, precede = database.execute_sql, 0, 0
+
+    def execute_sql(sql: str, *args: Any, **options: Any) -> Any:
+        nonlocal count, precede
+        count += not database.in_transaction()
+        if precede == 0 and ("advisory" in sql or sql.startswith("BEGIN IMMEDIATE")):
+            precede = count
+        if count == number and not database.in_transaction():
+            work()
+        return send(sql, *args, **options)
+
+    database.execute_sql = execute_sql
+    migrate(database, second(database))
+    return precede
+
+
+def test_another_process_done_between_any_two_reads_the_slower_one_goes_on(
+    crew: Crew, places: Places
+) -> None:
+    wanted = undisturbed(crew, places, True)
+    found = []
+    with places.grown() as url:
+        count = before_statement(database_of(url), 0, lambda: None)
+    for number in range(1, count + 1):
+        with places.grown() as url:
+            database, other = database_of(url), database_of(url)
+            try:
+                with database.connection_context():
+                    before_statement(database, number, lambda o=other: migrate(o, second(o)))
+            except Exception as error:
+                found.append(f"before statement {number}: {type(error).__name__}: {error}")
+            found += ["the catalogue differs"] if facts(url) != wanted else []
+    assert found == []
 
 
 def test_databases_of_one_server_do_not_wait_for_each_other(

@@ -21,7 +21,7 @@ from chaos.places import Places, advisory_locks, ask, facts
 from chaos.rounds import undisturbed
 from peewee_automigrate import MigrationFailed, migrate, plan
 from tests.test_locks import holding, reading, writing
-from tests.workers import RELEASES, child, column, database_of, first, second
+from tests.workers import RELEASES, child, database_of, first, second
 
 pytest_plugins = ["chaos.fixtures"]
 

@@ -1,4 +1,4 @@
-"""Locks: none for nothing to do, short ones on tables, one between migrators that says who has it."""
+"""Locks: none for nothing to do, short ones on tables, one between migrators that names who."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rows can refuse is asked before the first statement: the whole error, and nothing changed."""
+"""What rows can refuse is asked beforehand: the whole error is told, and nothing is changed."""
 
 from __future__ import annotations
 
