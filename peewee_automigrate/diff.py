@@ -330,18 +330,18 @@ def dependency_order(
     }
     children: dict[TableName, list[TableName]] = {key: [] for key in waiting}
     for key, needs in waiting.items():
-        needs &= waiting.keys() - {key}
-        for parent in needs:
+        waiting[key] = {parent for parent in needs if parent in waiting and parent != key}
+        for parent in waiting[key]:
             children[parent].append(key)
     ordered: list[TableName] = []
     free = [key for key, needs in waiting.items() if not needs]
     while waiting:
-        free = sorted(free, key=str) or [next(iter(waiting))]
-        for key in free:
+        done = set(free or [next(iter(waiting))])
+        ordered += [key for key in waiting if key in done] if len(done) > 1 else done
+        for key in done:
             del waiting[key]
-        ordered += free
-        after = {child for key in free for child in children[key] if child in waiting}
+        after = {child for key in done for child in children[key] if child in waiting}
         for child in after:
-            waiting[child] -= set(free)
+            waiting[child] -= done
         free = [child for child in after if not waiting[child]]
     return ordered
