@@ -36,6 +36,7 @@ LOCK_WAIT = "Seconds to wait for other migrators."
 LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried again."
 ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
 WAIT = "Seconds to wait for a database that can't be reached yet."
+_BAR = 30  # characters of a progress bar
 _SECONDS = click.FloatRange(min=0)
 _ROWS = click.IntRange(min=0)
 
@@ -160,12 +161,20 @@ def migrate_command(models: Sequence[str], url: str | None, verbose: bool, **opt
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for database, items in _databases(models, url, must_exist=False):
         click.echo(plan(database, items, wait=options["wait"]))
-        report = migrate(database, items, on_step=_say_done, **options)
+        report = migrate(database, items, on_step=_show, **options)
         click.echo(report)
 
 
-def _say_done(event: StepEvent) -> None:
+def _show(event: StepEvent) -> None:
+    """Print a line for each step that is done, and on a terminal a bar for a long one."""
+    is_terminal = sys.stderr.isatty()
+    if event.state == "progress" and is_terminal and event.seconds > 1:
+        done = round((event.fraction or 0) * _BAR)
+        bar = "#" * done + "-" * (_BAR - done)
+        click.echo(f"\r{bar} {event.fraction or 0:4.0%} {event.phase}"[:79], nl=False, err=True)
     if event.state == "done":
+        if is_terminal and event.seconds > 1:
+            click.echo("\r" + " " * 79 + "\r", nl=False, err=True)
         click.echo(f"done {event.number}/{event.total} {event.step} ({event.seconds:.2f} s)")
 
 
