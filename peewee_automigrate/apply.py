@@ -187,6 +187,7 @@ class _Run:
         self.number = 0
         self.statement: str | None = None
         self.started: dict[int, float] = {}
+        self.seconds: dict[int, float] = {}
         self.applied: list[Step] = []
         self.open: list[Step] = []
         self.whole = dialect.one_transaction or options.atomic or dialect.database.in_transaction()
@@ -213,6 +214,7 @@ class _Run:
         for step in steps:
             self._start(step)
             self._part(step, 0, len(step.statements))
+            self.seconds[id(step)] = self._elapsed(step)
             self.open.append(step)
         self._verify()
 
@@ -347,9 +349,13 @@ class _Run:
             self.applied.append(step)
         self._tell(step, "done")
 
+    def _elapsed(self, step: Step) -> float:
+        now = time.monotonic()
+        return now - self.started.get(id(step), now)
+
     def _tell(self, step: Step, state: Any, phase: str = "", fraction: float | None = None) -> None:
         if self.options.on_step:
-            seconds = time.monotonic() - self.started.get(id(step), time.monotonic())
+            seconds = self.seconds.get(id(step), self._elapsed(step))
             number = self.steps.index(step) + 1
             event = StepEvent(step, state, number, len(self.steps), seconds, fraction, phase)
             self.options.on_step(event)

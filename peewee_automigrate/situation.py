@@ -117,8 +117,9 @@ class Situation:
         if table.name not in self._rows:
             limit = self.options.online_rows + 1
             counted = self.dialect.count_rows(table.name, limit)
-            known = max(counted, table.rows) if counted == limit else counted
-            self._rows[table.name] = known
+            if counted == limit:
+                counted = max(counted, self.dialect.estimated_rows(table))
+            self._rows[table.name] = counted
         return self._rows[table.name]
 
     def _value(self, table: TableName, column: Column) -> Value:
