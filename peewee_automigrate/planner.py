@@ -5,9 +5,7 @@ Enters: a dialect, collected and bound models, options. Leaves: a `Plan`. Reads 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 from peewee import Field
@@ -54,15 +52,13 @@ class Planner:
         self.dialect = dialect
         self.options = options
         self.bases = set(collected.bases)
-        with _no_collector():
-            self.declared = declare(dialect, (*collected.models, *collected.bases))
+        self.declared = declare(dialect, (*collected.models, *collected.bases))
         self.written: Written = {}
 
     def plan(self) -> Plan:
         """Reads the catalogue, and of the data what the missing things make necessary."""
-        with _no_collector():
-            declared, catalog, left_out = self._read()
-            difference = diff(declared.tables, catalog, self.dialect)
+        declared, catalog, left_out = self._read()
+        difference = diff(declared.tables, catalog, self.dialect)
         situation = Situation(
             self.dialect, declared, catalog, self.options, difference.changes, self.written
         )
@@ -79,9 +75,8 @@ class Planner:
 
     def remaining(self) -> set[object]:
         """Reads the catalogue: what is still missing, as changes' texts and (table, name)."""
-        with _no_collector():
-            declared, catalog, _ = self._read()
-            difference = diff(declared.tables, catalog, self.dialect)
+        declared, catalog, _ = self._read()
+        difference = diff(declared.tables, catalog, self.dialect)
         names = {(f.table, f.name) for f in difference.findings if is_blocked(f) and f.name}
         return {str(change) for change in difference.changes} | names
 
@@ -104,20 +99,6 @@ class Planner:
         declared = Declared(tables, self.declared.models)
         left_out = [note("AM307", key, None) for key in sorted(absent, key=str)]
         return declared, _reconciled(self.dialect, declared, catalog), left_out
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Pause the garbage collector while many values are made, none of which is garbage: it would
-    walk them all again and again, for a third of the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _place(finding: Finding) -> tuple[str, str, str]:

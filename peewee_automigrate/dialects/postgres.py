@@ -381,6 +381,6 @@ class Postgres(Dialect):
 
 
 def _sqlstate(error: BaseException) -> str | None:
-    """Peewee keeps the driver's error as the first argument of its own."""
-    cause = error.args[0] if error.args else None
-    return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
+    """Peewee keeps the driver's error as ``orig``; psycopg2 and psycopg 3 name its code unlike."""
+    driver = getattr(error, "orig", error)
+    return getattr(driver, "pgcode", None) or getattr(driver, "sqlstate", None)
