@@ -11,8 +11,10 @@ import argparse
 import os
 import platform
 import random
+import signal
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from pathlib import Path
 
 import peewee
 
-from chaos import kills, rolling, rounds
+from chaos import blockers, kills, rolling, rounds
 from chaos.crew import Crew, crew
 from chaos.places import Places, ask
 from tests.servers import main_postgres
@@ -98,6 +100,34 @@ class Chaos:
         print(f"{builds} kills during an online build, {left} at random moments")
         print(f"{done + builds + left} kills; after each the next run completed", flush=True)
 
+    def _boundaries(self, places: Places, grown: bool) -> Iterator[tuple[int, str]]:
+        count = kills.statements(self.crew, places, grown=grown, writes=False)
+        numbers = range(1, count + 1, self.options.stride)
+        yield from ((number, "before") for number in numbers)
+        yield count, "after"
+
+    def blockers(self) -> None:
+        """Somebody is busy with the table that a migration changes."""
+        print(
+            f"\nThe longest wait of other clients, in ms, while somebody is busy with the table "
+            f"for {HOLD:.0f} s\n(lock_timeout {LOCK_TIMEOUT} s; read / write, then the migration "
+            "in s)"
+        )
+        print(f"  {'':34}" + "".join(f"{change[:26]:>28}" for change in blockers.CHANGES))
+        for blocker in blockers.BLOCKERS:
+            line = f"  {blocker:34}"
+            for change in blockers.CHANGES:
+                waits = blockers.cell(
+                    self.crew, self.places["postgres"], blocker, change, HOLD, LOCK_TIMEOUT
+                )
+                found = list(waits.problems)
+                if waits.longest > LOCK_TIMEOUT + GENEROUS:
+                    found.append(f"others waited {waits.longest:.2f} s")
+                self.note(f"{blocker}, {change}", found)
+                milliseconds = f"{waits.reader * 1000:.0f} / {waits.writer * 1000:.0f}"
+                line += f"{f'{milliseconds}, {waits.migration:.1f}':>28}"
+            print(line, flush=True)
+
     def release(self) -> None:
         """Two columns, a unique index and a foreign key for a table of many rows, in use."""
         rolled = rolling.roll(self.crew, self.places["postgres"], self.options.rows, pause=1.0)
@@ -154,6 +184,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends too
     started = time.monotonic()
     with opened(options) as chaos:
         for part in options.only:

@@ -84,6 +84,9 @@ class _Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo("Error: interrupted; the next run completes what was begun.", err=True)
+            context.exit(4)
         except (AutoMigrateError, PeeweeException) as error:
             if context.meta.get("peewee_automigrate.verbose"):
                 traceback.print_exc()

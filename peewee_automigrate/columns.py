@@ -5,14 +5,13 @@ Enters: the situation and one change. Leaves: steps and findings. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from . import ddl
 from .dialects import Addition
 from .findings import blocked, note
 from .schema import AddColumn, Finding, Step
-from .situation import Situation, is_blocked
+from .situation import Situation, Value, is_blocked
 
 
 def column_items(situation: Situation, change: AddColumn) -> Iterator[Step | Finding]:
@@ -25,7 +24,7 @@ def column_items(situation: Situation, change: AddColumn) -> Iterator[Step | Fin
     elif value.problem:
         yield blocked("AM110", change.table, column.name, reason=value.problem)
     elif value.per_row or change.fill_only:
-        yield from _filled(situation, change, value.per_row)
+        yield from _filled(situation, change, value)
     else:
         rows = situation.dialect.has_rows(change.table)
         addition = Addition(actual, column, value.expression, change.foreign_key, rows)
@@ -107,10 +106,10 @@ def _reason(change: AddColumn, default: str | None) -> str:
     return "nullable, old rows hold NULL" if change.column.null else "the table is empty"
 
 
-def _filled(
-    situation: Situation, change: AddColumn, per_row: Callable[[], Any] | None
-) -> Iterator[Step | Finding]:
-    """Plan a column in which each row gets a value of its own."""
+def _filled(situation: Situation, change: AddColumn, value: Value) -> Iterator[Step | Finding]:
+    """Plan a column in which each row gets a value of its own. Where an interrupted run has left
+    it unfilled, and the model has no default any more, only the mark is taken away.
+    """
     dialect, column, actual = situation.dialect, change.column, change.actual
     assert actual is not None
     triggers = dialect.update_triggers(actual)
@@ -125,9 +124,22 @@ def _filled(
         form = ddl.ColumnForm(not_null=False, default=None)
         added = ddl.add_column(dialect, situation.models(change.table), change, form)
         added += dialect.mark_filling(change.table, column.name)
-    name = getattr(per_row, "__name__", repr(per_row))
-    comment = f"-- each row of {change.table} gets its own {column.name} from {name}()"
     finish = dialect.mark_filled(change.table, column.name)
+    if value == Value():
+        reason = "an interrupted run has added it; the model has no default any more"
+        yield Step(
+            "add_column",
+            str(change.table),
+            column.name,
+            finish,
+            reason=reason,
+            later_at=0,
+            change=change,
+        )
+        return
+    name = getattr(value.per_row, "__name__", repr(value.per_row))
+    source = f"{name}()" if value.per_row else f"the default {value.expression}"
+    comment = f"-- each row of {change.table} gets its own {column.name} from {source}"
     yield Step(
         "add_column",
         str(change.table),
@@ -135,7 +147,7 @@ def _filled(
         (*added, " ".join(comment.split()), *finish),
         effect="fills",
         rows=situation.rows(actual),
-        reason=f"nullable, then each row gets its own value from {name}()",
+        reason=f"nullable, then each row gets its own value from {source}",
         later_at=len(added),
         fill_at=len(added),
         parents=situation.standing(filter(None, [change.foreign_key]), change.table),

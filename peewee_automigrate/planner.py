@@ -6,6 +6,7 @@ Enters: a dialect, collected and bound models, options. Leaves: a `Plan`. Reads 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 from peewee import Field
@@ -62,7 +63,11 @@ class Planner:
         situation = Situation(
             self.dialect, declared, catalog, self.options, difference.changes, self.written
         )
-        said = [*_items(situation, difference), *difference.findings, *left_out]
+        said: list[Step | Finding] = [*difference.findings, *left_out]
+        with ExitStack() as stack:
+            if any(not isinstance(c, CreateSchema | CreateTable) for c in difference.changes):
+                stack.enter_context(self.dialect.short_reads(self.options.lock_timeout))
+            said = [*_items(situation, difference), *said]
         steps = tuple(item for item in said if isinstance(item, Step))
         findings = [item for item in said if isinstance(item, Finding)]
         return Plan(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peewee import Database
+from peewee import Database, IntegerField, TextField, UUIDField
 
 from chaos import kills, rolling
 from chaos.crew import ROOT, Crew, Migrate
@@ -21,7 +21,7 @@ from chaos.places import Places, advisory_locks, ask, facts
 from chaos.rounds import undisturbed
 from peewee_automigrate import MigrationFailed, migrate, plan
 from tests.test_locks import holding, reading, writing
-from tests.workers import RELEASES, child, database_of, first, second
+from tests.workers import RELEASES, child, database_of, first, model, second
 
 pytest_plugins = ["chaos.fixtures"]
 
@@ -183,6 +183,16 @@ def test_atomic_undisturbed_the_catalogue_is_the_same(
     migrate(database, second(database), atomic=True)
     database.close()
     assert facts(url) == undisturbed(crew, postgres_places, True)
+
+
+def test_stopped_fill_next_release_without_that_default_completes(start: Migrate, url: str) -> None:
+    kill = {"statement": 3, "when": "before"}  # the column and its mark are committed
+    start(url, "filled", kill=kill).answer(30.0)
+    database = open_database(url)
+    fields = {"title": TextField(), "length": IntegerField(), "token": UUIDField(null=True)}
+    migrate(database, [model(database, "post", **fields)])
+    database.close()
+    assert ask(url, "SELECT DISTINCT token FROM post") == [(None,)]
 
 
 # A connection that is lost, and a statement that is cancelled.

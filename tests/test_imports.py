@@ -22,6 +22,7 @@ LAYERS = (
     {"situation"},
     {"columns"},
     {"planner"},
+    {"run"},
     {"apply"},
     {"__init__"},
     {"discover"},
@@ -34,7 +35,7 @@ DRIVERS = {"psycopg2", "psycopg", "pymysql", "MySQLdb", "mysql", "apsw"}
 WITHOUT_PEEWEE = {"diff", "drift", "findings", "schema", "expression"}
 CATALOGUE_WORDS = ("pg_catalog", "pragma_", "sqlite_master", "information_schema")
 MAY_READ_PRIVATE_NAMES = {"declared", "ddl"}
-MAY_READ_META = {"models", "discover", "planner", "apply"}
+MAY_READ_META = {"models", "discover", "planner", "run", "apply"}
 # Underscored, yet part of the public interface of every named tuple.
 NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
 

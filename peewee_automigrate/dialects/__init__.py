@@ -11,8 +11,9 @@ from ..errors import UnsupportedDatabase
 from .base import Addition, Dialect, Wanted
 from .postgres import Postgres
 from .sqlite import Sqlite
+from .waiting import poll
 
-__all__ = ["Addition", "Dialect", "Wanted", "dialect_for"]
+__all__ = ["Addition", "Dialect", "Wanted", "dialect_for", "poll"]
 
 _DIALECTS: tuple[tuple[type[Database], type[Dialect]], ...] = (
     (PostgresqlDatabase, Postgres),

@@ -156,6 +156,19 @@ class Dialect:
         """Read: return names of the triggers that an UPDATE of a new column would fire."""
         return []
 
+    def is_being_built(self, table: TableName, index: str) -> bool:
+        """Read: tell whether somebody builds an index right now."""
+        return False
+
+    def is_valid(self, table: TableName, index: str) -> bool:
+        """Read: tell whether an index stands and is valid."""
+        return False
+
+    @contextmanager
+    def short_reads(self, seconds: float) -> Iterator[None]:
+        """Read: inside, a query that waits longer for a table's lock fails."""
+        yield
+
     def refuses_index(self, table: Table, index: Index) -> str | None:
         """Read: return why a table can't have this index, or None."""
         return None

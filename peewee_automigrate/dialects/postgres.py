@@ -311,6 +311,20 @@ class Postgres(Dialect):
         )
         return [row[0] for row in rows]
 
+    def is_being_built(self, table: TableName, index: str) -> bool:
+        sql = "SELECT 1 FROM pg_catalog.pg_stat_progress_create_index"
+        name = self.quote(table.schema, index)
+        return bool(self.rows(f"{sql} WHERE index_relid = to_regclass(%s)", (name,)))
+
+    def is_valid(self, table: TableName, index: str) -> bool:
+        sql = "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = to_regclass(%s)"
+        return any(row[0] for row in self.rows(sql, (self.quote(table.schema, index),)))
+
+    @contextmanager
+    def short_reads(self, seconds: float) -> Iterator[None]:
+        with self.database.atomic(), self.short_locks(seconds):
+            yield
+
     def refuses_index(self, table: Table, index: Index) -> str | None:
         """A unique index of a partitioned table must have the partition key among its columns:
         https://www.postgresql.org/docs/current/ddl-partitioning.html.
