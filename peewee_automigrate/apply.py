@@ -102,7 +102,7 @@ def _planned(planner: Planner) -> Plan:
     while True:
         try:
             return planner.plan()
-        except PeeweeException as error:
+        except (PeeweeException, LookupError) as error:  # the latter between two reads
             locked = dialect.is_lock_timeout(error)
             tries -= not locked
             if locked and time.monotonic() >= deadline:

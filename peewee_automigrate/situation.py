@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from peewee import DatabaseError, Field, Model
+from peewee import Field, Model
 
 from . import ddl
 from .declared import Declared, python_default
@@ -78,16 +78,12 @@ class Situation:
         self.catalog = catalog
         self.options = options
         self.written = written
+        whole = options.atomic or dialect.database.in_transaction()
+        self.builds_online = dialect.builds_online and not whole
         self.columns = [change for change in changes if isinstance(change, AddColumn)]
         self.indexes = [change for change in changes if isinstance(change, AddIndex)]
         self.new_tables = [change for change in changes if isinstance(change, CreateTable)]
         self._rows: dict[TableName, int] = {}
-
-    @cached_property
-    def builds_online(self) -> bool:
-        """True when indexes may be built outside of a transaction."""
-        whole = self.options.atomic or self.dialect.database.in_transaction()
-        return self.dialect.builds_online and not whole
 
     @cached_property
     def unknown_types(self) -> frozenset[str]:
@@ -164,7 +160,7 @@ class Situation:
         try:
             with self.dialect.bounded(SECONDS):
                 return question()
-        except DatabaseError as error:
+        except Exception as error:  # Peewee 3.17 lets the driver's own through
             if not self.dialect.is_timeout(error):
                 raise
             return note("AM309", table, name, seconds=f"{SECONDS:.0f}")
