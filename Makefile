@@ -4,12 +4,15 @@ PEEWEES = 3.17.0 3.19.0 4.3.0 newest
 # Those of 3.10 to 3.13 that start; a version manager's stand-in may be on the path and not work.
 PYTHONS = $(or $(foreach v,3.10 3.11 3.12 3.13,$(shell python$(v) -c '' 2>/dev/null && echo python$(v))),python3)
 
+# These take the longest and depend least on versions: `make test` runs them once.
+UNDER_LOAD = concurrency failures locks online pooler properties
+
 BIN = .venv/bin
 APP = .venv/.app
 DEV = .venv/.dev
 
 .NOTPARALLEL:
-.PHONY: help migrate test lint typecheck check test-matrix matrix-ends bench clean
+.PHONY: help migrate test lint typecheck check test-matrix matrix-ends bench chaos clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -41,6 +44,9 @@ bench: $(DEV) ## Measure against hand-written SQL and Peewee's own tools
 	$(BIN)/python -m benchmarks.add_column
 	$(BIN)/python -m benchmarks.first_run
 
+chaos: $(DEV) ## Run many processes, kill them anywhere, block them; print what others waited
+	$(BIN)/python -m chaos
+
 clean: ## Remove all that the other targets made
 	rm -rf .venv .venvs build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache kagent.db*
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -55,7 +61,7 @@ test-matrix-python%:
 define test_with
 	$(1) -m venv .venvs/$(notdir $(1))-peewee-$(2)
 	.venvs/$(notdir $(1))-peewee-$(2)/bin/python -m pip install -q -U -e '.[dev]' 'peewee$(if $(filter-out newest,$(2)),==$(2))'
-	.venvs/$(notdir $(1))-peewee-$(2)/bin/python -m pytest -q
+	.venvs/$(notdir $(1))-peewee-$(2)/bin/python -m pytest -q $(UNDER_LOAD:%=--ignore=tests/test_%.py)
 endef
 
 $(APP): setup.cfg pyproject.toml

@@ -172,29 +172,33 @@ def _session(database: Any, models: Models, options: Options) -> Iterator[Planne
             try:
                 planner = Planner(dialect, collected, options)  # before a connection makes a file
             except InterfaceError:  # a literal that only the database can quote
-                _connect(database, options.wait)
+                _connect(dialect, options)
                 planner = Planner(dialect, collected, options)
             if database.is_closed():
-                _connect(database, options.wait)
+                _connect(dialect, options)
             yield planner
         finally:
             if was_closed and not database.is_closed():
                 database.close()
 
 
-def _connect(database: Database, seconds: float) -> None:
-    """Connect, and while the database can't be reached try again for ``seconds``."""
-    deadline, pause = time.monotonic() + seconds, 0.1
+def _connect(dialect: Dialect, options: Options) -> None:
+    """Connect, and while the database can't be reached try again for ``wait`` seconds; while it
+    is locked (by a switch of the journal mode, say) for ``lock_wait``.
+    """
+    started, pause = time.monotonic(), 0.1
     while True:
         try:
-            database.connect()
+            dialect.database.connect()
             return
         except Exception as error:
-            if time.monotonic() + pause >= deadline:
-                text = " ".join(str(error).split())
+            text = " ".join(str(error).split())
+            locked = dialect.is_lock_timeout(error)
+            seconds = max(options.wait, options.lock_wait if locked else 0.0)
+            if time.monotonic() + pause >= started + seconds:
                 waited = f" within {seconds:.0f} s" if seconds else ""
                 raise AutoMigrateError(f"can't connect to the database{waited}: {text}") from error
-            log.info("can't connect yet, trying again: %s", " ".join(str(error).split()))
+            log.info("can't connect yet, trying again: %s", text)
         time.sleep(pause)
         pause = min(pause * 2, 2.0)
 
