@@ -58,6 +58,7 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
             report = _report(first, (), 0.0, started)
             log.debug("%s", report)
             return report
+        _refuse_transaction(dialect, chosen)
         dialect.prepare_to_write()
         _refuse_pooler(dialect, first)
         with _in_process_lock(chosen.lock_wait):
@@ -88,6 +89,22 @@ def _refuse_pooler(dialect: Dialect, made: Plan) -> None:
             f"{names}: to be built online, but the connection goes through a pooler that hands "
             "statements to different server processes, where no lock outlasts a transaction. "
             "Migrate over a direct URL of the server, or with atomic=True."
+        )
+
+
+def _refuse_transaction(dialect: Dialect, options: Options) -> None:
+    """Refuse to be part of a transaction that the first DDL statement would commit."""
+    if dialect.transactional_ddl:
+        return
+    if options.atomic:
+        raise AutoMigrateError(
+            f"atomic=True: {dialect.name} commits each DDL statement by itself, so that nothing "
+            "could be rolled back. Leave it out."
+        )
+    if dialect.database.in_transaction():
+        raise AutoMigrateError(
+            f"called inside of a transaction, which the first DDL statement of {dialect.name} "
+            "would commit. Call migrate outside of atomic()."
         )
 
 
@@ -169,6 +186,8 @@ def _session(database: Any, models: Models, options: Options) -> Iterator[Planne
     with bound(database, collected):
         was_closed = database.is_closed()
         try:
+            if was_closed and not dialect.makes_file:
+                _connect(dialect, options)
             try:
                 planner = Planner(dialect, collected, options)  # before a connection makes a file
             except InterfaceError:  # a literal that only the database can quote

@@ -5,13 +5,14 @@ Enters: the situation and one change. Leaves: steps and findings. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from . import ddl
-from .dialects import Addition
+from .dialects import Addition, Dialect
 from .findings import blocked, note
-from .schema import AddColumn, Finding, Step
-from .situation import Situation, Value, is_blocked
+from .schema import AddColumn, Column, Finding, Step, TableName
+from .situation import Situation, Value, is_blocked, table_key
 
 
 def column_items(situation: Situation, change: AddColumn) -> Iterator[Step | Finding]:
@@ -68,12 +69,15 @@ def _added(situation: Situation, change: AddColumn, addition: Addition) -> Step:
     is added NOT VALID, and validated afterwards.
     """
     dialect, column, default = situation.dialect, change.column, addition.default
-    key_scans = addition.foreign_key is not None and default is not None
+    has_key = addition.foreign_key is not None and not change.key_follows
+    key_scans = has_key and default is not None
     scans = addition.has_rows and (key_scans or any(map(ddl.is_check, column.making.constraints)))
     later = dialect.validates_later and addition.table.kind != "partitioned"
     inline = not (scans and later)
     models = situation.models(change.table)
-    form = ddl.ColumnForm(not column.null, None if column.making.in_database else default, inline)
+    mark = dialect.column_mark() if change.key_follows else ""
+    given = None if column.making.in_database else default
+    form = ddl.ColumnForm(not column.null, given, inline, mark)
     statements = ddl.add_column(dialect, models, change, form)
     later_at = None
     if not inline:
@@ -82,7 +86,9 @@ def _added(situation: Situation, change: AddColumn, addition: Addition) -> Step:
             statements += dialect.mark_pending(change.table, name)
         later_at = len(statements)
         statements += ddl.validations(dialect, change.table, names)
-    effect = dialect.column_effect(column, default) if addition.has_rows else "instant"
+    effect = (
+        dialect.column_effect(addition.table, column, default) if addition.has_rows else "instant"
+    )
     return Step(
         "add_column",
         str(change.table),
@@ -112,21 +118,21 @@ def _filled(situation: Situation, change: AddColumn, value: Value) -> Iterator[S
     """
     dialect, column, actual = situation.dialect, change.column, change.actual
     assert actual is not None
-    triggers = dialect.update_triggers(actual)
-    if triggers:
-        yield note("AM310", change.table, column.name, triggers=", ".join(triggers))
     added: tuple[str, ...] = ()
     if not change.fill_only:
-        reason = dialect.refuses(Addition(actual, column, None, change.foreign_key, True))
+        addition = Addition(actual, column, None, change.foreign_key, True)
+        reason = dialect.refuses(addition) or dialect.refuses_fill(actual)
         if reason:
             yield blocked("AM103", change.table, column.name, reason=reason)
             return
-        form = ddl.ColumnForm(not_null=False, default=None)
+        form = ddl.ColumnForm(not_null=False, default=None, mark=dialect.column_mark())
         added = ddl.add_column(dialect, situation.models(change.table), change, form)
         added += dialect.mark_filling(change.table, column.name)
-    finish = dialect.mark_filled(change.table, column.name)
-    if value == Value():
-        reason = "an interrupted run has added it; the model has no default any more"
+    finish = _unmarked(situation, change)
+    if value == Value() or (dialect.column_mark() and not value.per_row):
+        if not finish:
+            return
+        reason = "an interrupted run has added it; there is nothing to fill any more"
         yield Step(
             "add_column",
             str(change.table),
@@ -137,6 +143,9 @@ def _filled(situation: Situation, change: AddColumn, value: Value) -> Iterator[S
             change=change,
         )
         return
+    triggers = dialect.update_triggers(actual)
+    if triggers:
+        yield note("AM310", change.table, column.name, triggers=", ".join(triggers))
     name = getattr(value.per_row, "__name__", repr(value.per_row))
     source = f"{name}()" if value.per_row else f"the default {value.expression}"
     comment = f"-- each row of {change.table} gets its own {column.name} from {source}"
@@ -156,3 +165,65 @@ def _filled(situation: Situation, change: AddColumn, value: Value) -> Iterator[S
     if not column.null and not change.fill_only:
         sql = dialect.alter_sql(change.table, column, "null")
         yield note("AM305", change.table, column.name, sql)
+
+
+def _unmarked(situation: Situation, change: AddColumn) -> tuple[str, ...]:
+    """Return statements that take the mark off a filled column, unless a foreign key follows."""
+    dialect, table = situation.dialect, change.table
+    if not dialect.column_mark():
+        return dialect.mark_filled(table, change.column.name)
+    if change.key_follows:
+        return ()
+    form = standing_form(situation, table, change.column)
+    models = situation.models(table)
+    clause = ddl.modified_column(dialect, models, table, change.column, form)
+    return (ddl.altered(dialect, table, [clause]),)
+
+
+def standing_form(situation: Situation, table: TableName, column: Column) -> ddl.ColumnForm:
+    """Return how a column stands that an interrupted run has added, or how this one adds it."""
+    dialect = situation.dialect
+    actual = situation.catalog.tables[table_key(dialect, table)]
+    for other in actual.columns:
+        if dialect.fold(other.name) == dialect.fold(column.name):
+            return ddl.ColumnForm(not other.null, other.default)
+    value = situation.values[table, column.name]
+    if value.per_row:
+        return ddl.ColumnForm(not_null=False, default=None)
+    given = None if column.making.in_database else value.expression
+    return ddl.ColumnForm(not column.null, given)
+
+
+def merged(dialect: Dialect, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Add all columns of a table by one ALTER TABLE, in the step of the first."""
+    if not dialect.alters_at_once:
+        return tuple(steps)
+    groups: dict[TableName, list[Step]] = {}
+    for step in steps:
+        if isinstance(step.change, AddColumn) and not step.change.fill_only:
+            groups.setdefault(step.change.table, []).append(step)
+    by_id = {
+        id(step): new for name, group in groups.items() for step, new in _one(dialect, name, group)
+    }
+    return tuple(by_id.get(id(step), step) for step in steps)
+
+
+def _one(dialect: Dialect, table: TableName, group: Sequence[Step]) -> Iterator[tuple[Step, Step]]:
+    """Yield each step, and the one that stands for it."""
+    clauses = [ddl.clause_of(dialect, table, step.statements[0]) for step in group]
+    statement = ddl.altered(dialect, table, clauses)
+    if all(step.effect != "rewrites" for step in group):
+        statement = dialect.instant(statement)
+    first, *others = group
+    yield first, replace(first, statements=(statement, *first.statements[1:]))
+    for step in others:
+        yield (
+            step,
+            replace(
+                step,
+                statements=step.statements[1:],
+                later_at=None if step.later_at is None else step.later_at - 1,
+                fill_at=None if step.fill_at is None else step.fill_at - 1,
+                reason=f"{step.reason}, by the statement of {first.name}",
+            ),
+        )

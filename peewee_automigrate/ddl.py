@@ -45,12 +45,14 @@ Models = Sequence[type[Model]]
 @dataclass(frozen=True, slots=True)
 class ColumnForm:
     """How a column is to be added: with NOT NULL, with a DEFAULT literal, with its foreign key
-    and checks in the same statement (``inline``) or as constraints that are validated later.
+    and checks in the same statement (``inline``) or as constraints that are validated later;
+    ``mark`` says in the catalogue that it is not complete.
     """
 
     not_null: bool
     default: str | None
     inline: bool = True
+    mark: str = ""
 
 
 def field_of(models: Models, dialect: Dialect, column: str) -> tuple[type[Model], Field]:
@@ -83,8 +85,10 @@ def create_table(
     ]
     manager = copy.copy(first._schema)
     late = {fk.columns for fk in change.late}
-    if any(not field.deferred for field in _foreign_keys(first) if (field.column_name,) in late):
-        manager.model = _Shape(first, late)
+    inside = _keys_inside(dialect, models, change)
+    is_late = any(not f.deferred for f in _foreign_keys(first) if (f.column_name,) in late)
+    if is_late or inside:
+        manager.model = _Shape(first, late, tuple(inside.values()))
     manager._create_context = lambda: LiteralContext.for_dialect(dialect, **manager.context_options)
     statements.append(rendered(manager._create_table(safe=False)))
     own = {dialect.fold(field.column_name) for field in first._meta.sorted_fields}
@@ -95,7 +99,26 @@ def create_table(
             form = ColumnForm(not_null=not column.null, default=None)
             statements += add_column(dialect, models, added, form)
     known = _index_statements(dialect, models) if change.table.indexes else {}
-    return (*statements, *(known[index.name] for index in change.table.indexes))
+    names = [index.name for index in change.table.indexes if index.name not in inside]
+    return (*statements, *(known[name] for name in names))
+
+
+def _keys_inside(dialect: Dialect, models: Models, change: CreateTable) -> dict[str, SQL]:
+    """Return the indexes that can stand inside of CREATE TABLE, by name; those of a second model
+    need its columns first.
+    """
+    if not dialect.keys_inside or len(models) > 1 or not change.table.indexes:
+        return {}
+    known = _index_statements(dialect, models)
+    target = f" ON {dialect.quote_table(change.table.name)} ("
+    clauses = {}
+    for index in change.table.indexes:
+        head, found, keys = known[index.name].partition(target)
+        if found:
+            clause = f"{head.removeprefix('CREATE ')} ({keys}"
+            doubled = dialect.database.param == "%s"
+            clauses[index.name] = SQL(clause.replace("%", "%%") if doubled else clause)
+    return clauses
 
 
 def _foreign_keys(model: type[Model]) -> list[ForeignKeyField]:
@@ -103,10 +126,15 @@ def _foreign_keys(model: type[Model]) -> list[ForeignKeyField]:
 
 
 class _Shape(Node):
-    """A model as its schema manager sees it, with some foreign keys left for later."""
+    """A model as its schema manager sees it, with some foreign keys left for later, and with
+    indexes among its constraints.
+    """
 
-    def __init__(self, model: type[Model], late: set[tuple[str, ...]]) -> None:
+    def __init__(
+        self, model: type[Model], late: set[tuple[str, ...]], inside: tuple[SQL, ...]
+    ) -> None:
         self._meta = copy.copy(model._meta)
+        self._meta.constraints = [*(model._meta.constraints or ()), *inside]
         self._meta.sorted_fields = [
             _deferred(field) if (field.column_name,) in late else field
             for field in model._meta.sorted_fields
@@ -137,7 +165,7 @@ def add_column(
     migrator = SchemaMigrator.from_database(dialect.database)
     migrator.make_context = lambda: LiteralContext.for_dialect(dialect)
     migrator._alter_table = lambda context, _: context.literal("ALTER TABLE ").sql(_entity(model))
-    inline = form.inline and change.foreign_key is not None
+    inline = form.inline and change.foreign_key is not None and not change.key_follows
     migrator.add_inline_fk_sql = lambda context, fk: _references(context, fk) if inline else None
     operation = migrator.alter_add_column(model._meta.table_name, field.column_name, clone)
     operation.execute = nodes.append
@@ -158,12 +186,31 @@ def _column_constraints(column: Column, form: ColumnForm, dialect: Dialect) -> l
     if column.making.in_database:
         constraints.append(f"DEFAULT {column.default}")
     elif form.default is not None:
-        constraints.append(f"DEFAULT {form.default}")
+        constraints.append(f"DEFAULT {dialect.default_clause(form.default, column.type)}")
     if column.making.generated_as:
         constraints.append(column.making.generated_as)
     kept = [sql for sql in column.making.constraints if form.inline or not is_check(sql)]
+    kept += [form.mark] if form.mark else []
     doubled = dialect.database.param == "%s"
     return [sql.replace("%", "%%") if doubled else sql for sql in constraints + kept]
+
+
+def altered(dialect: Dialect, table: TableName, clauses: Sequence[str]) -> str:
+    """Return one ALTER TABLE of several clauses."""
+    return f"ALTER TABLE {dialect.quote_table(table)} {', '.join(clauses)}"
+
+
+def clause_of(dialect: Dialect, table: TableName, statement: str) -> str:
+    """Return the clause of an ALTER TABLE that has one."""
+    return statement.removeprefix(altered(dialect, table, [""]))
+
+
+def modified_column(
+    dialect: Dialect, models: Models, table: TableName, column: Column, form: ColumnForm
+) -> str:
+    """Return the clause that takes the mark off a column which this package has added."""
+    (statement,) = add_column(dialect, models, AddColumn(table, column), form)
+    return "MODIFY " + clause_of(dialect, table, statement).removeprefix("ADD ")
 
 
 def is_check(constraint: str) -> bool:

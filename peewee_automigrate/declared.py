@@ -85,7 +85,7 @@ def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
     types = _Types(dialect)
     for model in models:
         table = _Reader(dialect, model, types).table()
-        key = TableName(table.name.schema, dialect.fold(table.name.name))
+        key = TableName(table.name.schema, dialect.fold_table(table.name.name))
         if key in tables:
             table = _united(dialect, tables[key], table, (*owners[key], model))
         tables[key] = table
@@ -231,7 +231,9 @@ class _Reader:
             primary_key=tuple(field.column_name for field in keys),
             indexes=tuple(map(self._index, self._indexes())),
             foreign_keys=tuple(
-                _foreign_key(field) for field in fields if isinstance(field, ForeignKeyField)
+                _foreign_key(self.dialect, field)
+                for field in fields
+                if isinstance(field, ForeignKeyField)
             ),
             constraints=tuple(
                 Constraint(*named_constraint(sql), sql=sql)
@@ -289,7 +291,8 @@ class _Reader:
             words = [token.lower() for token in tokens(text)]
             if words[:1] == ["default"]:
                 making = replace(making, in_database=True)
-                column = replace(column, default=text.strip()[len("default") :].strip())
+                default = text.strip()[len("default") :].strip()
+                column = replace(column, default=self.dialect.canonical_default(default))
             elif words[:1] in (["generated"], ["as"]):
                 is_stored = "stored" in words or "persistent" in words
                 kind = "identity" if "identity" in words else "virtual"
@@ -326,7 +329,7 @@ class _Reader:
                 "Run it by your own script, and take it out of Meta.indexes."
             )
         keys = tuple(Key(key.text, key.is_column, key.options) for key in parsed.keys)
-        return Index(
+        made = Index(
             parsed.name,
             keys,
             parsed.unique,
@@ -335,24 +338,24 @@ class _Reader:
             parsed.nulls_distinct,
             sql=sql,
         )
+        return self.dialect.canonical_index(made)
 
 
-def _foreign_key(field: ForeignKeyField) -> ForeignKey:
+def _foreign_key(dialect: Dialect, field: ForeignKeyField) -> ForeignKey:
     parent = field.rel_model._meta
     return ForeignKey(
         columns=(field.column_name,),
         parent=TableName(parent.schema, parent.table_name),
         parent_columns=(field.rel_field.column_name,),
-        on_delete=_action(field.on_delete),
-        on_update=_action(field.on_update),
+        on_delete=_action(dialect, field.on_delete),
+        on_update=_action(dialect, field.on_update),
         name=field.constraint_name or "",
         deferred=bool(field.deferred),
     )
 
 
-def _action(action: str | None) -> str:
-    action = (action or "").upper().strip()
-    return "" if action == "NO ACTION" else action
+def _action(dialect: Dialect, action: str | None) -> str:
+    return dialect.canonical_action((action or "").upper().strip())
 
 
 def _united(

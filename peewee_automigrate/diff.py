@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from .drift import Rules, differences, does_constraint
+from .drift import Rules, differences, does_constraint, find_key
 from .findings import blocked, drift, note
 from .schema import (
     UNKNOWN,
@@ -106,7 +106,7 @@ class _Comparison:
                 yield from self._other_relation(table, actual)
 
     def _key(self, name: TableName) -> TableName:
-        return TableName(name.schema, self.rules.fold(name.name))
+        return TableName(name.schema, self.rules.fold_table(name.name))
 
     def _schemas(self) -> Iterator[Change | Finding]:
         names = {table.name.schema for table in self.declared.values() if table.name.schema}
@@ -196,10 +196,10 @@ class _Comparison:
         return any(sorted(map(self.rules.fold, key)) == wanted for key in keys)
 
     def _taken(self, schema: str | None, table: TableName, index: Index) -> Finding | None:
-        """Say who holds an index's name, or take it for this run."""
-        if not self.rules.shares_index_names:
-            return None
-        name = TableName(schema, self.rules.fold(index.name))
+        """Say who holds an index's name in its schema or table, or take it for this run."""
+        shared = self.rules.shares_index_names
+        place = schema if shared else f"{schema}.{self.rules.fold_table(table.name)}"
+        name = TableName(place, self.rules.fold(index.name))
         owner = self.names.get(name)
         if owner:
             return blocked("AM106", table, index.name, owner=owner, wanted=index)
@@ -228,6 +228,9 @@ class _Comparison:
             problem = self._unaddable(table, actual, column, fk)
             if problem:
                 yield problem
+            elif fk and self.rules.keys_follow:
+                yield AddColumn(table.name, column, fk, actual, key_follows=True)
+                yield AddForeignKey(table.name, fk, column=column)
             elif fk and self._is_late(self._key(table.name), fk):
                 late.append(fk)
                 yield AddColumn(table.name, column, None, actual)
@@ -235,7 +238,7 @@ class _Comparison:
                 yield AddColumn(table.name, column, fk, actual)
         for name in map(fold, actual.filling):
             if name in wanted:
-                yield AddColumn(table.name, wanted[name], None, actual, fill_only=True)
+                yield from self._unfinished(table, actual, wanted[name])
         yield from self._late(table, late)
         yield from self._indexes(table, actual)
         pending = [c.name for c in actual.constraints if c.pending]
@@ -243,6 +246,16 @@ class _Comparison:
         for name in pending:
             yield ValidateConstraint(table.name, name, actual)
         yield from differences(table, actual, wanted, known, self.rules)
+
+    def _unfinished(self, table: Table, actual: Table, column: Column) -> Iterator[Change]:
+        """Yield what an interrupted run has left to do for a column."""
+        fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
+        lacks_key = (
+            self.rules.keys_follow and fk is not None and not find_key(actual, fk, self.rules)
+        )
+        yield AddColumn(table.name, column, None, actual, fill_only=True, key_follows=lacks_key)
+        if fk and lacks_key:
+            yield AddForeignKey(table.name, fk, column=column)
 
     def _unaddable(
         self, table: Table, actual: Table, column: Column, fk: ForeignKey | None
@@ -262,6 +275,10 @@ class _Comparison:
     def _indexes(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
         fold = self.rules.fold
         by_name = {fold(index.name): index for index in actual.indexes}
+        if not self.rules.shares_index_names:
+            place = f"{actual.schema}.{self.rules.fold_table(table.name.name)}"
+            owner = f"an index of {table.name}"
+            self.names.update({TableName(place, name): owner for name in by_name})
         used: set[str] = set()
         coming: list[Index] = []
         for index in table.indexes:

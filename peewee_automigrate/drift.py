@@ -21,9 +21,13 @@ class Rules(Protocol):
     creates_schemas: bool
     adds_constraints: bool
     parents_first: bool
+    keys_follow: bool
 
     def fold(self, name: str) -> str:
         """Return the form of a name in which the database compares it."""
+
+    def fold_table(self, name: str) -> str:
+        """Return the form of a table's name in which the database compares it."""
 
     def same_type(self, declared: str, actual: str) -> bool | None:
         """Compare two canonical types; None when it can't tell."""
@@ -152,15 +156,10 @@ def _renamed(
 
 
 def _foreign_key(table: Table, actual: Table, fk: ForeignKey, rules: Rules) -> Iterator[Finding]:
-    fold = rules.fold
     name = ", ".join(fk.columns)
-    found = [
-        other
-        for other in actual.foreign_keys
-        if tuple(map(fold, other.columns)) == tuple(map(fold, fk.columns))
-        and fold(other.parent.name) == fold(fk.parent.name)
-        and (not fk.parent.schema or fk.parent.schema == other.parent.schema)
-    ]
+    found = find_key(actual, fk, rules)
+    if not found and rules.keys_follow and set(fk.columns) <= set(actual.filling):
+        return
     if not found and fk.deferred and not rules.adds_constraints:
         yield note("AM306", table.name, name, parent=fk.parent)
     elif not found:
@@ -173,6 +172,18 @@ def _foreign_key(table: Table, actual: Table, fk: ForeignKey, rules: Rules) -> I
         target = rules.quote(table.name.schema, table.name.name)
         sql = f"ALTER TABLE {target} VALIDATE CONSTRAINT {constraint}"
         yield drift("AM212", table.name, name, sql, constraint=found[0].name)
+
+
+def find_key(actual: Table, fk: ForeignKey, rules: Rules) -> list[ForeignKey]:
+    """Return the foreign keys of a table that lead from and to where a declared one does."""
+    fold = rules.fold
+    return [
+        other
+        for other in actual.foreign_keys
+        if tuple(map(fold, other.columns)) == tuple(map(fold, fk.columns))
+        and rules.fold_table(other.parent.name) == rules.fold_table(fk.parent.name)
+        and (not fk.parent.schema or fk.parent.schema == other.parent.schema)
+    ]
 
 
 def _actions(fk: ForeignKey) -> str:

@@ -256,7 +256,7 @@ def order_options(descending: bool, nulls_first: bool) -> list[str]:
     return words
 
 
-_HEAD = re.compile(r"create (unique )?index (concurrently )?(if not exists )?$")
+_HEAD = re.compile(r"create (unique |fulltext |spatial )?index (concurrently )?(if not exists )?$")
 
 
 def parse_index(sql: str) -> ParsedIndex | None:
@@ -275,7 +275,10 @@ def parse_index(sql: str) -> ParsedIndex | None:
     if head is None or closing < 0:
         return None
     before = lower[on:opening]
-    method = lower[lower.index("using") + 1] if "using" in [*lower[:on], *before] else "btree"
+    kind = (head[1] or "").strip()
+    method = kind if kind in ("fulltext", "spatial") else "btree"
+    if "using" in [*lower[:on], *before]:
+        method = lower[lower.index("using") + 1]
     tail = lower[closing + 1 :]
     where = items[closing + 1 + tail.index("where") + 1 :] if "where" in tail else []
     parts = list(split_list(items[opening + 1 : closing]))
@@ -284,7 +287,7 @@ def parse_index(sql: str) -> ParsedIndex | None:
     raw += [" ".join(where)] if where else []
     return ParsedIndex(
         name=unquote(items[named - 1]),
-        unique=bool(head[1]),
+        unique=kind == "unique",
         method=method,
         keys=keys,
         where=normalize(" ".join(where)),

@@ -78,6 +78,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "refers to {parent} ({columns}), which is neither its primary key nor unique",
         "Declare that field unique=True, then run again.",
     ),
+    "AM118": (
+        "{reason}",
+        "Declare both sides alike, then run again.",
+    ),
+    "AM119": (
+        "{what} is longer than {limit} characters, which the database refuses",
+        "Give it a shorter name.",
+    ),
     "AM201": ("the type is {actual}, the model says {declared}", "Nothing is changed."),
     "AM202": ("{actual} in the database, {declared} in the model", "Nothing is changed."),
     "AM203": ("the default is {actual}, the model says {declared}", "Nothing is changed."),

@@ -12,7 +12,7 @@ from dataclasses import replace
 from peewee import Field
 
 from . import ddl
-from .columns import column_items
+from .columns import column_items, merged, standing_form
 from .declared import Declared, declare
 from .dialects import Dialect
 from .diff import diff
@@ -68,7 +68,7 @@ class Planner:
             if any(not isinstance(c, CreateSchema | CreateTable) for c in difference.changes):
                 stack.enter_context(self.dialect.short_reads(self.options.lock_timeout))
             said = [*_items(situation, difference), *said]
-        steps = tuple(item for item in said if isinstance(item, Step))
+        steps = merged(self.dialect, [item for item in said if isinstance(item, Step)])
         findings = [item for item in said if isinstance(item, Finding)]
         return Plan(
             steps=steps,
@@ -147,6 +147,8 @@ def _items(situation: Situation, difference: Difference) -> Iterator[Step | Find
     stopped = {(f.table, fold(f.name or "")) for f in difference.findings if is_blocked(f)}
     for change in difference.changes:
         obstacle = _obstacle(situation, change, stopped)
+        if obstacle and isinstance(change, AddForeignKey) and change.column:
+            continue  # its column has said so
         for item in [obstacle] if obstacle else _change_items(situation, change):
             if isinstance(item, Finding) and is_blocked(item):
                 is_table = isinstance(change, CreateTable)
@@ -161,6 +163,10 @@ def _obstacle(
     if isinstance(change, CreateSchema | ValidateConstraint):
         return None
     table, columns, name, keys = _needs(change)
+    limit = situation.dialect.longest_name
+    for what, text in _names(change) if limit else ():
+        if len(text) > (limit or 0):
+            return blocked("AM119", table, name, what=what, limit=limit)
     for column in columns:
         if (str(table), situation.dialect.fold(column)) in stopped:
             what = f"the column {column}" if column else f"the table {table}"
@@ -170,7 +176,23 @@ def _obstacle(
         if gone and fk.parent != table:
             what = f"the column {fk.parent}.{gone[0]}" if gone[0] else f"the table {fk.parent}"
             return blocked("AM111", table, name, what=what)
+        reason = situation.unlike_key(table, fk)
+        if reason:
+            return blocked("AM118", table, ", ".join(fk.columns), reason=reason)
     return None
+
+
+def _names(change: Change) -> Iterator[tuple[str, str]]:
+    """Yield the names that a change takes, each after what it is called."""
+    match change:
+        case CreateTable(table):
+            yield "the table's name", table.name.name
+            yield from ((f"the name of the column {c.name}", c.name) for c in table.columns)
+            yield from ((f"the name of the index {i.name}", i.name) for i in table.indexes)
+        case AddColumn(_, column):
+            yield "the column's name", column.name
+        case AddIndex(_, index):
+            yield "the index's name", index.name
 
 
 def _needs(
@@ -208,6 +230,8 @@ def _change_items(situation: Situation, change: Change) -> Iterator[Step | Findi
 
 
 def _table_items(situation: Situation, change: CreateTable) -> Iterator[Step | Finding]:
+    change, refused = _without_refused_indexes(situation, change)
+    yield from refused
     table = change.table
     unknown = [column for column in table.columns if column.type in situation.unknown_types]
     if unknown:
@@ -235,10 +259,26 @@ def _table_items(situation: Situation, change: CreateTable) -> Iterator[Step | F
     )
 
 
+def _without_refused_indexes(
+    situation: Situation, change: CreateTable
+) -> tuple[CreateTable, list[Finding]]:
+    """Leave out the indexes that the database can't have, and say why."""
+    table, refused, kept = change.table, [], []
+    for index in table.indexes:
+        reason = situation.dialect.refuses_index(table, index)
+        if reason:
+            refused.append(blocked("AM103", table.name, index.name, reason=reason))
+        else:
+            kept.append(index)
+    return (
+        replace(change, table=replace(table, indexes=tuple(kept))) if refused else change
+    ), refused
+
+
 def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Finding]:
     dialect, index, actual = situation.dialect, change.index, change.actual
     assert actual is not None
-    refusal = dialect.refuses_index(actual, index)
+    refusal = dialect.refuses_index(situation.with_coming(actual), index)
     if refusal:
         yield blocked("AM103", change.table, index.name, reason=refusal)
         return
@@ -253,6 +293,8 @@ def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Find
     online = situation.builds_online and rows > situation.options.online_rows
     online = online and actual.kind != "partitioned"
     reason = "built online" if online else "built in a transaction"
+    if not dialect.transactional_ddl:
+        reason = "built in place"
     if actual.kind == "partitioned":
         reason += ", since a partitioned table has no online builds"
     if index.unique and rows and not problem:
@@ -264,7 +306,7 @@ def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Find
         ddl.add_index(dialect, situation.models(change.table), change, online=online),
         effect="builds" if rows else "instant",
         rows=rows,
-        blocks="writes" if rows and not online else "nothing",
+        blocks=dialect.index_blocks(index) if rows and not online else "nothing",
         reason=reason,
         online=online,
         change=change,
@@ -276,6 +318,8 @@ def _foreign_key_step(situation: Situation, change: AddForeignKey) -> Step:
     dialect, fk, models = situation.dialect, change.foreign_key, situation.models(change.table)
     table = situation.catalog.tables.get(table_key(dialect, change.table))
     rows = situation.rows(table) if table else 0
+    if change.column is not None:
+        return _following_key_step(situation, change, rows)
     whole = table is not None and table.kind == "partitioned"
     later = bool(rows) and dialect.validates_later and not whole
     statements = ddl.add_foreign_key(dialect, models, change, validated=not later)
@@ -295,6 +339,32 @@ def _foreign_key_step(situation: Situation, change: AddForeignKey) -> Step:
         reason=f"refers to {fk.parent}",
         later_at=later_at,
         parents=situation.standing([fk], change.table) + ((change.table,) if table else ()),
+        change=change,
+    )
+
+
+def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) -> Step:
+    """The key of a column that was added without; it takes off the column's mark."""
+    dialect, column, models = situation.dialect, change.column, situation.models(change.table)
+    assert column is not None
+    form = standing_form(situation, change.table, column)
+    (statement,) = ddl.add_foreign_key(dialect, models, change, validated=True)
+    clause = ddl.modified_column(dialect, models, change.table, column, form)
+    statements: tuple[str, ...] = (f"{statement}, {clause}",)
+    is_empty = not situation.holds_values(change.table, column)
+    if rows and is_empty:
+        statements = dialect.unchecked(statements[0])
+    effect = "builds" if is_empty else "rewrites"
+    return Step(
+        "add_foreign_key",
+        str(change.table),
+        ", ".join(change.foreign_key.columns),
+        statements,
+        effect=effect if rows else "instant",
+        rows=rows,
+        blocks="writes" if rows and not is_empty else "nothing",
+        reason=f"refers to {change.foreign_key.parent}",
+        parents=situation.standing([change.foreign_key], change.table),
         change=change,
     )
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from . import ddl
@@ -45,6 +45,7 @@ class Run:
         self.begun: list[Step] = []  # added, and yet to be filled or validated
         self.open: list[Step] = []  # in the transaction that is under way
         self.building: Step | None = None
+        self.ran: set[tuple[int, int]] = set()  # statements that no rollback takes back
         self.whole = dialect.one_transaction or options.atomic or dialect.database.in_transaction()
 
     def all(self) -> None:
@@ -74,7 +75,8 @@ class Run:
         self._verify()
 
     def _piecewise(self) -> None:
-        for group in transactions(self.steps):
+        groups = transactions(self.steps) if self.dialect.transactional_ddl else None
+        for group in groups or [[step] for step in self.steps]:
             if group[0].online:
                 self._online(group[0])
             elif group[0].later_at != 0:
@@ -117,8 +119,10 @@ class Run:
             return
         self.building = step
         for statement in step.statements:
-            with self._running(statement):
-                self.dialect.run_online(statement, progress)
+            self.statement = statement
+            self.number += 1
+            self.dialect.run_online(statement, progress)
+            self._log(statement)
         self.building = None
 
     def _is_built(self, change: AddIndex) -> bool:
@@ -144,11 +148,11 @@ class Run:
         for, the others are taken at once or not at all. The next try waits for another one.
         """
         deadline = time.monotonic() + self.options.lock_wait
-        pause, number, database = 0.05, self.number, self.dialect.database
+        pause, number = 0.05, self.number
         taken = self._lock_statements(steps) if locks else []
         while True:
             try:
-                with database.atomic(), self.dialect.short_locks(self.options.lock_timeout):
+                with self._scope(), self.dialect.short_locks(self.options.lock_timeout):
                     for position, lock in enumerate(taken):
                         self.dialect.run(f"{lock} NOWAIT" if position else lock)
                     work(steps)
@@ -168,6 +172,10 @@ class Run:
             (self.applied if self.whole or step.later_at is None else self.begun).append(step)
         self.open = []
 
+    def _scope(self) -> AbstractContextManager[Any]:
+        """A transaction, where it could take anything back."""
+        return self.dialect.database.atomic() if self.dialect.transactional_ddl else nullcontext()
+
     def _lock_statements(self, steps: Sequence[Step]) -> list[str]:
         """Return the locks of a transaction that concerns several tables that stand."""
         altered = [step.change.table for step in steps if isinstance(step.change, AddColumn)]
@@ -186,20 +194,26 @@ class Run:
 
     def _part(self, step: Step, start: int, end: int) -> None:
         for position in range(start, end):
-            statement = step.statements[position]
-            with self._running(statement):
-                if position == step.fill_at:
-                    self._fill(step)
-                else:
-                    self.dialect.run(statement)
+            self.number += 1
+            if (id(step), position) in self.ran:
+                continue
+            self._statement(step, position)
+            if not self.dialect.transactional_ddl:
+                self.ran.add((id(step), position))
+                if position + 1 < len(step.statements) and step not in self.begun:
+                    self.begun.append(step)
 
-    @contextmanager
-    def _running(self, statement: str) -> Iterator[None]:
-        """Number and log a statement; its text stays for the error when it fails."""
-        self.statement = statement
-        self.number += 1
-        yield
-        log.info("%d/%d %s", self.number, self.total, statement)
+    def _statement(self, step: Step, position: int) -> None:
+        """Run and log a statement; its text stays for the error when it fails."""
+        self.statement = sent = step.statements[position]
+        if position == step.fill_at:
+            self._fill(step)
+        else:
+            sent = self.dialect.run(self.statement)
+        self._log(sent)
+
+    def _log(self, sent: str) -> None:
+        log.info("%d/%d %s", self.number, self.total, sent)
         self.statement = None
 
     def _fill(self, step: Step) -> None:

@@ -220,6 +220,7 @@ class AddColumn:
     """Add a column with its foreign key. ``actual`` is None when this run creates the table.
 
     ``fill_only``: the column stands, and an interrupted run has not filled all its rows.
+    ``key_follows``: its foreign key is added by a change of its own; until then it is marked.
     """
 
     table: TableName
@@ -227,6 +228,7 @@ class AddColumn:
     foreign_key: ForeignKey | None = None
     actual: Table | None = None
     fill_only: bool = False
+    key_follows: bool = False
 
     def __str__(self) -> str:
         return f"add column {self.table}.{self.column.name}"
@@ -252,12 +254,14 @@ class AddIndex:
 class AddForeignKey:
     """Add a foreign key that could not stand in its table's or column's own statement.
 
-    ``new_table``: the run creates its table, so no row has to be checked.
+    ``new_table``: the run creates its table, so no row has to be checked. ``column`` is the one
+    whose mark this takes off, where the same run or an interrupted one has added it.
     """
 
     table: TableName
     foreign_key: ForeignKey
     new_table: bool = False
+    column: Column | None = None
 
     def __str__(self) -> str:
         columns = ", ".join(self.foreign_key.columns)

@@ -7,7 +7,7 @@ Reads only, and only tables in which something is missing; no question is asked 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -47,7 +47,7 @@ def is_blocked(finding: Finding) -> bool:
 
 def table_key(dialect: Dialect, name: TableName) -> TableName:
     """Return the key under which a table stands in a catalogue."""
-    return TableName(name.schema, dialect.fold(name.name))
+    return TableName(name.schema, dialect.fold_table(name.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,10 @@ class Situation:
         """What the rows of each missing column get, by table and column."""
         return {(c.table, c.column.name): self._value(c.table, c.column) for c in self.columns}
 
+    @cached_property
+    def _declared_tables(self) -> dict[TableName, Table]:
+        return {table_key(self.dialect, table.name): table for table in self.declared.tables}
+
     def models(self, table: TableName) -> tuple[type[Model], ...]:
         """Return the models that declare a table."""
         return self.declared.models[table_key(self.dialect, table)]
@@ -117,6 +121,38 @@ class Situation:
                 counted = max(counted, self.dialect.estimated_rows(table))
             self._rows[table.name] = counted
         return self._rows[table.name]
+
+    def with_coming(self, table: Table) -> Table:
+        """Return a table that stands with the columns that this run adds to it."""
+        coming = [c.column for c in self.columns if c.table == table.name and not c.fill_only]
+        return replace(table, columns=(*table.columns, *coming)) if coming else table
+
+    def unlike_key(self, table: TableName, fk: ForeignKey) -> str | None:
+        """Return why the types of a foreign key's two sides don't go together, or None."""
+        child = self._column(table, fk.columns[0])
+        parent = self._column(fk.parent, fk.parent_columns[0])
+        return self.dialect.refuses_key(child, parent) if child and parent else None
+
+    def _column(self, table: TableName, name: str) -> Column | None:
+        """Return a column as it stands, or as it is declared."""
+        key, fold = table_key(self.dialect, table), self.dialect.fold
+        sides = self.catalog.tables.get(key), self._declared_tables.get(key)
+        columns = (column for side in sides if side for column in side.columns)
+        return next((c for c in columns if fold(c.name) == fold(name)), None)
+
+    def holds_values(self, table: TableName, column: Column) -> bool:
+        """Read: tell whether any row has, or gets, a value other than NULL in a column."""
+        value = self.values.get((table, column.name), Value())
+        if value.per_row or value.expression is not None:
+            return True
+        actual = self.catalog.tables[table_key(self.dialect, table)]
+        if not any(
+            self.dialect.fold(c.name) == self.dialect.fold(column.name) for c in actual.columns
+        ):
+            return False
+        where = f"{self.dialect.quote(column.name)} IS NOT NULL"
+        source = self.dialect.quote_table(table)
+        return bool(self.dialect.rows(f"SELECT 1 FROM {source} WHERE {where} LIMIT 1"))
 
     def _value(self, table: TableName, column: Column) -> Value:
         """Read: evaluate a default, and let the database quote it."""

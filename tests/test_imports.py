@@ -95,7 +95,8 @@ def layer(module: str) -> int:
 def may_import(module: str, other: str) -> bool:
     if module.startswith("dialects") and other.startswith("dialects"):
         shared = other in ("dialects.base", "dialects.waiting")
-        return module == "dialects" or shared or other.startswith(f"{module}_")
+        family = module.partition("_")[0]
+        return module == "dialects" or shared or other.startswith(f"{family}_")
     return layer(other) < layer(module) or (module, other) in WITHIN_A_LAYER
 
 

@@ -57,7 +57,13 @@ class Dialect:
     validates_later = False  # a constraint may be added NOT VALID and validated afterwards
     parents_first = True  # a foreign key's parent must stand when the table is created
     one_transaction = False  # a whole run is one transaction
-    builds_online = False  # an index can be built without blocking writes
+    builds_online = False  # an index can be built without blocking writes, by another statement
+    makes_file = False  # to connect makes a database where there is none
+    transactional_ddl = True  # a transaction that rolls back takes DDL back
+    keys_inside = False  # indexes are made inside of CREATE TABLE, which is faster
+    alters_at_once = False  # all columns of a table are added by one ALTER TABLE
+    keys_follow = False  # a foreign key is added by a statement of its own, after the indexes
+    longest_name: int | None = None  # in characters, where a longer one is an error
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -78,10 +84,28 @@ class Dialect:
         """Return the form of a name in which the database compares it."""
         return name
 
+    def fold_table(self, name: str) -> str:
+        """Return the form of a table's name in which the database compares it."""
+        return self.fold(name)
+
     @staticmethod
     def canonical_type(text: str) -> str:
         """Return the catalogue's spelling of a type as Peewee writes it."""
         return text
+
+    @staticmethod
+    def canonical_default(text: str) -> str:
+        """Return the catalogue's spelling of a DEFAULT in SQL."""
+        return text
+
+    @staticmethod
+    def canonical_action(action: str) -> str:
+        """Return the catalogue's word for what a foreign key does, "" for NO ACTION."""
+        return "" if action == "NO ACTION" else action
+
+    def canonical_index(self, index: Index) -> Index:
+        """Return a declared index as the catalogue tells of it."""
+        return index
 
     def same_type(self, declared: str, actual: str) -> bool | None:
         """Compare two canonical types; None when it can't tell."""
@@ -100,6 +124,10 @@ class Dialect:
     def literal(self, value: Any, type_name: str) -> str:
         """Read: let the database quote a value of this type (or a Peewee node) as a literal."""
         raise NotImplementedError
+
+    def default_clause(self, default: str, type_name: str) -> str:
+        """Return what stands behind DEFAULT for a literal of a type."""
+        return default
 
     def refuses_value(self, literal: str, type_name: str) -> str | None:
         """Read: return why a literal is no value of a type, or None."""
@@ -169,11 +197,25 @@ class Dialect:
         """Read: inside, a query that waits longer for a table's lock fails."""
         yield
 
-    def refuses_index(self, table: Table, index: Index) -> str | None:
-        """Read: return why a table can't have this index, or None."""
+    def refuses_fill(self, table: Table) -> str | None:
+        """Return why the rows of a table can't get a value each, or None."""
         return None
 
-    def column_effect(self, column: Column, default: str | None) -> str:
+    def refuses_key(self, child: Column, parent: Column) -> str | None:
+        """Return why a foreign key can't lead from one column to another, or None."""
+        return None
+
+    def refuses_index(self, table: Table, index: Index) -> str | None:
+        """Read: return why a table can't have this index, or None. The table has all columns
+        that the index needs.
+        """
+        return None
+
+    def index_blocks(self, index: Index) -> str:
+        """Return what waits while an index is built, other than online."""
+        return "writes"
+
+    def column_effect(self, table: Table, column: Column, default: str | None) -> str:
         """Read: the effect of adding a column that has this DEFAULT to a table with rows."""
         return "rewrites"
 
@@ -185,9 +227,10 @@ class Dialect:
 
     # Verbs: these write, or prepare to.
 
-    def run(self, statement: str) -> None:
-        """Write: send one statement as it is."""
+    def run(self, statement: str) -> str:
+        """Write: send one statement as it is. Returns what was sent."""
         self.database.execute_sql(self._escaped(statement))
+        return statement
 
     def prepare_to_write(self) -> None:
         """Read: find out what the connection can hold, before a lock is taken on it."""
@@ -230,6 +273,20 @@ class Dialect:
     def run_online(self, statement: str, progress: Progress) -> None:
         """Write: run a statement that must stand outside of any transaction."""
         raise NotImplementedError
+
+    def instant(self, statement: str) -> str:
+        """Return an ALTER TABLE that is to change no row, as the database is told so."""
+        return statement
+
+    def unchecked(self, statement: str) -> tuple[str, ...]:
+        """Return the statements that add a foreign key to a column which holds only NULL."""
+        return (statement,)
+
+    def column_mark(self) -> str:
+        """Return a constraint that marks a new column as not complete, "" where `mark_filling`
+        does.
+        """
+        return ""
 
     def mark_filling(self, table: TableName, column: str) -> tuple[str, ...]:
         """Return statements that mark a column as not filled yet, in the catalogue."""

@@ -168,7 +168,7 @@ class Postgres(Dialect):
             for key in index.keys
         )
 
-    def column_effect(self, column: Column, default: str | None) -> str:
+    def column_effect(self, table: Table, column: Column, default: str | None) -> str:
         """A default that is not volatile is kept in the catalogue, not written to the rows."""
         if _base_type(column.type) not in _KNOWN and self._is_domain(column.type):
             return "rewrites"

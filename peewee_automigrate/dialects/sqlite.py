@@ -43,6 +43,7 @@ class Sqlite(Dialect):
     name = "sqlite"
     parents_first = False
     one_transaction = True
+    makes_file = True
     fold = staticmethod(sqlite_catalog.fold)
     canonical_type = staticmethod(sqlite_catalog.canonical_type)
 
@@ -128,7 +129,7 @@ class Sqlite(Dialect):
         heads = {name: " ".join(tokens(sql.lower())).partition(" begin ")[0] for name, sql in rows}
         return sorted(n for n, head in heads.items() if " update on " in head)
 
-    def column_effect(self, column: Column, default: str | None) -> str:
+    def column_effect(self, table: Table, column: Column, default: str | None) -> str:
         """Only the schema's text changes, but a CHECK is tried on each row."""
         checks = any("check" in tokens(sql.lower()) for sql in column.making.constraints)
         return "scans" if checks else "instant"
