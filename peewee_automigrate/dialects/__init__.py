@@ -5,10 +5,11 @@ Enters: a Peewee database. Leaves: its dialect, or `UnsupportedDatabase`.
 
 from __future__ import annotations
 
-from peewee import Database, PostgresqlDatabase, SqliteDatabase
+from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
 
 from ..errors import UnsupportedDatabase
 from .base import Addition, Dialect, Wanted
+from .mysql import Mysql
 from .postgres import Postgres
 from .sqlite import Sqlite
 from .waiting import poll
@@ -18,6 +19,7 @@ __all__ = ["Addition", "Dialect", "Wanted", "dialect_for", "poll"]
 _DIALECTS: tuple[tuple[type[Database], type[Dialect]], ...] = (
     (PostgresqlDatabase, Postgres),
     (SqliteDatabase, Sqlite),
+    (MySQLDatabase, Mysql),
 )
 
 
@@ -32,5 +34,6 @@ def dialect_for(database: Database) -> Dialect:
         if isinstance(database, database_type) and not is_cockroach:
             return dialect(database)
     raise UnsupportedDatabase(
-        f"{type(database).__name__}: not supported. Use SQLite or PostgreSQL through Peewee."
+        f"{type(database).__name__}: not supported. "
+        "Use SQLite, PostgreSQL, MySQL or MariaDB through Peewee."
     )

@@ -1,0 +1,413 @@
+"""MySQL 8 and MariaDB 10.6 and later: their limits, costs, locks, and DDL that commits by itself.
+
+Sources: https://dev.mysql.com/doc/refman/8.0/en/innodb-online-ddl-operations.html,
+https://mariadb.com/kb/en/innodb-online-ddl-operations-with-the-instant-alter-algorithm/ and
+https://dev.mysql.com/doc/refman/8.0/en/locking-functions.html. MySQL 8 itself was not run: where
+the two differ, what its manual says stands here, and the cautious way is taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from peewee import PeeweeException
+
+from ..errors import AutoMigrateError, UnsupportedDatabase
+from ..expression import called_functions, is_constant, tokens
+from ..options import Options
+from ..schema import Catalog, Column, Index, Key, Table, TableName
+from . import mysql_catalog, mysql_types
+from .base import Addition, Dialect, Wanted
+from .mysql_catalog import MARK, Settings
+from .waiting import poll
+
+INSTANT = ", ALGORITHM=INSTANT"
+_LONGEST_KEY = 3072  # bytes, InnoDB with a dynamic row format
+_LOCK_NAME = 64  # characters
+_SESSION = ("foreign_key_checks", "lock_wait_timeout", "innodb_lock_wait_timeout")
+_OLDEST = {True: (10, 6), False: (8, 0, 16)}  # MariaDB, MySQL
+_STEADY = {"current_timestamp", "now", "localtime", "localtimestamp", "curdate", "utc_timestamp"}
+# Error numbers: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's server error reference.
+_LOCK_TIMEOUTS = {1205, 1213, 3572}
+_TIMEOUTS = {1969, 3024}
+_NOT_INSTANT = {1845, 1846, 4092}
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_PREFIX = re.compile(r"(.+) \( (\d+) \)", re.DOTALL)
+
+
+class Mysql(Dialect):
+    """MySQL and MariaDB, through PyMySQL or mysqlclient."""
+
+    name = "mysql"
+    shares_index_names = False
+    adds_constraints = True
+    transactional_ddl = False
+    keys_inside = True
+    alters_at_once = True
+    keys_follow = True
+    longest_name = 64
+    canonical_type = staticmethod(mysql_types.canonical_type)
+    canonical_default = staticmethod(mysql_catalog.canonical_default)
+    canonical_action = staticmethod(mysql_catalog.canonical_action)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Read: what the server says of itself, once."""
+        found = Settings.read(self.rows)
+        if found.version < _OLDEST[found.is_mariadb]:
+            text = ".".join(map(str, found.version))
+            kind = "MariaDB" if found.is_mariadb else "MySQL"
+            raise UnsupportedDatabase(
+                f"{kind} {text}: too old. Use MariaDB 10.6, MySQL 8.0.16, or a later one."
+            )
+        return found
+
+    @staticmethod
+    def fold(name: str) -> str:
+        """Names of columns, indexes and constraints ignore case."""
+        return name.lower()
+
+    def fold_table(self, name: str) -> str:
+        """``lower_case_table_names`` says whether names of tables do."""
+        return name.lower() if self.settings.folds_tables else name
+
+    def same_type(self, declared: str, actual: str) -> bool | None:
+        """JSON is another word for LONGTEXT on MariaDB."""
+        if declared == actual:
+            return True
+        if self.settings.is_mariadb and {declared, actual} == {"json", "longtext"}:
+            return True
+        known = {mysql_types.base_type(side) for side in (declared, actual)} <= mysql_types.KNOWN
+        return False if known else None
+
+    def unknown_types(self, types: Sequence[str]) -> list[str]:
+        return [name for name in types if mysql_types.base_type(name) not in mysql_types.KNOWN]
+
+    def canonical_index(self, index: Index) -> Index:
+        """A key such as ``a (10)`` is a prefix here. InnoDB makes every other method a B-tree."""
+        keys = tuple(map(_key, index.keys))
+        method = index.method if index.method in ("fulltext", "spatial") else "btree"
+        return replace(index, keys=keys, method=method)
+
+    def truth(self, value: bool) -> str:
+        return "1" if value else "0"
+
+    def literal(self, value: Any, type_name: str) -> str:
+        """Bytes go as hexadecimal digits, and so does text in which a backslash is only that."""
+        if isinstance(value, bytes | bytearray | memoryview):
+            return f"X'{bytes(value).hex()}'"
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"MySQL has no literal for {value}")
+        text = _ESCAPED.sub(_unescaped, self.quoted_value(value, "QUOTE"))
+        if "\\" in text and "NO_BACKSLASH_ESCAPES" in self.settings.sql_mode:
+            return f"CONVERT(X'{str(value).encode().hex()}' USING utf8mb4)"
+        return text
+
+    def default_clause(self, default: str, type_name: str) -> str:
+        """MySQL takes a default of a text as an expression only, in brackets."""
+        bare = self.settings.is_mariadb or not mysql_types.is_text(type_name)
+        return default if bare else f"({default})"
+
+    def refuses_value(self, literal: str, type_name: str) -> str | None:
+        """Ask for what a server that is not strict would change without a word."""
+        base = mysql_types.base_type(type_name)
+        if base in ("date", "datetime", "timestamp"):
+            wrong = f"CAST({literal} AS DATETIME) IS NULL"
+        elif mysql_types.is_integer(type_name):
+            low, high = mysql_types.integer_range(type_name)
+            wrong = f"{literal} NOT BETWEEN {low} AND {high}"
+        else:
+            return None
+        is_wrong = self.rows(f"SELECT {wrong}")[0][0]
+        return f"{literal} is no {type_name}" if is_wrong else None
+
+    def typed(self, expression: str | None, type_name: str) -> str:
+        return expression or "NULL"
+
+    # Questions
+
+    def read_catalog(self, wanted: Wanted) -> Catalog:
+        return mysql_catalog.read(self.rows, self.settings, self.fold_table, wanted)
+
+    def column_effect(self, table: Table, column: Column, default: str | None) -> str:
+        """INSTANT changes the dictionary only, where nothing has to be computed for each row."""
+        words = {word.upper() for sql in column.making.constraints for word in tokens(sql)}
+        fulltext = any(index.method == "fulltext" for index in table.indexes)
+        checked = "CHECK" in words and not self.settings.is_mariadb
+        if table.options != ("innodb",) or fulltext or checked or "REFERENCES" in words:
+            return "rewrites"
+        if default is None or is_constant(default):
+            return "instant"
+        called = set(called_functions(default)) or {default.lower()}
+        return "instant" if called <= _STEADY else "rewrites"
+
+    def refuses(self, addition: Addition) -> str | None:
+        words = {
+            token.upper() for sql in addition.column.making.constraints for token in tokens(sql)
+        }
+        if "UNIQUE" in words:
+            return (
+                "a UNIQUE constraint can't be checked beforehand here; declare unique=True instead"
+            )
+        return None
+
+    def refuses_fill(self, table: Table) -> str | None:
+        if table.primary_key:
+            return None
+        return "the table has no primary key, so that its rows can't be told apart to fill it"
+
+    def refuses_key(self, child: Column, parent: Column) -> str | None:
+        if mysql_types.can_refer(child.type, parent.type):
+            return None
+        return f"it is {child.type}, and the column that it refers to is {parent.type}"
+
+    def refuses_index(self, table: Table, index: Index) -> str | None:
+        """``table`` has the columns that the same run adds."""
+        server = "MariaDB" if self.settings.is_mariadb else "MySQL"
+        if index.where:
+            return f"{server} has no partial indexes"
+        if not index.nulls_distinct:
+            return f"{server} has no NULLS NOT DISTINCT"
+        if not all(key.is_column for key in index.keys):
+            older = self.settings.is_mariadb
+            return "MariaDB has no indexes on expressions" if older else None
+        return self._too_long(table, index) if index.method == "btree" else None
+
+    def _too_long(self, table: Table, index: Index) -> str | None:
+        """MariaDB takes a prefix of one long column, and a hash for a long unique index."""
+        types = {self.fold(column.name): column.type for column in table.columns}
+        sizes = []
+        for key in index.keys:
+            type_name = types.get(self.fold(key.text), "")
+            size = mysql_types.key_bytes(type_name, self._character_bytes(table, key.text))
+            length = re.match(r"\((\d+)\)", key.options)
+            if length:
+                width = self._character_bytes(table, key.text)
+                characters = mysql_types.has_characters(type_name)
+                size = int(length[1]) * (width if characters else 1)
+            sizes.append(_LONGEST_KEY + 1 if size is None else size)
+        if self.settings.is_mariadb:
+            if index.unique or sum(min(size, _LONGEST_KEY) for size in sizes) <= _LONGEST_KEY:
+                return None
+        elif sum(sizes) <= _LONGEST_KEY:
+            return None
+        return (
+            f"its key is longer than {_LONGEST_KEY:,} bytes, and a character takes up to "
+            f"{self._character_bytes(table, '')} of them; index a prefix of it by SQL, "
+            f"such as ({index.keys[0].text}(191))"
+        )
+
+    def _character_bytes(self, table: Table, column: str) -> int:
+        return mysql_catalog.bytes_per_character(self.settings.characters)
+
+    def update_triggers(self, table: Table) -> list[str]:
+        rows = self.rows(
+            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = %s"
+            " AND EVENT_OBJECT_TABLE = %s AND EVENT_MANIPULATION = 'UPDATE' ORDER BY 1",
+            (table.schema, table.name.name),
+        )
+        return [row[0] for row in rows]
+
+    def alter_sql(self, table: TableName, column: Column, what: str) -> str | None:
+        target = f"ALTER TABLE {self.quote_table(table)}"
+        name = self.quote(column.name)
+        if what == "default":
+            change = f"SET DEFAULT {column.default}" if column.default else "DROP DEFAULT"
+            return f"{target} ALTER COLUMN {name} {change}"
+        null = "NULL" if column.null else "NOT NULL"
+        return f"{target} MODIFY COLUMN {name} {column.type} {null}"
+
+    def index_blocks(self, index: Index) -> str:
+        return "nothing" if index.method == "btree" else "writes"
+
+    # Verbs
+
+    def run(self, statement: str) -> str:
+        """Where the server can't do it at once after all, let it choose how."""
+        try:
+            return super().run(statement)
+        except PeeweeException as error:
+            if not statement.endswith(INSTANT) or _number(error) not in _NOT_INSTANT:
+                raise
+        return super().run(statement.removesuffix(INSTANT))
+
+    def prepare_to_write(self) -> None:
+        """In a Galera cluster a lock of one node says nothing to the others."""
+        rows = self.rows("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")
+        if rows and str(rows[0][1]).upper() in ("ON", "1"):
+            raise AutoMigrateError(
+                "the server is a node of a Galera cluster, where GET_LOCK holds on one node only, "
+                "so that two migrators could run at once. Print the statements by "
+                "`plan --format sql`, and run them on one node."
+            )
+
+    @contextmanager
+    def migration_lock(self, options: Options, waiting: Callable[[str], None]) -> Iterator[float]:
+        """GET_LOCK survives the commits of DDL, and ends with the connection."""
+        name = lock_name(self.settings.schema or "")
+
+        def attempt() -> bool:
+            return bool(self.rows("SELECT GET_LOCK(%s, 0)", (name,))[0][0])
+
+        waited = poll(attempt, lambda: self._lock_holder(name), options.lock_wait, waiting)
+        before = self.rows("SELECT " + ", ".join(f"@@SESSION.{word}" for word in _SESSION))[0]
+        try:
+            if not self.rows("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (name,))[0][0]:
+                raise AutoMigrateError(
+                    "the migration lock is held by another connection of the same pooler. "
+                    "Migrate over a direct URL of the server."
+                )
+            yield waited
+        finally:
+            self._release(name, before)
+
+    def _release(self, name: str, before: Sequence[Any]) -> None:
+        """A lost connection has let go of the lock by itself."""
+        try:
+            for word, value in zip(_SESSION, before, strict=True):
+                self.rows(f"SET SESSION {word} = %s", (value,))
+            self.rows("SELECT RELEASE_LOCK(%s)", (name,))
+        except Exception:
+            if self.database.is_connection_usable():
+                raise
+
+    def _lock_holder(self, name: str) -> str | None:
+        return self._described("ID = IS_USED_LOCK(%s)", (name,))
+
+    def blockers(self, table: TableName) -> str | None:
+        """Without the server's performance schema nobody tells who holds a table; those who are
+        in a transaction, or lock tables, may.
+        """
+        condition = "ID IN (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX)"
+        try:
+            return self._described(condition, ())
+        except PeeweeException:  # it takes the privilege PROCESS
+            return None
+
+    def _described(self, condition: str, params: tuple[object, ...]) -> str | None:
+        rows = self.rows(
+            "SELECT ID, USER, HOST, COMMAND, TIME FROM information_schema.PROCESSLIST"
+            f" WHERE ID <> CONNECTION_ID() AND {condition} ORDER BY TIME DESC LIMIT 3",
+            params,
+        )
+        return (
+            "; ".join(
+                f"connection {number} ({user}@{host}, {command} for {seconds} s)"
+                for number, user, host, command, seconds in rows
+            )
+            or None
+        )
+
+    @contextmanager
+    def short_locks(self, seconds: float) -> Iterator[None]:
+        """In whole seconds. Who locks the session takes it back: `migration_lock`."""
+        for word in _SESSION[1:]:
+            self.run(f"SET SESSION {word} = {max(math.ceil(seconds), 1)}")
+        yield
+
+    @contextmanager
+    def short_reads(self, seconds: float) -> Iterator[None]:
+        with self._setting("lock_wait_timeout", max(math.ceil(seconds), 1)):
+            yield
+
+    def is_lock_timeout(self, error: BaseException) -> bool:
+        return _number(error) in _LOCK_TIMEOUTS
+
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        maria = self.settings.is_mariadb
+        name = "max_statement_time" if maria else "max_execution_time"
+        with self._setting(name, seconds if maria else int(seconds * 1000)):
+            yield
+
+    @contextmanager
+    def _setting(self, name: str, value: float) -> Iterator[None]:
+        before = self.rows(f"SELECT @@SESSION.{name}")[0][0]
+        self.run(f"SET SESSION {name} = {value}")
+        try:
+            yield
+        finally:
+            self.run(f"SET SESSION {name} = {before}")
+
+    def is_timeout(self, error: BaseException) -> bool:
+        return _number(error) in _TIMEOUTS
+
+    def instant(self, statement: str) -> str:
+        return statement + INSTANT
+
+    def unchecked(self, statement: str) -> tuple[str, ...]:
+        """With checks the table is copied; without, InnoDB only builds what index is missing."""
+        how = "NOCOPY" if self.settings.is_mariadb else "INPLACE"
+        checks = "SET SESSION foreign_key_checks = "
+        return f"{checks}0", f"{statement}, ALGORITHM={how}", f"{checks}1"
+
+    def column_mark(self) -> str:
+        return f"COMMENT '{MARK}'"
+
+    def _row_key(self, table: Table) -> list[tuple[str, str]]:
+        return [(self.quote(name), "") for name in table.primary_key]
+
+    def _fill_rows(
+        self,
+        source: str,
+        target: str,
+        column: Column,
+        keys: Sequence[tuple[str, str]],
+        rows: Sequence[tuple[Any, ...]],
+    ) -> None:
+        """One UPDATE. A column that the server would touch by itself is set to what it holds."""
+        match = " AND ".join(f"{name} = %s" for name, _ in keys)
+        names = ", ".join(name for name, _ in keys)
+        marks = f"({', '.join(['%s'] * len(keys))})"
+        cases = " ".join([f"WHEN {match} THEN %s"] * len(rows))
+        kept = "".join(f", {name} = {name}" for name in self._self_updating(source))
+        values = [item for row in rows for item in (*row[1:], row[0])]
+        self.database.execute_sql(
+            f"UPDATE {source} SET {target} = CASE {cases} END{kept}"
+            f" WHERE {target} IS NULL AND ({names}) IN ({', '.join([marks] * len(rows))})",
+            [*values, *(item for row in rows for item in row[1:])],
+        )
+
+    def _self_updating(self, source: str) -> list[str]:
+        """Read: columns that are ON UPDATE CURRENT_TIMESTAMP."""
+        rows = self.rows(f"SHOW COLUMNS FROM {source.replace('%%', '%')}")
+        return [
+            self._escaped(self.quote(row[0])) for row in rows if "on update" in str(row[5]).lower()
+        ]
+
+
+def lock_name(schema: str) -> str:
+    """Return the name of a database's lock; it is known to the whole server, so it contains the
+    database, or where that is too long its beginning and a digest.
+    """
+    name = f"peewee_automigrate.{schema}"
+    if len(name) <= _LOCK_NAME:
+        return name
+    return f"{name[: _LOCK_NAME - 17]}.{hashlib.sha256(schema.encode()).hexdigest()[:16]}"
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """QUOTE writes a quote as \\', which standard SQL doubles."""
+    return "''" if escape[1] == "'" else escape[0]
+
+
+def _key(key: Key) -> Key:
+    found = None if key.is_column else _PREFIX.fullmatch(key.text)
+    if not found:
+        return key
+    name = found[1]
+    quoted = name.startswith('"')
+    return Key(name[1:-1] if quoted else name, True, f"({found[2]}) {key.options}".rstrip())
+
+
+def _number(error: BaseException) -> int | None:
+    """The drivers' errors, and Peewee's around them, have the number as their first argument."""
+    number = error.args[0] if error.args else None
+    return number if isinstance(number, int) else None

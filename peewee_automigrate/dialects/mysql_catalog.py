@@ -1,0 +1,306 @@
+"""MySQL's and MariaDB's catalogue: two statements for all tables, and what their rows mean.
+
+Enters: rows of ``information_schema``. Leaves: `Table` values. A lock that somebody holds by LOCK
+TABLES does not make these wait. Sources:
+https://dev.mysql.com/doc/refman/8.0/en/information-schema.html and
+https://mariadb.com/kb/en/information-schema-tables/. MySQL 8 itself was not run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..expression import normalize
+from ..schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
+from .base import Wanted
+from .mysql_types import canonical_type, is_number
+
+SETTINGS = """
+SELECT version(), database(), @@lower_case_table_names, @@character_set_database, @@sql_mode"""
+
+# One row per relation, one per column. The schema is compared to one constant, since only then
+# does MariaDB look into no other.
+_RELATIONS = """
+SELECT 'table' AS kind, TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, ROW_FORMAT,
+       NULL AS remark, NULL AS characters, 0 AS place
+FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
+UNION ALL
+SELECT 'column', TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT,
+       concat_ws('\\n', EXTRA, COLUMN_COMMENT), CHARACTER_SET_NAME, ORDINAL_POSITION
+FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
+"""
+
+# One row per key of an index, and one per column of a foreign key.
+_DETAILS = """
+SELECT 'key' AS kind, TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART,
+       INDEX_TYPE, COLLATION, {expression} AS expression, SEQ_IN_INDEX AS place
+FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
+UNION ALL
+SELECT 'parent', TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, NULL, COLUMN_NAME,
+       REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME, NULL,
+       ORDINAL_POSITION
+FROM information_schema.KEY_COLUMN_USAGE
+WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables}) AND REFERENCED_TABLE_NAME IS NOT NULL
+UNION ALL
+SELECT 'actions', CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, NULL, DELETE_RULE, UPDATE_RULE,
+       NULL, NULL, NULL, 0
+FROM information_schema.REFERENTIAL_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
+"""
+_CHECK = """
+UNION ALL
+SELECT 'check', c.CONSTRAINT_SCHEMA, {table}, c.CONSTRAINT_NAME, NULL, c.CHECK_CLAUSE, NULL,
+       NULL, NULL, NULL, 0
+FROM information_schema.CHECK_CONSTRAINTS AS c """
+_MARIADB_CHECK = """
+WHERE c.CONSTRAINT_SCHEMA = {schema} AND c.TABLE_NAME IN ({tables}) AND c.LEVEL = 'Table'"""
+_MYSQL_CHECK = """
+JOIN information_schema.TABLE_CONSTRAINTS AS t
+  ON t.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND t.CONSTRAINT_NAME = c.CONSTRAINT_NAME
+WHERE c.CONSTRAINT_SCHEMA = {schema} AND t.TABLE_NAME IN ({tables})
+  AND t.CONSTRAINT_TYPE = 'CHECK'"""
+_SCHEMAS = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({names})"
+_KINDS = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
+_BYTES = {"utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "utf8mb3": 3, "utf8": 3, "ucs2": 2}
+_LIMITS = (3072, 2000, 1000, 767)  # bytes of a key: InnoDB, Aria, MyISAM, InnoDB's older formats
+_NOW = re.compile(
+    r"\b(current_timestamp|now|localtime|localtimestamp)\b(\s*\(\s*(\d*)\s*\))?", re.I
+)
+MARK = "peewee_automigrate: unfinished"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server says of itself: ``version`` as numbers, ``schema`` the current database,
+    ``characters`` that database's character set, ``folds_tables`` where table names ignore case.
+    """
+
+    version: tuple[int, ...]
+    is_mariadb: bool
+    schema: str | None
+    folds_tables: bool
+    characters: str
+    sql_mode: str
+
+    @classmethod
+    def read(cls, ask: Callable[..., list[Any]]) -> Settings:
+        """Read the settings; ``ask`` sends a query."""
+        version, schema, lower_case, characters, sql_mode = ask(SETTINGS)[0]
+        numbers = re.search(r"\d+(\.\d+)+", version.removeprefix("5.5.5-"))
+        return cls(
+            tuple(map(int, numbers[0].split("."))) if numbers else (),
+            "mariadb" in version.lower(),
+            schema,
+            bool(int(lower_case)),
+            characters,
+            sql_mode,
+        )
+
+
+def bytes_per_character(charset: str | None) -> int:
+    """Return the most bytes that a character of a character set takes."""
+    return _BYTES.get(charset or "", 1)
+
+
+def canonical_default(text: str) -> str:
+    """Return a default in the spelling in which all servers' texts of it agree."""
+    return _NOW.sub(lambda now: f"current_timestamp{f'({now[3]})' if now[3] else ''}", text)
+
+
+def canonical_action(action: str) -> str:
+    """Return a foreign key's action; to InnoDB, RESTRICT and NO ACTION are one."""
+    return "" if action in ("NO ACTION", "RESTRICT") else action
+
+
+def read(
+    ask: Callable[..., list[Any]],
+    settings: Settings,
+    fold_table: Callable[[str], str],
+    wanted: Wanted,
+) -> Catalog:
+    """Read the wanted tables; ``ask`` sends a query. Two statements, three where tables of other
+    databases are wanted.
+    """
+    schemas = sorted({t.schema or settings.schema or "" for t in wanted.tables})
+    others = {t.schema for t in wanted.tables if t.schema}
+    found = {settings.schema} if settings.schema else set()
+    if others:
+        found |= {row[0] for row in ask(_marked(_SCHEMAS, names=len(others)), sorted(others))}
+    reader = _Reader(fold_table, settings.is_mariadb)
+    parts = [(name, _names(wanted.tables, name, settings)) for name in schemas if name in found]
+    if parts:
+        reader.add_relations(_asked(ask, _RELATIONS, parts))
+        reader.add_details(_asked(ask, _details(settings, bool(wanted.constrained)), parts))
+    tables = {}
+    for want in wanted.tables:
+        table = reader.table(want, want.schema or settings.schema or "")
+        if table:
+            tables[TableName(want.schema, fold_table(want.name))] = table
+    return Catalog(tables, reader.owners, frozenset(found), settings.schema)
+
+
+def _names(tables: Sequence[TableName], schema: str, settings: Settings) -> list[str]:
+    return sorted({t.name for t in tables if (t.schema or settings.schema) == schema})
+
+
+def _details(settings: Settings, with_checks: bool) -> str:
+    """Return the second query; MySQL has indexes on expressions, and keeps no table of a CHECK."""
+    table = "c.TABLE_NAME" if settings.is_mariadb else "t.TABLE_NAME"
+    check = _CHECK.replace("{table}", table)
+    check += _MARIADB_CHECK if settings.is_mariadb else _MYSQL_CHECK
+    expression = "NULL" if settings.is_mariadb else "EXPRESSION"
+    return _DETAILS.replace("{expression}", expression) + (check if with_checks else "")
+
+
+def _marked(sql: str, **counts: int) -> str:
+    return sql.format(**{name: ", ".join(["%s"] * count) for name, count in counts.items()})
+
+
+def _asked(
+    ask: Callable[..., list[Any]], sql: str, parts: Sequence[tuple[str, Sequence[str]]]
+) -> list[Any]:
+    """Send one statement for the tables of several schemas."""
+    statements, params = [], []
+    for schema, names in parts:
+        statements.append(_marked(sql.replace("{schema}", "%s"), tables=len(names)))
+        params += [schema, *names] * sql.count("{schema}")
+    return ask(" UNION ALL ".join(statements), params)
+
+
+class _Reader:
+    """Collects the rows of the two catalogue queries and makes tables of them."""
+
+    def __init__(self, fold_table: Callable[[str], str], is_mariadb: bool) -> None:
+        self.fold = fold_table
+        self.is_mariadb = is_mariadb
+        self.owners: dict[TableName, str] = {}
+        self._relations: dict[tuple[str, str], Sequence[Any]] = {}
+        self._columns: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
+        self._details: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
+
+    def add_relations(self, rows: Sequence[Sequence[Any]]) -> None:
+        for row in rows:
+            place = (row[1], self.fold(row[2]))
+            if row[0] == "column":
+                self._columns[place].append(row)
+                continue
+            self._relations[place] = row
+            kind = _KINDS.get(row[3], "table")
+            self.owners[TableName(*place)] = f"a {kind}"
+
+    def add_details(self, rows: Sequence[Sequence[Any]]) -> None:
+        for row in rows:
+            self._details[row[1], self.fold(row[2])].append(row)
+
+    def table(self, wanted: TableName, schema: str) -> Table | None:
+        place = (schema, self.fold(wanted.name))
+        relation = self._relations.get(place)
+        if relation is None or relation[3] == "SEQUENCE":
+            return None
+        rows = sorted(self._columns[place], key=lambda row: int(row[9]))
+        columns = {row[3]: _column(row, self.is_mariadb) for row in rows}
+        charsets = {row[3]: row[8] for row in rows}
+        details = self._details[place]
+        kinds = defaultdict(list)
+        for row in sorted(details, key=lambda row: int(row[10])):
+            kinds[row[0], row[3]].append(row)
+        indexes = [_index(found, columns, charsets) for found in _of(kinds, "key")]
+        actions = {row[3]: row for row in details if row[0] == "actions"}
+        return Table(
+            name=TableName(wanted.schema, relation[2]),
+            columns=tuple(columns.values()),
+            primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
+            indexes=tuple(indexes),
+            foreign_keys=tuple(
+                _foreign_key(found, actions.get(found[0][3])) for found in _of(kinds, "parent")
+            ),
+            constraints=tuple(
+                Constraint(row[3], f"check ( {normalize(row[5])} )")
+                for row in details
+                if row[0] == "check"
+            ),
+            kind=_KINDS.get(relation[3], "table"),
+            rows=int(relation[5]) if relation[5] is not None else -1,
+            schema=schema,
+            options=_options(relation),
+            filling=tuple(row[3] for row in rows if row[7] and row[7].endswith(MARK)),
+        )
+
+
+def _of(kinds: dict[tuple[str, str], list[Sequence[Any]]], kind: str) -> list[list[Sequence[Any]]]:
+    return [rows for (found, _), rows in kinds.items() if found == kind]
+
+
+def _options(relation: Sequence[Any]) -> tuple[str, ...]:
+    """The engine, and the row format where it is compressed, in lower case."""
+    engine, row_format = str(relation[4] or "").lower(), str(relation[6] or "").lower()
+    return (engine, row_format) if row_format == "compressed" else (engine,)
+
+
+def _column(row: Sequence[Any], is_mariadb: bool) -> Column:
+    _, _, _, name, type_name, nullable, default, remark, _, _ = row
+    extra = (remark or "").partition("\n")[0].lower()
+    canonical = canonical_type(type_name)
+    generated = ""
+    if " generated" in f" {extra}":
+        generated = "stored" if "stored" in extra else "virtual"
+    if generated or default is None or (is_mariadb and default == "NULL"):
+        default = None
+    elif is_mariadb or "default_generated" in extra:
+        default = canonical_default(default)
+    elif not is_number(canonical):
+        default = "'" + default.replace("'", "''") + "'"
+    return Column(name, canonical, nullable == "YES", default, generated)
+
+
+def _index(
+    rows: list[Sequence[Any]], columns: dict[str, Column], charsets: dict[str, str | None]
+) -> Index:
+    """An index of a whole text is a hash on MariaDB when unique, and a prefix otherwise: both
+    count as an index of the column.
+    """
+    _, _, _, name, non_unique, _, _, method, _, _, _ = rows[0]
+    keys = []
+    for row in rows:
+        column, length, direction, expression = row[5], row[6], row[8], row[9]
+        if column is None:
+            keys.append(Key(normalize(expression) if expression else UNKNOWN, False))
+            continue
+        words = []
+        if length and not _is_longest(int(length), columns.get(column), charsets.get(column)):
+            words.append(f"({length})")
+        if direction == "D":
+            words.append("desc")
+        keys.append(Key(column, True, " ".join(words)))
+    methods = {"FULLTEXT": "fulltext", "SPATIAL": "spatial", "RTREE": "spatial"}
+    return Index(
+        name,
+        tuple(keys),
+        not int(non_unique),
+        methods.get(method, "btree"),
+        origin="pk" if name == "PRIMARY" else "index",
+    )
+
+
+def _is_longest(length: int, column: Column | None, charset: str | None) -> bool:
+    """Tell whether a prefix is the longest that its engine can take."""
+    if column is None:
+        return False
+    size = bytes_per_character(charset)
+    return any(length == limit // size for limit in _LIMITS)
+
+
+def _foreign_key(rows: list[Sequence[Any]], actions: Sequence[Any] | None) -> ForeignKey:
+    on_delete, on_update = map(canonical_action, actions[5:7] if actions else ("", ""))
+    return ForeignKey(
+        columns=tuple(row[5] for row in rows),
+        parent=TableName(rows[0][6], rows[0][7]),
+        parent_columns=tuple(row[8] for row in rows),
+        on_delete=on_delete,
+        on_update=on_update,
+        name=rows[0][3],
+    )

@@ -1,0 +1,140 @@
+"""MySQL's and MariaDB's types: one spelling for each, their sizes, what refers to what.
+
+Enters and leaves: text. Pure. Sources: https://dev.mysql.com/doc/refman/8.0/en/data-types.html and
+https://mariadb.com/kb/en/data-types/.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+_ALIASES = {
+    "integer": "int",
+    "int4": "int",
+    "int8": "bigint",
+    "int2": "smallint",
+    "int1": "tinyint",
+    "int3": "mediumint",
+    "middleint": "mediumint",
+    "bool": "tinyint(1)",
+    "boolean": "tinyint(1)",
+    "serial": "bigint unsigned",
+    "double precision": "double",
+    "real": "double",
+    "float4": "float",
+    "float8": "double",
+    "numeric": "decimal",
+    "dec": "decimal",
+    "fixed": "decimal",
+    "character": "char",
+    "character varying": "varchar",
+    "char varying": "varchar",
+    "long": "mediumtext",
+    "long varchar": "mediumtext",
+    "long varbinary": "mediumblob",
+}
+_INTEGERS = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8}
+_SIZES = _INTEGERS | {
+    **{"float": 4, "double": 8, "date": 3, "time": 6, "datetime": 8, "timestamp": 7, "year": 1},
+    **{"enum": 2, "set": 8, "uuid": 16, "inet6": 16, "inet4": 4},
+}
+_TEXTS = {"tinytext", "text", "mediumtext", "longtext"}
+_BLOBS = {"tinyblob", "blob", "mediumblob", "longblob"}
+_STRINGS = {"char", "varchar"}
+_BINARIES = {"binary", "varbinary"}
+_SPATIAL = {
+    *("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring"),
+    *("multipolygon", "geometrycollection", "geomcollection"),
+}
+_DEFAULT_MODIFIERS = {"char": "1", "binary": "1", "bit": "1", "decimal": "10,0"}
+_TYPE = re.compile(r"([a-z0-9_ ]+?)\s*(?:\(([^)]*)\))?\s*(unsigned)?(?:\s+zerofill)?")
+KNOWN = {*_SIZES, *_TEXTS, *_BLOBS, *_STRINGS, *_BINARIES, *_SPATIAL, "json", "bit", "decimal"}
+
+
+@cache
+def canonical_type(text: str) -> str:
+    """Return a type as ``COLUMN_TYPE`` tells it, without the display width of integers.
+
+    MySQL 8.0.19 and later leave that width out themselves, but for tinyint(1), which is BOOL.
+    """
+    text = " ".join(text.split())
+    words = re.sub(r"\s*(auto_increment|character set \w+|collate \w+)\b", "", text.lower())
+    if words.startswith(("enum", "set")):
+        return words[: words.index("(")].strip() + text[text.index("(") :] if "(" in text else words
+    match = _TYPE.fullmatch(words)
+    if match is None:
+        return text
+    base, modifiers, unsigned = match.groups()
+    base = _ALIASES.get(base, base)
+    if modifiers is None:
+        modifiers = _DEFAULT_MODIFIERS.get(base)
+    else:
+        modifiers = ",".join(part.strip() for part in modifiers.split(","))
+    if base in _INTEGERS and (base, modifiers) != ("tinyint", "1"):
+        modifiers = None
+    if base == "decimal" and modifiers and "," not in modifiers:
+        modifiers += ",0"
+    if base == "year" or modifiers == "0":
+        modifiers = None
+    return base + (f"({modifiers})" if modifiers else "") + (" unsigned" if unsigned else "")
+
+
+def base_type(canonical: str) -> str:
+    """Return a canonical type without its modifiers."""
+    return re.split(r"[( ]", canonical, maxsplit=1)[0]
+
+
+def is_integer(canonical: str) -> bool:
+    """Tell whether a type is an integer of any size."""
+    return base_type(canonical) in _INTEGERS
+
+
+def integer_range(canonical: str) -> tuple[int, int]:
+    """Return the least and the greatest value of an integer type."""
+    bits = 8 * _INTEGERS[base_type(canonical)]
+    if canonical.endswith("unsigned"):
+        return 0, 2**bits - 1
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def is_text(canonical: str) -> bool:
+    """Tell whether a type is TEXT, BLOB or JSON of any size, which an index takes a prefix of."""
+    return base_type(canonical) in {*_TEXTS, *_BLOBS, "json"}
+
+
+def is_number(canonical: str) -> bool:
+    """Tell whether a type's default is a number, or bits, without quotes."""
+    base = base_type(canonical)
+    return base in _INTEGERS or base in ("decimal", "float", "double", "bit", "year")
+
+
+def has_characters(canonical: str) -> bool:
+    """Tell whether a type holds characters of a character set."""
+    return base_type(canonical) in _STRINGS | _TEXTS
+
+
+def key_bytes(canonical: str, per_character: int) -> int | None:
+    """Return how many bytes an index key of this type takes; None when it has no limit."""
+    base, length = base_type(canonical), re.search(r"\((\d+)", canonical)
+    if is_text(canonical):
+        return None
+    if base in _STRINGS | _BINARIES:
+        size = int(length[1]) if length else 1
+        return size * per_character if base in _STRINGS else size
+    return _SIZES.get(base, 8)
+
+
+def can_refer(child: str, parent: str) -> bool:
+    """Tell whether InnoDB takes a foreign key between two canonical types.
+
+    Integers must agree in size and sign; the lengths of strings may differ:
+    https://dev.mysql.com/doc/refman/8.0/en/create-table-foreign-keys.html.
+    """
+    sides = [base_type(child), base_type(parent)]
+    for family in (_STRINGS, _BINARIES):
+        if set(sides) <= family:
+            return True
+    if set(sides) <= set(_INTEGERS):
+        return sides[0] == sides[1] and ("unsigned" in child) == ("unsigned" in parent)
+    return child == parent
