@@ -8,6 +8,7 @@ edited. Peewee's underscore names stand only here and in `declared`.
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,9 +87,12 @@ def create_table(
     manager = copy.copy(first._schema)
     late = {fk.columns for fk in change.late}
     inside = _keys_inside(dialect, models, change)
-    is_late = any(not f.deferred for f in _foreign_keys(first) if (f.column_name,) in late)
-    if is_late or inside:
-        manager.model = _Shape(first, late, tuple(inside.values()))
+    fields = [
+        _deferred(field) if (field.column_name,) in late else _located(dialect, field)
+        for field in first._meta.sorted_fields
+    ]
+    if inside or any(map(operator.is_not, fields, first._meta.sorted_fields)):
+        manager.model = _Shape(first, fields, tuple(inside.values()))
     manager._create_context = lambda: LiteralContext.for_dialect(dialect, **manager.context_options)
     statements.append(rendered(manager._create_table(safe=False)))
     own = {dialect.fold(field.column_name) for field in first._meta.sorted_fields}
@@ -121,32 +125,39 @@ def _keys_inside(dialect: Dialect, models: Models, change: CreateTable) -> dict[
     return clauses
 
 
-def _foreign_keys(model: type[Model]) -> list[ForeignKeyField]:
-    return [f for f in model._meta.sorted_fields if isinstance(f, ForeignKeyField)]
-
-
 class _Shape(Node):
-    """A model as its schema manager sees it, with some foreign keys left for later, and with
-    indexes among its constraints.
+    """A model as its schema manager sees it, with other ``fields``, and with indexes among its
+    constraints.
     """
 
     def __init__(
-        self, model: type[Model], late: set[tuple[str, ...]], inside: tuple[SQL, ...]
+        self, model: type[Model], fields: Sequence[Field], inside: tuple[SQL, ...]
     ) -> None:
         self._meta = copy.copy(model._meta)
         self._meta.constraints = [*(model._meta.constraints or ()), *inside]
-        self._meta.sorted_fields = [
-            _deferred(field) if (field.column_name,) in late else field
-            for field in model._meta.sorted_fields
-        ]
+        self._meta.sorted_fields = list(fields)
 
     def __sql__(self, context: Context) -> Context:
         return context.sql(self._meta.table)
 
 
 def _deferred(field: Field) -> Field:
+    if field.deferred:
+        return field
     clone = field.clone()
     clone.deferred = True
+    return clone
+
+
+def _located(dialect: Dialect, field: Field) -> Field:
+    """Return a foreign key that names its parent's schema, where the database needs to be told."""
+    if not isinstance(field, ForeignKeyField) or not field.model._meta.schema:
+        return field
+    parent, home = field.rel_model._meta, dialect.home()
+    if parent.schema or home is None:
+        return field
+    clone = field.clone()
+    clone.rel_model = Entity(home, parent.table_name)
     return clone
 
 
@@ -296,7 +307,7 @@ def add_foreign_key(
 
 
 def _add_key(dialect: Dialect, field: ForeignKeyField, name: str) -> str:
-    clone = field.clone()
+    clone = _located(dialect, field).clone()
     clone.constraint_name = name
     options = field.model._schema.context_options
     context = LiteralContext.for_dialect(dialect, **options).literal("ALTER TABLE ")

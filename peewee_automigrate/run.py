@@ -169,7 +169,9 @@ class Run:
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 2.0)
         for step in self.open:
-            (self.applied if self.whole or step.later_at is None else self.begun).append(step)
+            done = self.applied if self.whole or step.later_at is None else self.begun
+            if step not in done:
+                done.append(step)
         self.open = []
 
     def _scope(self) -> AbstractContextManager[Any]:

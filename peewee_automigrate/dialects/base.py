@@ -192,6 +192,12 @@ class Dialect:
         """Read: tell whether an index stands and is valid."""
         return False
 
+    def home(self) -> str | None:
+        """Read: return the schema to name where a table of another one refers to a parent without,
+        None where the database looks for it in its default schema.
+        """
+        return None
+
     @contextmanager
     def short_reads(self, seconds: float) -> Iterator[None]:
         """Read: inside, a query that waits longer for a table's lock fails."""

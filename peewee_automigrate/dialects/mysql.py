@@ -116,16 +116,13 @@ class Mysql(Dialect):
         return default if bare else f"({default})"
 
     def refuses_value(self, literal: str, type_name: str) -> str | None:
-        """Ask for what a server that is not strict would change without a word."""
-        base = mysql_types.base_type(type_name)
-        if base in ("date", "datetime", "timestamp"):
-            wrong = f"CAST({literal} AS DATETIME) IS NULL"
-        elif mysql_types.is_integer(type_name):
-            low, high = mysql_types.integer_range(type_name)
-            wrong = f"{literal} NOT BETWEEN {low} AND {high}"
+        """Find what a server that is not strict would change without a word."""
+        if mysql_types.is_number(type_name):
+            is_wrong = not mysql_types.holds_number(type_name, literal.strip("'"))
+        elif mysql_types.base_type(type_name) in ("date", "datetime", "timestamp"):
+            is_wrong = self.rows(f"SELECT CAST({literal} AS DATETIME) IS NULL")[0][0]
         else:
-            return None
-        is_wrong = self.rows(f"SELECT {wrong}")[0][0]
+            is_wrong = False
         return f"{literal} is no {type_name}" if is_wrong else None
 
     def typed(self, expression: str | None, type_name: str) -> str:
@@ -206,6 +203,12 @@ class Mysql(Dialect):
 
     def _character_bytes(self, table: Table, column: str) -> int:
         return mysql_catalog.bytes_per_character(self.settings.characters)
+
+    def home(self) -> str | None:
+        """A parent without a schema is looked for in the child's, and with foreign_key_checks off
+        accepted where it is not.
+        """
+        return self.settings.schema
 
     def update_triggers(self, table: Table) -> list[str]:
         rows = self.rows(
@@ -363,8 +366,9 @@ class Mysql(Dialect):
         rows: Sequence[tuple[Any, ...]],
     ) -> None:
         """One UPDATE. A column that the server would touch by itself is set to what it holds."""
-        match = " AND ".join(f"{name} = %s" for name, _ in keys)
-        names = ", ".join(name for name, _ in keys)
+        own = [self._escaped(name) for name, _ in keys]
+        match = " AND ".join(f"{name} = %s" for name in own)
+        names = ", ".join(own)
         marks = f"({', '.join(['%s'] * len(keys))})"
         cases = " ".join([f"WHEN {match} THEN %s"] * len(rows))
         kept = "".join(f", {name} = {name}" for name in self._self_updating(source))

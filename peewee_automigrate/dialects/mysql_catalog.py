@@ -108,6 +108,11 @@ def bytes_per_character(charset: str | None) -> int:
 
 def canonical_default(text: str) -> str:
     """Return a default in the spelling in which all servers' texts of it agree."""
+    text = text.replace("\\'", "''")
+    if text[:1] == "'":
+        return text
+    if text[:2] in ("x'", "X'"):
+        return text.upper()
     return _NOW.sub(lambda now: f"current_timestamp{f'({now[3]})' if now[3] else ''}", text)
 
 
@@ -252,6 +257,8 @@ def _column(row: Sequence[Any], is_mariadb: bool) -> Column:
         default = None
     elif is_mariadb or "default_generated" in extra:
         default = canonical_default(default)
+        # The catalogue's character set has no place for some, and shows others as escapes.
+        default = UNKNOWN if re.search(r"\\|\?", default) else default
     elif not is_number(canonical):
         default = "'" + default.replace("'", "''") + "'"
     return Column(name, canonical, nullable == "YES", default, generated)

@@ -7,6 +7,7 @@ https://mariadb.com/kb/en/data-types/.
 from __future__ import annotations
 
 import re
+from decimal import Decimal, InvalidOperation
 from functools import cache
 
 _ALIASES = {
@@ -85,17 +86,22 @@ def base_type(canonical: str) -> str:
     return re.split(r"[( ]", canonical, maxsplit=1)[0]
 
 
-def is_integer(canonical: str) -> bool:
-    """Tell whether a type is an integer of any size."""
-    return base_type(canonical) in _INTEGERS
-
-
-def integer_range(canonical: str) -> tuple[int, int]:
-    """Return the least and the greatest value of an integer type."""
-    bits = 8 * _INTEGERS[base_type(canonical)]
-    if canonical.endswith("unsigned"):
-        return 0, 2**bits - 1
-    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+def holds_number(canonical: str, text: str) -> bool:
+    """Tell whether a column of a numeric type holds what a text says, but for its last digits."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return False
+    base, sizes = base_type(canonical), list(map(int, re.findall(r"\d+", canonical)))
+    if canonical.endswith("unsigned") and value < 0:
+        return False
+    if base == "decimal":
+        return bool(abs(value) < Decimal(10) ** (sizes[0] - sizes[1]))
+    if base in _INTEGERS:
+        bits = 8 * _INTEGERS[base]
+        limit = 2**bits if canonical.endswith("unsigned") else 2 ** (bits - 1)
+        return bool(-limit <= value < limit)
+    return True
 
 
 def is_text(canonical: str) -> bool:
