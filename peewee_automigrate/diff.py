@@ -292,9 +292,14 @@ class _Comparison:
                 continue
             if any(satisfies(other, index, self.rules) for other in (*actual.indexes, *coming)):
                 continue
-            if named and self._is_leftover(named, index):
+            leftover = self._is_leftover(named, index) if named else False
+            if named and leftover is not False:
                 used.add(named.name)
-                yield AddIndex(table.name, index, actual, leftover=True)
+                if leftover:
+                    yield AddIndex(table.name, index, actual, leftover=True)
+                else:
+                    what = "the INVALID index, since somebody locks the table"
+                    yield note("AM304", table.name, index.name, what=what)
                 continue
             taken = self._taken(actual.schema, table.name, index)
             if taken:
@@ -327,9 +332,11 @@ class _Comparison:
             or any(does_constraint(index, constraint, fold) for constraint in table.constraints)
         )
 
-    def _is_leftover(self, actual: Index, declared: Index) -> bool:
-        same = same_definition(actual, declared, self.rules) is not False
-        return not actual.valid and same and actual.unique == declared.unique
+    def _is_leftover(self, actual: Index, declared: Index) -> bool | None:
+        """Tell whether an index is what a failed build has left; None when it can't tell."""
+        if actual.valid or actual.unique != declared.unique:
+            return False
+        return same_definition(actual, declared, self.rules)
 
 
 def _kind(table: Table) -> str:

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 from typing import Any
 
 from . import ddl
@@ -147,16 +148,29 @@ class Run:
         A lock on one table that stands is never held while waiting for another: one is waited
         for, the others are taken at once or not at all. The next try waits for another one.
         """
-        deadline = time.monotonic() + self.options.lock_wait
-        pause, number = 0.05, self.number
-        taken = self._lock_statements(steps) if locks else []
-        while True:
+        taken, number = self._lock_statements(steps) if locks else [], self.number
+
+        def attempt(tries: int) -> None:
+            self.number, self.open, self.statement = number, [], None
+            start = tries % len(taken) if taken else 0
+            for position, lock in enumerate(taken[start:] + taken[:start]):
+                self.dialect.run(f"{lock} NOWAIT" if position else lock)
+            work(steps)
+
+        self._retried(steps, attempt)
+        for step in self.open:
+            done = self.applied if self.whole or step.later_at is None else self.begun
+            if step not in done:
+                done.append(step)
+        self.open = []
+
+    def _retried(self, steps: Sequence[Step], attempt: Callable[[int], None]) -> None:
+        """Call ``attempt`` with the number of tries before, until no lock is waited for long."""
+        deadline, pause = time.monotonic() + self.options.lock_wait, 0.05
+        for tries in count():
             try:
                 with self._scope(), self.dialect.short_locks(self.options.lock_timeout):
-                    for position, lock in enumerate(taken):
-                        self.dialect.run(f"{lock} NOWAIT" if position else lock)
-                    work(steps)
-                break
+                    return attempt(tries)
             except Exception as error:
                 if self.dialect.one_transaction or not self.dialect.is_lock_timeout(error):
                     raise
@@ -164,15 +178,8 @@ class Run:
                 if time.monotonic() >= deadline:
                     raise self._lock_timeout(steps[0], holder) from error
                 log.info("%s is locked by %s, trying again", steps[0].table, holder or "somebody")
-            self.number, self.open, self.statement = number, [], None
-            taken = taken[1:] + taken[:1]
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 2.0)
-        for step in self.open:
-            done = self.applied if self.whole or step.later_at is None else self.begun
-            if step not in done:
-                done.append(step)
-        self.open = []
 
     def _scope(self) -> AbstractContextManager[Any]:
         """A transaction, where it could take anything back."""
@@ -233,7 +240,10 @@ class Run:
             fraction = min(rows / step.rows, 1.0) if step.rows > 0 else None
             self._tell(step, "progress", phase="filling", fraction=fraction)
 
-        self.dialect.fill(change.actual, change.column, value, progress)
+        def batch(work: Callable[[], None]) -> None:
+            work() if self.whole else self._retried([step], lambda _: work())
+
+        self.dialect.fill(change.actual, change.column, value, batch, progress)
 
     def _start(self, step: Step) -> None:
         if id(step) not in self.started:

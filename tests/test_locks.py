@@ -13,14 +13,14 @@ from typing import Any
 
 import psycopg2
 import pytest
-from peewee import Database, SqliteDatabase
+from peewee import Database, Model, SqliteDatabase, UUIDField
 
 from chaos import blockers, kills
 from chaos.crew import Crew, Migrate
 from chaos.places import Places, advisory_locks, ask, facts
 from peewee_automigrate import LockTimeout, migrate, plan
 from tests.wire import recorded
-from tests.workers import child, column, database_of, fill, second
+from tests.workers import child, column, database_of, fill, model, second
 
 pytest_plugins = ["chaos.fixtures"]
 
@@ -288,6 +288,37 @@ def test_columns_of_two_tables_are_added_in_two_transactions(grown_postgres_url:
              WHERE attname IN ('motto', 'writer_id')
                AND attrelid IN ('author'::regclass, 'post'::regclass)"""
     assert ask(grown_postgres_url, sql) == [(2,)]
+
+
+@pytest.fixture
+def unfilled_url(any_postgres_url: str) -> str:
+    """A table whose new column an interrupted run has left unfilled, on each server in turn."""
+    ask(any_postgres_url, "CREATE TABLE t (id serial PRIMARY KEY, token uuid)")
+    ask(any_postgres_url, "INSERT INTO t (token) VALUES (NULL), (NULL)")
+    ask(any_postgres_url, "COMMENT ON COLUMN t.token IS 'peewee_automigrate: unfinished'")
+    return any_postgres_url
+
+
+def token(database: Database) -> type[Model]:
+    return model(database, "t", token=UUIDField(default=uuid.uuid4))
+
+
+def test_row_that_is_locked_past_lock_wait_the_error_names_who_holds_it(unfilled_url: str) -> None:
+    database = database_of(unfilled_url)
+    with (
+        holding(unfilled_url, "SELECT FROM t WHERE id = 2 FOR UPDATE") as holder,
+        pytest.raises(LockTimeout, match=f"pid {pid_of(holder)} .report"),
+    ):
+        migrate(database, [token(database)], **SHORT)
+
+
+def test_row_that_was_locked_next_run_fills_it(unfilled_url: str) -> None:
+    database = database_of(unfilled_url)
+    with holding(unfilled_url, "SELECT FROM t WHERE id = 2 FOR UPDATE"):
+        with pytest.raises(LockTimeout):
+            migrate(database, [token(database)], **SHORT)
+    migrate(database, [token(database)])
+    assert ask(unfilled_url, "SELECT count(DISTINCT token) FROM t") == [(2,)]
 
 
 LOCKS_OF_OTHERS = """

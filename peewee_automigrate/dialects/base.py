@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from peewee import SQL, Database, Entity, Node, NodeList, Value, fn
@@ -311,11 +312,17 @@ class Dialect:
         return ()
 
     def fill(
-        self, table: Table, column: Column, value: Callable[[], Any], done: Callable[[int], None]
+        self,
+        table: Table,
+        column: Column,
+        value: Callable[[], Any],
+        batch: Callable[[Callable[[], None]], None],
+        done: Callable[[int], None],
     ) -> None:
         """Write: give each row whose new column is NULL a value of its own, in batches.
 
-        ``done`` is called with the number of rows filled so far. Rows are walked in the order of
+        ``batch`` is given each batch to run, and may run it again; ``done`` is called with the
+        number of rows filled so far. Rows are walked in the order of
         their key, so that each is seen once, also when a value is NULL again.
         """
         keys = self._row_key(table)
@@ -332,7 +339,8 @@ class Dialect:
             rows = self.rows(f"{query} ORDER BY {names} LIMIT {FILL_ROWS}", last)
             if not rows:
                 return
-            self._fill_rows(source, target, column, keys, [(value(), *row) for row in rows])
+            items = [(value(), *row) for row in rows]
+            batch(partial(self._fill_rows, source, target, column, keys, items))
             after, last, filled = f"AND ({names}) > ({marks})", rows[-1], filled + len(rows)
             done(filled)
 
