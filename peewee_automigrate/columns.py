@@ -183,7 +183,9 @@ def _unmarked(situation: Situation, change: AddColumn) -> tuple[str, ...]:
 def standing_form(situation: Situation, table: TableName, column: Column) -> ddl.ColumnForm:
     """Return how a column stands that an interrupted run has added, or how this one adds it."""
     dialect = situation.dialect
-    actual = situation.catalog.tables[table_key(dialect, table)]
+    actual = situation.catalog.tables.get(table_key(dialect, table))
+    if actual is None:
+        return ddl.ColumnForm(not column.null, None)
     for other in actual.columns:
         if dialect.fold(other.name) == dialect.fold(column.name):
             return ddl.ColumnForm(not other.null, other.default)

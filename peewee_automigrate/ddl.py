@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from peewee import (
@@ -88,7 +88,7 @@ def create_table(
     late = {fk.columns for fk in change.late}
     inside = _keys_inside(dialect, models, change)
     fields = [
-        _deferred(field) if (field.column_name,) in late else _located(dialect, field)
+        _deferred(dialect, field) if (field.column_name,) in late else _located(dialect, field)
         for field in first._meta.sorted_fields
     ]
     if inside or any(map(operator.is_not, fields, first._meta.sorted_fields)):
@@ -141,11 +141,14 @@ class _Shape(Node):
         return context.sql(self._meta.table)
 
 
-def _deferred(field: Field) -> Field:
-    if field.deferred:
+def _deferred(dialect: Dialect, field: Field) -> Field:
+    """Return a field without its foreign key, with a mark where the catalogue would not tell."""
+    mark = dialect.column_mark()
+    if field.deferred and not mark:
         return field
     clone = field.clone()
     clone.deferred = True
+    clone.constraints = [*([SQL(mark)] if mark else []), *(field.constraints or ())]
     return clone
 
 
@@ -200,8 +203,8 @@ def _column_constraints(column: Column, form: ColumnForm, dialect: Dialect) -> l
         constraints.append(f"DEFAULT {dialect.default_clause(form.default, column.type)}")
     if column.making.generated_as:
         constraints.append(column.making.generated_as)
-    kept = [sql for sql in column.making.constraints if form.inline or not is_check(sql)]
-    kept += [form.mark] if form.mark else []
+    kept = [form.mark] if form.mark else []  # MariaDB wants it before a CHECK
+    kept += [sql for sql in column.making.constraints if form.inline or not is_check(sql)]
     doubled = dialect.database.param == "%s"
     return [sql.replace("%", "%%") if doubled else sql for sql in constraints + kept]
 
@@ -220,6 +223,7 @@ def modified_column(
     dialect: Dialect, models: Models, table: TableName, column: Column, form: ColumnForm
 ) -> str:
     """Return the clause that takes the mark off a column which this package has added."""
+    form = replace(form, inline=dialect.columns_have_checks)
     (statement,) = add_column(dialect, models, AddColumn(table, column), form)
     return "MODIFY " + clause_of(dialect, table, statement).removeprefix("ADD ")
 

@@ -160,9 +160,15 @@ class _Comparison:
                 ready = parent not in self.catalog.tables or self._has_unique(
                     self.catalog.tables[parent], fk
                 )
-                yield AddForeignKey(table.name, fk, new_table=is_new and ready)
+                column = self._marked_column(table, fk)
+                yield AddForeignKey(table.name, fk, is_new and ready, column)
             elif fk.deferred:
                 yield note("AM306", table.name, ", ".join(fk.columns), parent=fk.parent)
+
+    def _marked_column(self, table: Table, fk: ForeignKey) -> Column | None:
+        """Return the column that is marked until its foreign key follows, where that is done."""
+        marked = (c for c in table.columns if self.rules.keys_follow and c.name in fk.columns)
+        return next(marked, None)
 
     def _no_parent(self, table: Table, fk: ForeignKey) -> Finding | None:
         key = self._key(fk.parent)

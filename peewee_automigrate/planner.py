@@ -5,7 +5,7 @@ Enters: a dialect, collected and bound models, options. Leaves: a `Plan`. Reads 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -28,12 +28,14 @@ from .schema import (
     AddIndex,
     Catalog,
     Change,
+    Column,
     CreateSchema,
     CreateTable,
     Difference,
     Finding,
     ForeignKey,
     Index,
+    Key,
     Step,
     Table,
     TableName,
@@ -147,13 +149,23 @@ def _items(situation: Situation, difference: Difference) -> Iterator[Step | Find
     stopped = {(f.table, fold(f.name or "")) for f in difference.findings if is_blocked(f)}
     for change in difference.changes:
         obstacle = _obstacle(situation, change, stopped)
-        if obstacle and isinstance(change, AddForeignKey) and change.column:
+        if obstacle and _follows_blocked(change, stopped, fold):
             continue  # its column has said so
         for item in [obstacle] if obstacle else _change_items(situation, change):
             if isinstance(item, Finding) and is_blocked(item):
                 is_table = isinstance(change, CreateTable)
                 stopped.add((item.table, "" if is_table else fold(item.name or "")))
             yield item
+
+
+def _follows_blocked(
+    change: Change, stopped: set[tuple[str, str]], fold: Callable[[str], str]
+) -> bool:
+    """Tell whether a foreign key follows a column that is blocked."""
+    match change:
+        case AddForeignKey(table, _, _, Column(name=name)):
+            return (str(table), fold(name)) in stopped
+    return False
 
 
 def _obstacle(
@@ -232,6 +244,8 @@ def _change_items(situation: Situation, change: Change) -> Iterator[Step | Findi
 def _table_items(situation: Situation, change: CreateTable) -> Iterator[Step | Finding]:
     change, refused = _without_refused_indexes(situation, change)
     yield from refused
+    if any(finding.name is None for finding in refused):
+        return
     table = change.table
     unknown = [column for column in table.columns if column.type in situation.unknown_types]
     if unknown:
@@ -264,6 +278,10 @@ def _without_refused_indexes(
 ) -> tuple[CreateTable, list[Finding]]:
     """Leave out the indexes that the database can't have, and say why."""
     table, refused, kept = change.table, [], []
+    primary = Index("", tuple(map(Key, table.primary_key)), unique=True, origin="pk")
+    reason = situation.dialect.refuses_index(table, primary) if table.primary_key else None
+    if reason:
+        refused.append(blocked("AM103", table.name, None, reason=f"as a primary key, {reason}"))
     for index in table.indexes:
         reason = situation.dialect.refuses_index(table, index)
         if reason:
@@ -278,7 +296,8 @@ def _without_refused_indexes(
 def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Finding]:
     dialect, index, actual = situation.dialect, change.index, change.actual
     assert actual is not None
-    refusal = dialect.refuses_index(situation.with_coming(actual), index)
+    grown = situation.with_coming(actual)
+    refusal = dialect.refuses_index(grown, index)
     if refusal:
         yield blocked("AM103", change.table, index.name, reason=refusal)
         return
@@ -297,6 +316,7 @@ def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Find
         reason = "built in place"
     if actual.kind == "partitioned":
         reason += ", since a partitioned table has no online builds"
+    effect, blocks = ("builds", "") if online else dialect.index_effect(grown, index)
     if index.unique and rows and not problem:
         reason = f"no duplicates now, {reason}"
     yield Step(
@@ -304,9 +324,9 @@ def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Find
         str(change.table),
         index.name,
         ddl.add_index(dialect, situation.models(change.table), change, online=online),
-        effect="builds" if rows else "instant",
+        effect=effect if rows else "instant",
         rows=rows,
-        blocks=dialect.index_blocks(index) if rows and not online else "nothing",
+        blocks=blocks if rows and not online else "nothing",
         reason=reason,
         online=online,
         change=change,

@@ -15,7 +15,7 @@ from peewee import Field, Model
 
 from . import ddl
 from .declared import Declared, python_default
-from .dialects import Addition, Dialect
+from .dialects import Addition, Dialect, Place
 from .expression import parse_index
 from .findings import blocked, note
 from .options import Options
@@ -129,24 +129,27 @@ class Situation:
 
     def unlike_key(self, table: TableName, fk: ForeignKey) -> str | None:
         """Return why the types of a foreign key's two sides don't go together, or None."""
-        child = self._column(table, fk.columns[0])
-        parent = self._column(fk.parent, fk.parent_columns[0])
+        child = self._place(table, fk.columns[0])
+        parent = self._place(fk.parent, fk.parent_columns[0])
         return self.dialect.refuses_key(child, parent) if child and parent else None
 
-    def _column(self, table: TableName, name: str) -> Column | None:
-        """Return a column as it stands, or as it is declared."""
+    def _place(self, table: TableName, name: str) -> Place | None:
+        """Return a column as it stands, or else as it is declared."""
         key, fold = table_key(self.dialect, table), self.dialect.fold
-        sides = self.catalog.tables.get(key), self._declared_tables.get(key)
-        columns = (column for side in sides if side for column in side.columns)
-        return next((c for c in columns if fold(c.name) == fold(name)), None)
+        actual, declared = self.catalog.tables.get(key), self._declared_tables.get(key)
+        for side in filter(None, (actual, declared)):
+            for column in side.columns:
+                if fold(column.name) == fold(name):
+                    return Place(actual, column, side is not actual)
+        return None
 
     def holds_values(self, table: TableName, column: Column) -> bool:
         """Read: tell whether any row has, or gets, a value other than NULL in a column."""
         value = self.values.get((table, column.name), Value())
         if value.per_row or value.expression is not None:
             return True
-        actual = self.catalog.tables[table_key(self.dialect, table)]
-        if not any(
+        actual = self.catalog.tables.get(table_key(self.dialect, table))
+        if actual is None or not any(
             self.dialect.fold(c.name) == self.dialect.fold(column.name) for c in actual.columns
         ):
             return False

@@ -8,13 +8,13 @@ from __future__ import annotations
 from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
 
 from ..errors import UnsupportedDatabase
-from .base import Addition, Dialect, Wanted
+from .base import Addition, Dialect, Place, Wanted
 from .mysql import Mysql
 from .postgres import Postgres
 from .sqlite import Sqlite
 from .waiting import poll
 
-__all__ = ["Addition", "Dialect", "Wanted", "dialect_for", "poll"]
+__all__ = ["Addition", "Dialect", "Place", "Wanted", "dialect_for", "poll"]
 
 _DIALECTS: tuple[tuple[type[Database], type[Dialect]], ...] = (
     (PostgresqlDatabase, Postgres),

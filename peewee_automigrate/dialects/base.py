@@ -48,6 +48,15 @@ class Addition:
     has_rows: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A column, and its table as it stands; None for a table that the run creates."""
+
+    table: Table | None
+    column: Column
+    is_new: bool
+
+
 class Dialect:
     """One database. Facts first: each is False or empty unless a dialect knows better."""
 
@@ -208,8 +217,8 @@ class Dialect:
         """Return why the rows of a table can't get a value each, or None."""
         return None
 
-    def refuses_key(self, child: Column, parent: Column) -> str | None:
-        """Return why a foreign key can't lead from one column to another, or None."""
+    def refuses_key(self, child: Place, parent: Place) -> str | None:
+        """Read: return why a foreign key can't lead from one column to another, or None."""
         return None
 
     def refuses_index(self, table: Table, index: Index) -> str | None:
@@ -218,9 +227,9 @@ class Dialect:
         """
         return None
 
-    def index_blocks(self, index: Index) -> str:
-        """Return what waits while an index is built, other than online."""
-        return "writes"
+    def index_effect(self, table: Table, index: Index) -> tuple[str, str]:
+        """Return the effect of building an index on rows, other than online, and what waits."""
+        return "builds", "writes"
 
     def column_effect(self, table: Table, column: Column, default: str | None) -> str:
         """Read: the effect of adding a column that has this DEFAULT to a table with rows."""
@@ -288,6 +297,11 @@ class Dialect:
     def unchecked(self, statement: str) -> tuple[str, ...]:
         """Return the statements that add a foreign key to a column which holds only NULL."""
         return (statement,)
+
+    @property
+    def columns_have_checks(self) -> bool:
+        """Tell whether a column that is defined anew loses its CHECK, unless that is repeated."""
+        return True
 
     def column_mark(self) -> str:
         """Return a constraint that marks a new column as not complete, "" where `mark_filling`

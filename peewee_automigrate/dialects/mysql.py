@@ -17,19 +17,19 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from peewee import PeeweeException
+from peewee import Database, PeeweeException
 
 from ..errors import AutoMigrateError, UnsupportedDatabase
 from ..expression import called_functions, is_constant, tokens
 from ..options import Options
 from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import mysql_catalog, mysql_types
-from .base import Addition, Dialect, Wanted
+from .base import Addition, Dialect, Place, Wanted
 from .mysql_catalog import MARK, Settings
 from .waiting import poll
 
 INSTANT = ", ALGORITHM=INSTANT"
-_LONGEST_KEY = 3072  # bytes, InnoDB with a dynamic row format
+_UNLIMITED = 2**32  # bytes
 _LOCK_NAME = 64  # characters
 _SESSION = ("foreign_key_checks", "lock_wait_timeout", "innodb_lock_wait_timeout")
 _OLDEST = {True: (10, 6), False: (8, 0, 16)}  # MariaDB, MySQL
@@ -56,6 +56,10 @@ class Mysql(Dialect):
     canonical_type = staticmethod(mysql_types.canonical_type)
     canonical_default = staticmethod(mysql_catalog.canonical_default)
     canonical_action = staticmethod(mysql_catalog.canonical_action)
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._known_collations: dict[tuple[str, str], dict[str, str | None]] = {}
 
     @cached_property
     def settings(self) -> Settings:
@@ -122,7 +126,8 @@ class Mysql(Dialect):
         elif mysql_types.base_type(type_name) in ("date", "datetime", "timestamp"):
             is_wrong = self.rows(f"SELECT CAST({literal} AS DATETIME) IS NULL")[0][0]
         else:
-            is_wrong = False
+            text = literal[1:-1].replace("''", "'").replace("\\\\", "\\")
+            is_wrong = literal[:1] == "'" and not mysql_types.holds_text(type_name, text)
         return f"{literal} is no {type_name}" if is_wrong else None
 
     def typed(self, expression: str | None, type_name: str) -> str:
@@ -138,7 +143,8 @@ class Mysql(Dialect):
         words = {word.upper() for sql in column.making.constraints for word in tokens(sql)}
         fulltext = any(index.method == "fulltext" for index in table.indexes)
         checked = "CHECK" in words and not self.settings.is_mariadb
-        if table.options != ("innodb",) or fulltext or checked or "REFERENCES" in words:
+        plain = table.options[:1] == ("innodb",) and "compressed" not in table.options
+        if not plain or fulltext or checked or "REFERENCES" in words:
             return "rewrites"
         if default is None or is_constant(default):
             return "instant"
@@ -149,10 +155,10 @@ class Mysql(Dialect):
         words = {
             token.upper() for sql in addition.column.making.constraints for token in tokens(sql)
         }
+        if "system versioned" in addition.table.options:
+            return "the table is system-versioned, and its history would change"
         if "UNIQUE" in words:
-            return (
-                "a UNIQUE constraint can't be checked beforehand here; declare unique=True instead"
-            )
+            return "a UNIQUE constraint can't be checked beforehand; declare unique=True instead"
         return None
 
     def refuses_fill(self, table: Table) -> str | None:
@@ -160,10 +166,46 @@ class Mysql(Dialect):
             return None
         return "the table has no primary key, so that its rows can't be told apart to fill it"
 
-    def refuses_key(self, child: Column, parent: Column) -> str | None:
-        if mysql_types.can_refer(child.type, parent.type):
+    def refuses_key(self, child: Place, parent: Place) -> str | None:
+        """With foreign_key_checks off the server accepts more than works."""
+        for place, what in ((child, "the table"), (parent, "the table that it refers to")):
+            options = place.table.options if place.table else ("innodb",)
+            if options[:1] != ("innodb",):
+                return f"{what} is of the engine {options[0]}, and only InnoDB has foreign keys"
+            if "partitioned" in options:
+                return f"{what} is partitioned, and has no foreign keys"
+        types = child.column.type, parent.column.type
+        if not mysql_types.can_refer(*types):
+            return f"it is {types[0]}, and the column that it refers to is {types[1]}"
+        if not mysql_types.has_characters(types[0]) or child.column.making.constraints:
             return None
-        return f"it is {child.type}, and the column that it refers to is {parent.type}"
+        collations = self._collation(child), self._collation(parent)
+        if collations[0] == collations[1]:
+            return None
+        return f"it is {collations[0]}, and the column that it refers to is {collations[1]}"
+
+    def _collation(self, place: Place) -> str:
+        """Read: return the collation of a column that stands, or that it would get."""
+        if place.table is None:
+            return self.settings.collation
+        collations = self._collations(place.table)
+        return collations.get("" if place.is_new else self.fold(place.column.name)) or ""
+
+    def _collations(self, table: Table) -> dict[str, str | None]:
+        """Read: return the collations of a table's columns, and under "" that of the table."""
+        if table.schema is None or not table.options:
+            return {"": self.settings.collation}
+        key = (table.schema, table.name.name)
+        if key not in self._known_collations:
+            rows = self.rows(
+                "SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS"
+                " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s UNION ALL"
+                " SELECT '', TABLE_COLLATION FROM information_schema.TABLES"
+                " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+                (*key, *key),
+            )
+            self._known_collations[key] = {self.fold(name): collation for name, collation in rows}
+        return self._known_collations[key]
 
     def refuses_index(self, table: Table, index: Index) -> str | None:
         """``table`` has the columns that the same run adds."""
@@ -178,31 +220,42 @@ class Mysql(Dialect):
         return self._too_long(table, index) if index.method == "btree" else None
 
     def _too_long(self, table: Table, index: Index) -> str | None:
-        """MariaDB takes a prefix of one long column, and a hash for a long unique index."""
-        types = {self.fold(column.name): column.type for column in table.columns}
-        sizes = []
-        for key in index.keys:
-            type_name = types.get(self.fold(key.text), "")
-            size = mysql_types.key_bytes(type_name, self._character_bytes(table, key.text))
-            length = re.match(r"\((\d+)\)", key.options)
-            if length:
-                width = self._character_bytes(table, key.text)
-                characters = mysql_types.has_characters(type_name)
-                size = int(length[1]) * (width if characters else 1)
-            sizes.append(_LONGEST_KEY + 1 if size is None else size)
-        if self.settings.is_mariadb:
-            if index.unique or sum(min(size, _LONGEST_KEY) for size in sizes) <= _LONGEST_KEY:
-                return None
-        elif sum(sizes) <= _LONGEST_KEY:
+        """MariaDB takes the longest prefix of a long column, and a hash for a long unique index."""
+        sizes = [self._key_bytes(table, key) for key in index.keys]
+        limit = mysql_catalog.key_limit(table.options or ("innodb", "dynamic"))
+        older = "compact" in table.options or "redundant" in table.options
+        if self.settings.is_mariadb and index.origin != "pk" and not older:
+            total = 0 if index.unique else sum(min(size, limit) for size in sizes)
+        else:
+            total = sum(sizes)
+        if total <= limit:
             return None
         return (
-            f"its key is longer than {_LONGEST_KEY:,} bytes, and a character takes up to "
-            f"{self._character_bytes(table, '')} of them; index a prefix of it by SQL, "
-            f"such as ({index.keys[0].text}(191))"
+            f"its key can be longer than the {limit:,} bytes that the table takes; index a prefix "
+            f"by SQL, such as ({index.keys[0].text}(191))"
         )
 
-    def _character_bytes(self, table: Table, column: str) -> int:
-        return mysql_catalog.bytes_per_character(self.settings.characters)
+    def _key_bytes(self, table: Table, key: Key) -> int:
+        """Read: return the most bytes of a key, or of its prefix."""
+        types = {self.fold(column.name): column.type for column in table.columns}
+        type_name = types.get(self.fold(key.text), "")
+        collations = self._collations(table)
+        collation = collations.get(self.fold(key.text), collations.get("")) or ""
+        width = mysql_catalog.bytes_per_character(collation.partition("_")[0])
+        length = re.match(r"\((\d+)\)", key.options)
+        if length:
+            return int(length[1]) * (width if mysql_types.has_characters(type_name) else 1)
+        size = mysql_types.key_bytes(type_name, width)
+        return _UNLIMITED if size is None else size
+
+    def index_effect(self, table: Table, index: Index) -> tuple[str, str]:
+        """A full-text index adds a hidden column, and a hash is made of a copy of the table."""
+        if index.method != "btree":
+            has_one = any(other.method == index.method for other in table.indexes)
+            return ("builds" if has_one else "rewrites"), "writes"
+        sizes = sum(self._key_bytes(table, key) for key in index.keys)
+        is_hash = index.unique and sizes > mysql_catalog.key_limit(table.options)
+        return ("rewrites", "writes") if is_hash else ("builds", "nothing")
 
     def home(self) -> str | None:
         """A parent without a schema is looked for in the child's, and with foreign_key_checks off
@@ -226,9 +279,6 @@ class Mysql(Dialect):
             return f"{target} ALTER COLUMN {name} {change}"
         null = "NULL" if column.null else "NOT NULL"
         return f"{target} MODIFY COLUMN {name} {column.type} {null}"
-
-    def index_blocks(self, index: Index) -> str:
-        return "nothing" if index.method == "btree" else "writes"
 
     # Verbs
 
@@ -350,6 +400,11 @@ class Mysql(Dialect):
         how = "NOCOPY" if self.settings.is_mariadb else "INPLACE"
         checks = "SET SESSION foreign_key_checks = "
         return f"{checks}0", f"{statement}, ALGORITHM={how}", f"{checks}1"
+
+    @property
+    def columns_have_checks(self) -> bool:
+        """To MySQL each CHECK is one of the table."""
+        return self.settings.is_mariadb
 
     def column_mark(self) -> str:
         return f"COMMENT '{MARK}'"

@@ -20,13 +20,13 @@ from .base import Wanted
 from .mysql_types import canonical_type, is_number
 
 SETTINGS = """
-SELECT version(), database(), @@lower_case_table_names, @@character_set_database, @@sql_mode"""
+SELECT version(), database(), @@lower_case_table_names, @@collation_database, @@sql_mode"""
 
 # One row per relation, one per column. The schema is compared to one constant, since only then
 # does MariaDB look into no other.
 _RELATIONS = """
 SELECT 'table' AS kind, TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, ROW_FORMAT,
-       NULL AS remark, NULL AS characters, 0 AS place
+       CREATE_OPTIONS AS remark, NULL AS characters, 0 AS place
 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
 UNION ALL
 SELECT 'column', TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT,
@@ -66,7 +66,6 @@ WHERE c.CONSTRAINT_SCHEMA = {schema} AND t.TABLE_NAME IN ({tables})
 _SCHEMAS = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({names})"
 _KINDS = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
 _BYTES = {"utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "utf8mb3": 3, "utf8": 3, "ucs2": 2}
-_LIMITS = (3072, 2000, 1000, 767)  # bytes of a key: InnoDB, Aria, MyISAM, InnoDB's older formats
 _NOW = re.compile(
     r"\b(current_timestamp|now|localtime|localtimestamp)\b(\s*\(\s*(\d*)\s*\))?", re.I
 )
@@ -76,29 +75,36 @@ MARK = "peewee_automigrate: unfinished"
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a server says of itself: ``version`` as numbers, ``schema`` the current database,
-    ``characters`` that database's character set, ``folds_tables`` where table names ignore case.
+    ``collation`` that database's, ``folds_tables`` where names of tables ignore case.
     """
 
     version: tuple[int, ...]
     is_mariadb: bool
     schema: str | None
     folds_tables: bool
-    characters: str
+    collation: str
     sql_mode: str
 
     @classmethod
     def read(cls, ask: Callable[..., list[Any]]) -> Settings:
         """Read the settings; ``ask`` sends a query."""
-        version, schema, lower_case, characters, sql_mode = ask(SETTINGS)[0]
+        version, schema, lower_case, collation, sql_mode = ask(SETTINGS)[0]
         numbers = re.search(r"\d+(\.\d+)+", version.removeprefix("5.5.5-"))
         return cls(
             tuple(map(int, numbers[0].split("."))) if numbers else (),
             "mariadb" in version.lower(),
             schema,
             bool(int(lower_case)),
-            characters,
+            collation,
             sql_mode,
         )
+
+
+def key_limit(options: Sequence[str]) -> int:
+    """Return how many bytes a key may have: https://mariadb.com/kb/en/innodb-limitations/."""
+    engine, row_format = options[:2]
+    older = row_format in ("compact", "redundant")
+    return {"innodb": 767 if older else 3072, "aria": 2000}.get(engine, 1000)
 
 
 def bytes_per_character(charset: str | None) -> int:
@@ -113,6 +119,8 @@ def canonical_default(text: str) -> str:
         return text
     if text[:2] in ("x'", "X'"):
         return text.upper()
+    if text[:2] in ("b'", "B'"):
+        return str(int(text[2:-1], 2))
     return _NOW.sub(lambda now: f"current_timestamp{f'({now[3]})' if now[3] else ''}", text)
 
 
@@ -213,7 +221,9 @@ class _Reader:
         kinds = defaultdict(list)
         for row in sorted(details, key=lambda row: int(row[10])):
             kinds[row[0], row[3]].append(row)
-        indexes = [_index(found, columns, charsets) for found in _of(kinds, "key")]
+        options = _options(relation)
+        limit = key_limit(options)
+        indexes = [_index(found, charsets, limit) for found in _of(kinds, "key")]
         actions = {row[3]: row for row in details if row[0] == "actions"}
         return Table(
             name=TableName(wanted.schema, relation[2]),
@@ -231,7 +241,7 @@ class _Reader:
             kind=_KINDS.get(relation[3], "table"),
             rows=int(relation[5]) if relation[5] is not None else -1,
             schema=schema,
-            options=_options(relation),
+            options=options,
             filling=tuple(row[3] for row in rows if row[7] and row[7].endswith(MARK)),
         )
 
@@ -241,9 +251,10 @@ def _of(kinds: dict[tuple[str, str], list[Sequence[Any]]], kind: str) -> list[li
 
 
 def _options(relation: Sequence[Any]) -> tuple[str, ...]:
-    """The engine, and the row format where it is compressed, in lower case."""
-    engine, row_format = str(relation[4] or "").lower(), str(relation[6] or "").lower()
-    return (engine, row_format) if row_format == "compressed" else (engine,)
+    """The engine and the row format, then "partitioned" and "system versioned", in lower case."""
+    options = [str(relation[4] or "").lower(), str(relation[6] or "").lower()]
+    options += ["partitioned"] if "partitioned" in str(relation[7] or "") else []
+    return (*options, *(["system versioned"] if relation[3] == "SYSTEM VERSIONED" else []))
 
 
 def _column(row: Sequence[Any], is_mariadb: bool) -> Column:
@@ -264,11 +275,9 @@ def _column(row: Sequence[Any], is_mariadb: bool) -> Column:
     return Column(name, canonical, nullable == "YES", default, generated)
 
 
-def _index(
-    rows: list[Sequence[Any]], columns: dict[str, Column], charsets: dict[str, str | None]
-) -> Index:
-    """An index of a whole text is a hash on MariaDB when unique, and a prefix otherwise: both
-    count as an index of the column.
+def _index(rows: list[Sequence[Any]], charsets: dict[str, str | None], limit: int) -> Index:
+    """An index of a whole text is a hash on MariaDB when unique, and the longest prefix otherwise:
+    both count as an index of the column.
     """
     _, _, _, name, non_unique, _, _, method, _, _, _ = rows[0]
     keys = []
@@ -278,7 +287,7 @@ def _index(
             keys.append(Key(normalize(expression) if expression else UNKNOWN, False))
             continue
         words = []
-        if length and not _is_longest(int(length), columns.get(column), charsets.get(column)):
+        if length and int(length) != limit // bytes_per_character(charsets.get(column)):
             words.append(f"({length})")
         if direction == "D":
             words.append("desc")
@@ -291,14 +300,6 @@ def _index(
         methods.get(method, "btree"),
         origin="pk" if name == "PRIMARY" else "index",
     )
-
-
-def _is_longest(length: int, column: Column | None, charset: str | None) -> bool:
-    """Tell whether a prefix is the longest that its engine can take."""
-    if column is None:
-        return False
-    size = bytes_per_character(charset)
-    return any(length == limit // size for limit in _LIMITS)
 
 
 def _foreign_key(rows: list[Sequence[Any]], actions: Sequence[Any] | None) -> ForeignKey:

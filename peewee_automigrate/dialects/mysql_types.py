@@ -31,6 +31,13 @@ _ALIASES = {
     "character": "char",
     "character varying": "varchar",
     "char varying": "varchar",
+    "national varchar": "varchar",
+    "national character varying": "varchar",
+    "nvarchar": "varchar",
+    "nchar varchar": "varchar",
+    "national char": "char",
+    "national character": "char",
+    "nchar": "char",
     "long": "mediumtext",
     "long varchar": "mediumtext",
     "long varbinary": "mediumblob",
@@ -38,7 +45,7 @@ _ALIASES = {
 _INTEGERS = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8}
 _SIZES = _INTEGERS | {
     **{"float": 4, "double": 8, "date": 3, "time": 6, "datetime": 8, "timestamp": 7, "year": 1},
-    **{"enum": 2, "set": 8, "uuid": 16, "inet6": 16, "inet4": 4},
+    **{"enum": 2, "set": 8, "uuid": 16, "inet6": 16, "inet4": 4, "vector": 16383, "xmltype": 4},
 }
 _TEXTS = {"tinytext", "text", "mediumtext", "longtext"}
 _BLOBS = {"tinyblob", "blob", "mediumblob", "longblob"}
@@ -49,7 +56,8 @@ _SPATIAL = {
     *("multipolygon", "geometrycollection", "geomcollection"),
 }
 _DEFAULT_MODIFIERS = {"char": "1", "binary": "1", "bit": "1", "decimal": "10,0"}
-_TYPE = re.compile(r"([a-z0-9_ ]+?)\s*(?:\(([^)]*)\))?\s*(unsigned)?(?:\s+zerofill)?")
+_STRING = re.compile(r"'(?:[^']|'')*'")
+_TYPE = re.compile(r"([a-z0-9_ ]+?)\s*(?:\(([^)]*)\))?\s*((?:\s*\b(?:unsigned|signed|zerofill))*)")
 KNOWN = {*_SIZES, *_TEXTS, *_BLOBS, *_STRINGS, *_BINARIES, *_SPATIAL, "json", "bit", "decimal"}
 
 
@@ -61,12 +69,13 @@ def canonical_type(text: str) -> str:
     """
     text = " ".join(text.split())
     words = re.sub(r"\s*(auto_increment|character set \w+|collate \w+)\b", "", text.lower())
-    if words.startswith(("enum", "set")):
-        return words[: words.index("(")].strip() + text[text.index("(") :] if "(" in text else words
+    if words.startswith(("enum", "set")) and "(" in text:
+        members = ",".join(_STRING.findall(text))
+        return f"{words[: words.index('(')].strip()}({members})"
     match = _TYPE.fullmatch(words)
     if match is None:
         return text
-    base, modifiers, unsigned = match.groups()
+    base, modifiers, sign = match.groups()
     base = _ALIASES.get(base, base)
     if modifiers is None:
         modifiers = _DEFAULT_MODIFIERS.get(base)
@@ -78,7 +87,8 @@ def canonical_type(text: str) -> str:
         modifiers += ",0"
     if base == "year" or modifiers == "0":
         modifiers = None
-    return base + (f"({modifiers})" if modifiers else "") + (" unsigned" if unsigned else "")
+    unsigned = " unsigned" if re.search("unsigned|zerofill", sign) else ""
+    return base + (f"({modifiers})" if modifiers else "") + unsigned
 
 
 def base_type(canonical: str) -> str:
@@ -102,6 +112,17 @@ def holds_number(canonical: str, text: str) -> bool:
         limit = 2**bits if canonical.endswith("unsigned") else 2 ** (bits - 1)
         return bool(-limit <= value < limit)
     return True
+
+
+def holds_text(canonical: str, text: str) -> bool:
+    """Tell whether a column of a type for texts of some length, or a list of them, holds a text."""
+    base, length = base_type(canonical), re.search(r"\((\d+)\)", canonical)
+    if base in _STRINGS:
+        return length is None or len(text) <= int(length[1])
+    members = {member[1:-1].replace("''", "'").lower() for member in _STRING.findall(canonical)}
+    if base == "enum":
+        return text.lower() in members
+    return base != "set" or set(text.lower().split(",")) <= members | {""}
 
 
 def is_text(canonical: str) -> bool:
