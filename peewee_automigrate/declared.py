@@ -188,9 +188,14 @@ class _Types:
         self.dialect = dialect
         self.context = dialect.database.get_sql_context()
         self.known: dict[Any, str] = {}
+        self.usual: dict[type[Field], bool] = {}  # does not write its type in a way of its own
 
     def get(self, field: Field) -> str:
-        if type(field).ddl_datatype is not Field.ddl_datatype:
+        kind = type(field)
+        usual = self.usual.get(kind)
+        if usual is None:
+            usual = self.usual[kind] = kind.ddl_datatype is Field.ddl_datatype
+        if not usual:
             return self._read(field)
         modifiers = field.get_modifiers()
         key = (field.field_type, *modifiers) if modifiers else field.field_type
@@ -292,17 +297,17 @@ class _Reader:
             if words[:1] == ["default"]:
                 making = replace(making, in_database=True)
                 default = text.strip()[len("default") :].strip()
-                column = replace(column, default=self.dialect.canonical_default(default))
+                column = column._replace(default=self.dialect.canonical_default(default))
             elif words[:1] in (["generated"], ["as"]):
                 is_stored = "stored" in words or "persistent" in words
                 kind = "identity" if "identity" in words else "virtual"
                 making = replace(making, generated_as=text)
-                column = replace(column, generated="stored" if is_stored else kind)
+                column = column._replace(generated="stored" if is_stored else kind)
             elif words == ["null"] or words == ["not", "null"]:
-                column = replace(column, null=words == ["null"])
+                column = column._replace(null=words == ["null"])
             else:
                 kept.append(text)
-        return replace(column, making=replace(making, constraints=tuple(kept)))
+        return column._replace(making=replace(making, constraints=tuple(kept)))
 
     def _indexes(self) -> list[Any]:
         if self.is_virtual:
@@ -317,8 +322,8 @@ class _Reader:
 
     def _index(self, index: Any) -> Index:
         is_plain = isinstance(index, PeeweeIndex) and index._where is None and not index._using
-        if is_plain and all(isinstance(item, Field) for item in index._expressions):
-            keys = tuple(Key(field.column_name) for field in index._expressions)
+        if is_plain and all([isinstance(item, Field) for item in index._expressions]):
+            keys = tuple([Key(field.column_name) for field in index._expressions])
             distinct = getattr(index, "_nulls_distinct", None) is not False
             return Index(index._name, keys, bool(index._unique), nulls_distinct=distinct)
         sql = index_sql(self.dialect, self.model, index)

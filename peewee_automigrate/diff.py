@@ -72,6 +72,8 @@ def same_definition(actual: Index, declared: Index, rules: Rules) -> bool | None
         return None
     if actual.where != declared.where or len(actual.keys) != len(declared.keys):
         return False
+    if actual.keys == declared.keys:
+        return True
     pairs = zip(actual.keys, declared.keys, strict=True)
     return all(one == other or _same_key(one, other, rules) for one, other in pairs)
 

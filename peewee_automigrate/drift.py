@@ -6,7 +6,6 @@ Enters: one declared table, the actual one, and the dialect's rules. Leaves: fin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Protocol
 
 from .expression import normalize, unquote
@@ -52,8 +51,9 @@ def differences(
     """
     fold = rules.fold
     for name, column in declared.items():
-        if name in known and known[name] != column:
-            yield from _column(table, column, known[name], rules)
+        other = known.get(name)
+        if other and other != column and not _is_alike(column, other):
+            yield from _column(table, column, other, rules)
     unknown = [column for name, column in known.items() if name not in declared]
     for column in unknown:
         yield _unknown_column(table, column, rules)
@@ -69,6 +69,12 @@ def differences(
             yield from _foreign_key(table, actual, fk, rules)
     for constraint in table.constraints:
         yield from _constraint(table, actual, constraint, rules)
+
+
+def _is_alike(column: Column, actual: Column) -> bool:
+    """Tell at once what is so for most columns: all that matters is the same."""
+    same = column.type == actual.type and column.null == actual.null
+    return same and _same_default(column, actual)
 
 
 def _column(table: Table, column: Column, actual: Column, rules: Rules) -> Iterator[Finding]:
@@ -90,7 +96,7 @@ def _column(table: Table, column: Column, actual: Column, rules: Rules) -> Itera
             words = ("nullable", "NOT NULL") if actual.null else ("NOT NULL", "nullable")
             yield drift("AM202", table.name, name, sql, actual=words[0], declared=words[1])
     if not _same_default(column, actual):
-        known = column if column.default != UNKNOWN else replace(column, default=None)
+        known = column if column.default != UNKNOWN else column._replace(default=None)
         yield drift(
             "AM203",
             table.name,
@@ -140,7 +146,7 @@ def _unknown_column(table: Table, column: Column, rules: Rules) -> Finding:
     fills_itself = column.default is not None or column.generated
     if column.null or fills_itself:
         return note("AM301", table.name, column.name)
-    sql = rules.alter_sql(table.name, replace(column, null=True), "null")
+    sql = rules.alter_sql(table.name, column._replace(null=True), "null")
     return drift("AM209", table.name, column.name, sql)
 
 

@@ -3,21 +3,21 @@
 Enters and leaves: plain text and numbers. Values never query and never write SQL.
 Imports nothing of the package, nor peewee. Equality means "nothing to do".
 
-The changes are a closed set. A drop or an alteration can't be expressed.
+The changes are a closed set. A drop or an alteration can't be expressed. What is made by the
+thousand is a named tuple, which is made, hashed and compared in half the time of a dataclass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 UNKNOWN = "?"
 """Stands for the text of an expression that could not be read. It equals nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableName:
+class TableName(NamedTuple):
     """A table's name; ``schema`` is None for the connection's default schema."""
 
     schema: str | None
@@ -44,8 +44,7 @@ class Making:
 PLAIN = Making()
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column. ``type`` is in the dialect's canonical spelling, ``default`` is SQL text,
     ``generated`` is "", "virtual", "stored", "identity" or "rowid".
     """
@@ -58,8 +57,7 @@ class Column:
     making: Making = PLAIN
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One key of an index: a column's name, or a normalised expression, and its options.
 
     ``options`` are lower-case words in SQL order: collation, operator class, ``desc``, nulls.

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -164,7 +163,7 @@ class Postgres(Dialect):
         sql += " WHERE opcdefault AND opcname = ANY (CAST(%s AS name[]))"
         usual = {row[0] for row in self.rows(sql, (sorted(words),))} if words else set()
         return tuple(
-            replace(key, options=" ".join(w for w in key.options.split() if w not in usual))
+            key._replace(options=" ".join(w for w in key.options.split() if w not in usual))
             for key in index.keys
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from ..expression import normalize, order_options, parse_index
@@ -121,10 +122,9 @@ _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET
 MARK = "peewee_automigrate: unfinished"
 
 
+@cache
 def fold(name: str) -> str:
     """Names are cut at 63 bytes; their case matters, since Peewee quotes them."""
-    if len(name) < 16:  # of at most four bytes each
-        return name
     raw = name.encode()
     return name if len(raw) < 64 else raw[:63].decode(errors="ignore")
 

@@ -52,6 +52,7 @@ _GENERATED = {2: "virtual", 3: "stored"}
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
+@cache
 def fold(name: str) -> str:
     """Names ignore the case of ASCII letters, and only of these."""
     return name.lower() if name.isascii() else name.translate(_LOWER)
@@ -153,6 +154,8 @@ class _Reader:
 def _column(row: _Row, is_rowid: bool) -> Column:
     _, _, _, name, type_name, not_null, default, primary, hidden, _ = row
     canonical = canonical_type(type_name)
+    if not (primary or hidden):
+        return Column(name, canonical, not not_null, default)
     rowid_alias = is_rowid and primary and canonical == "INTEGER"
     generated = "rowid" if rowid_alias else _GENERATED.get(hidden, "")
     return Column(name, canonical, not (not_null or rowid_alias), default, generated)
@@ -161,6 +164,12 @@ def _column(row: _Row, is_rowid: bool) -> Column:
 def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -> Index:
     """Make an index of its rows; the statement is read only where they do not say all."""
     unique, origin, partial = bool(rows[0][4]), rows[0][5], rows[0][6]
+    if (
+        origin == "c"
+        and not partial
+        and all([row[9] == ",BINARY" and row[7] >= -1 for row in rows])
+    ):
+        return Index(name, tuple([Key(row[8]) for row in rows]), unique)
     keys = tuple([Key(row[8], True, row[9].split(",")[0]) for row in rows if row[7] >= -1])
     binary = origin != "c" or all(row[9].endswith(",BINARY") for row in rows)
     if len(keys) == len(rows) and not partial and binary:
