@@ -26,8 +26,11 @@ import peewee
 from chaos import blockers, kills, rolling, rounds
 from chaos.crew import Crew, crew
 from chaos.places import Places, ask
+from tests.mysql_servers import main_mysql
 from tests.servers import main_postgres
 
+MISSING = "left out: MySQL and MariaDB, since no server is there (apt-get install mariadb-server)"
+MOST = {"mysql": 16}  # processes of a round
 PARTS = ("rounds", "kills", "blockers", "release")
 HOLD = 2.0  # seconds for which somebody is busy with a table
 LOCK_TIMEOUT = 0.5
@@ -50,9 +53,10 @@ class Chaos:
 
     def rounds(self) -> None:
         """Processes that start at the same moment."""
-        count, processes = self.options.rounds, self.options.processes
-        print(f"\n{count} rounds of {processes} processes each: exactly one applies, all end well")
+        count = self.options.rounds
+        print(f"\n{count} rounds of many processes each: exactly one applies, all end well")
         for kind, places in self.places.items():
+            processes = min(self.options.processes, MOST.get(kind, self.options.processes))
             for grown in (False, True):
                 taken, slowest = [], 0.0
                 for number in range(count):
@@ -64,8 +68,8 @@ class Chaos:
                     slowest = max([slowest, *(answer["duration"] for answer in answers)])
                     self.note(f"{kind} round {number}", found)
                 print(
-                    f"  {kind:9} {'an upgrade' if grown else 'from empty'}: a round took "
-                    f"{statistics.median(taken):.2f} s (median), the slowest process "
+                    f"  {kind:9} {'an upgrade' if grown else 'from empty'}: a round of {processes} "
+                    f"processes took {statistics.median(taken):.2f} s (median), the slowest one "
                     f"{slowest:.2f} s",
                     flush=True,
                 )
@@ -91,8 +95,9 @@ class Chaos:
                 "kill", kills.kill_while_building(self.crew, self.places["postgres"], seconds)
             )
         left = max(self.options.kills - done - builds, self.options.kills // 4)
+        kinds = list(self.places)
         for number in range(left):
-            kind = ("sqlite", "postgres")[number % 2]
+            kind = kinds[number % len(kinds)]
             found = kills.kill_randomly(
                 self.crew, self.places[kind], 0.4 if kind == "sqlite" else 1.0, grown=number % 4 < 3
             )
@@ -145,9 +150,13 @@ class Chaos:
         )
 
 
-def print_machine(places: Places) -> None:
-    with places.empty() as url:
+def print_machine(places: dict[str, Places]) -> None:
+    with places["postgres"].empty() as url:
         ((server,),) = ask(url, "SHOW server_version")
+    others = ""
+    if "mysql" in places:
+        with places["mysql"].empty() as url:
+            ((others,),) = ask(url, "SELECT concat(', MySQL ', version())")
     names = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -156,8 +165,10 @@ def print_machine(places: Places) -> None:
     print(
         f"{os.cpu_count()} cores of {names[0] if names else platform.machine()}, "
         f"Python {platform.python_version()}, Peewee {peewee.__version__}, "
-        f"SQLite {sqlite3.sqlite_version}, PostgreSQL {server}"
+        f"SQLite {sqlite3.sqlite_version}, PostgreSQL {server}{others}"
     )
+    if "mysql" not in places:
+        print(MISSING)
 
 
 @contextmanager
@@ -169,7 +180,10 @@ def opened(options: argparse.Namespace) -> Iterator[Chaos]:
             "sqlite": Places("sqlite", None, folder),
             "postgres": Places("postgres", server, folder),
         }
-        print_machine(places["postgres"])
+        mysql = stack.enter_context(main_mysql())
+        if mysql:
+            places["mysql"] = Places("mysql", mysql, folder)
+        print_machine(places)
         yield Chaos(stack.enter_context(crew()), places, options)
         for one in places.values():
             one.close()

@@ -10,6 +10,7 @@ from chaos.crew import Crew, Migrate, Order, Worker
 from chaos.crew import crew as new_crew
 from chaos.places import Places
 from chaos.rounds import order
+from tests.mysql_servers import MysqlServer
 from tests.servers import Server
 
 
@@ -36,6 +37,15 @@ def postgres_places(
     places.close()
 
 
+@pytest.fixture(scope="session")
+def mysql_places(
+    mysql_server: MysqlServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Places]:
+    places = Places("mysql", mysql_server, tmp_path_factory.mktemp("places"))
+    yield places
+    places.close()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def places(request: pytest.FixtureRequest) -> Places:
     """Fresh databases of each kind in turn."""
@@ -58,6 +68,12 @@ def sqlite_url(sqlite_places: Places) -> Iterator[str]:
 @pytest.fixture
 def grown_postgres_url(postgres_places: Places) -> Iterator[str]:
     with postgres_places.grown() as url:
+        yield url
+
+
+@pytest.fixture
+def grown_mysql_url(mysql_places: Places) -> Iterator[str]:
+    with mysql_places.grown() as url:
         yield url
 
 

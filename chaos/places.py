@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from peewee import Database, SqliteDatabase
+from peewee import Database, OperationalError, SqliteDatabase
 
+from peewee_automigrate.dialects.mysql import lock_name
 from tests import catalogue
 from tests.servers import Server
 from tests.workers import database_of, fill
@@ -24,7 +26,7 @@ ROWS = 60
 
 
 class Places:
-    """Databases of one kind, "sqlite" or "postgres"."""
+    """Databases of one kind: "sqlite", "postgres" or "mysql"."""
 
     def __init__(self, kind: str, server: Server | None, folder: Path) -> None:
         self.kind = kind
@@ -54,9 +56,9 @@ class Places:
         finally:
             self._drop(url)
 
-    def given(self, grown: bool) -> Any:
+    def given(self, grown: bool, rows: int = ROWS) -> Any:
         """Give a database of either sort."""
-        return self.grown() if grown else self.empty()
+        return self.grown(rows) if grown else self.empty()
 
     def expected(self, grown: bool, migrate: Callable[[str], object]) -> catalogue.Facts:
         """Return what stands after ``migrate(url)``, undisturbed."""
@@ -77,12 +79,28 @@ class Places:
             if template:
                 shutil.copy(template.removeprefix("sqlite:///"), path)
             return f"sqlite:///{path}"
+        if self.kind == "mysql":
+            return self._copy_mysql(template)
         base = _name(template) if template else "template0"
         self._execute(f"CREATE DATABASE {name} TEMPLATE {base}")
         return re.sub(r"(://[^/?]*)(/[^?]*)?", rf"\1/{name}", self.server.url, count=1)
 
+    def _copy_mysql(self, template: str | None) -> str:
+        """The server copies no database, only tables, and these without their foreign keys."""
+        assert self.server is not None
+        url = self.server.create_database()
+        if template:
+            base = _name(template)
+            for (table,) in ask(template, "SHOW TABLES"):
+                ask(url, f"CREATE TABLE {table} LIKE {base}.{table}")
+                ask(url, f"INSERT INTO {table} SELECT * FROM {base}.{table}")
+        return url
+
     def _drop(self, url: str) -> None:
-        if self.server is None:
+        if self.kind == "mysql":
+            assert self.server is not None
+            _insist(self.server.drop_database, url)
+        elif self.server is None:
             path = url.removeprefix("sqlite:///")
             for tail in ("", "-journal", "-wal", "-shm"):
                 with suppress(FileNotFoundError):
@@ -95,6 +113,17 @@ class Places:
         with closing(psycopg2.connect(self.server.url)) as connection:
             connection.autocommit = True
             connection.cursor().execute(statement)
+
+
+def _insist(work: Callable[[str], None], url: str) -> None:
+    """Try again when a session ends by itself before it is ended."""
+    deadline = time.monotonic() + 30.0
+    while True:
+        try:
+            return work(url)
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _name(url: str) -> str:
@@ -110,10 +139,10 @@ def facts(url: str) -> catalogue.Facts:
 
 def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
     """Run a statement on a connection of its own, and return its rows."""
-    if url.startswith("sqlite"):
+    if not url.startswith("postgres"):
         database = database_of(url)
         with database.connection_context():
-            return list(database.execute_sql(sql).fetchall())
+            return catalogue.ask(database, sql)
     with closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
@@ -122,10 +151,14 @@ def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
 
 
 def advisory_locks(url: str) -> int:
-    """Count the advisory locks that somebody holds in a database."""
+    """Count the locks between migrators that somebody holds in a database."""
+    if url.startswith("sqlite"):
+        return 0
     sql = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (
              SELECT oid FROM pg_database WHERE datname = current_database())"""
-    return 0 if url.startswith("sqlite") else int(ask(url, sql)[0][0])
+    if url.startswith("mysql"):
+        sql = f"SELECT IS_USED_LOCK('{lock_name(_name(url))}') IS NOT NULL"
+    return int(ask(url, sql)[0][0])
 
 
 def old_rows(database: Database) -> list[list[tuple[Any, ...]]]:

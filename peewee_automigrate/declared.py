@@ -322,7 +322,7 @@ class _Reader:
 
     def _index(self, index: Any) -> Index:
         is_plain = isinstance(index, PeeweeIndex) and index._where is None and not index._using
-        if is_plain and all([isinstance(item, Field) for item in index._expressions]):
+        if is_plain and all(isinstance(item, Field) for item in index._expressions):
             keys = tuple([Key(field.column_name) for field in index._expressions])
             distinct = getattr(index, "_nulls_distinct", None) is not False
             return Index(index._name, keys, bool(index._unique), nulls_distinct=distinct)

@@ -9,6 +9,7 @@ from tests import (
     cases_drift,
     cases_indexes,
     cases_keys,
+    cases_mysql,
     cases_names,
     cases_relations,
     cases_tables,
@@ -25,4 +26,5 @@ CASES: list[Case] = [
     *cases_relations.CASES,
     *cases_names.CASES,
     *cases_drift.CASES,
+    *cases_mysql.CASES,
 ]

@@ -30,11 +30,14 @@ from peewee import (
 from playhouse import postgres_ext, sqlite_ext
 
 from tests.cases_base import (
-    BOTH,
+    ALL,
+    MYSQL,
     POSTGRES,
     ROWS,
+    SERVERS,
     SQLITE,
     TABLE,
+    TRANSACTIONAL,
     Case,
     Mood,
     kind,
@@ -59,7 +62,7 @@ def fails() -> Any:
     raise RuntimeError("no default today")
 
 
-def constant(what: str, field: Any, value: Any, on: Any = BOTH, **rest: Any) -> Case:
+def constant(what: str, field: Any, value: Any, on: Any = ALL, **rest: Any) -> Case:
     """A NOT NULL column whose default is the same in each row."""
     return Case(
         f"a constant default stays in the database and fills old rows: {what}",
@@ -91,7 +94,15 @@ CONSTANTS = [
     constant("a float of all digits", lambda: DoubleField(default=0.1 + 0.2), 0.1 + 0.2),
     constant("a tiny float", lambda: DoubleField(default=1e-300), 1e-300),
     constant("a huge float", lambda: DoubleField(default=1e300), 1e300),
-    constant("infinity", lambda: DoubleField(default=float("inf")), float("inf")),
+    constant(
+        "text with a NUL character, which MySQL's literals hold",
+        lambda: TextField(default="a\0b"),
+        "a\0b",
+        on=[MYSQL],
+    ),
+    constant(
+        "infinity", lambda: DoubleField(default=float("inf")), float("inf"), on=[SQLITE, POSTGRES]
+    ),
     constant("a decimal", lambda: DecimalField(8, 2, default=Decimal("12.30")), Decimal("12.30")),
     constant("a date", lambda: DateField(default=date(2024, 2, 29)), date(2024, 2, 29)),
     constant("a time", lambda: TimeField(default=time(23, 59, 1)), time(23, 59, 1)),
@@ -99,6 +110,13 @@ CONSTANTS = [
         "a time of a day with microseconds",
         lambda: DateTimeField(default=datetime(2024, 2, 29, 1, 2, 3, 456)),
         datetime(2024, 2, 29, 1, 2, 3, 456),
+        on=[SQLITE, POSTGRES],
+    ),
+    constant(
+        "a time of a day with microseconds, which MySQL's DATETIME does not keep",
+        lambda: DateTimeField(default=datetime(2024, 2, 29, 1, 2, 3, 456)),
+        datetime(2024, 2, 29, 1, 2, 3),
+        on=[MYSQL],
     ),
     constant(
         "a timestamp",
@@ -250,6 +268,7 @@ NULLABLE = [
         "all in one transaction, when the caller wants it",
         lambda M: [M.t(n=IntegerField(default=7, index=True)), M("o", b=TextField(unique=True))],
         ("add_column t.n", "add_index t.t_n", "create_table o"),
+        on=TRANSACTIONAL,
         options={"atomic": True, "online_rows": 0},
         values={"n": [7] * 3},
     ),
@@ -310,7 +329,10 @@ NULLABLE = [
     Case(
         "a collation is added with its column",
         lambda M: M.t(
-            n=CharField(null=True, collation={"sqlite": "NOCASE", "postgres": '"C"'}[kind(M)])
+            n=CharField(
+                null=True,
+                collation={SQLITE: "NOCASE", POSTGRES: '"C"', MYSQL: "utf8mb4_bin"}[kind(M)],
+            )
         ),
         "add_column t.n",
         then={
@@ -322,6 +344,11 @@ NULLABLE = [
                 "SELECT collation_name FROM information_schema.columns WHERE table_name = 't'"
                 " AND column_name = 'n'",
                 [("C",)],
+            ),
+            MYSQL: (
+                "SELECT collation_name FROM information_schema.columns"
+                " WHERE table_schema = DATABASE() AND table_name = 't' AND column_name = 'n'",
+                [("utf8mb4_bin",)],
             ),
         },
     ),
@@ -347,7 +374,7 @@ BAD_DEFAULTS = [
         "a default that its column refuses is blocked",
         lambda M: M.t(n=IntegerField(default="seven")),
         blocked="AM110 t.n",
-        on=[POSTGRES],
+        on=SERVERS,
     ),
     Case(
         "a default that its field refuses is blocked",
@@ -357,24 +384,31 @@ BAD_DEFAULTS = [
     Case(
         "a default that raises does not matter while its column stands",
         lambda M: M.t(n=IntegerField(default=fails)),
-        before="CREATE TABLE t (id {id}, a TEXT NOT NULL, n INTEGER NOT NULL)",
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL, n INTEGER NOT NULL)",
     ),
     Case(
         "an int that is too large for its column is blocked",
         lambda M: M.t(n=SmallIntegerField(default=40_000)),
         blocked="AM110 t.n",
-        on=[POSTGRES],
+        on=SERVERS,
     ),
     Case(
         "a decimal that is too large for its column is blocked",
         lambda M: M.t(n=DecimalField(3, 1, default=Decimal("1234.5"))),
         blocked="AM110 t.n",
-        on=[POSTGRES],
+        on=SERVERS,
     ),
     Case(
         "a default with a NUL character, which no literal can hold, is blocked",
         lambda M: M.t(n=TextField(default="a\0b")),
         blocked="AM110 t.n",
+        on=[SQLITE, POSTGRES],
+    ),
+    Case(
+        "infinity, which MySQL does not know, is blocked",
+        lambda M: M.t(n=DoubleField(default=float("inf"))),
+        blocked="AM110 t.n",
+        on=[MYSQL],
     ),
     Case(
         "a type that a STRICT table refuses is blocked",

@@ -21,17 +21,17 @@ from peewee import (
     TextField,
 )
 
-from tests.cases_base import BOTH, POSTGRES, ROWS, SQLITE, Case, sql_default
+from tests.cases_base import ALL, MYSQL, POSTGRES, ROWS, SERVERS, SQLITE, Case, sql_default
 
 
 def differs(
-    what: str, before: Any, models: Any, drift: Any = "AM201 t.n", on: Any = BOTH, **rest: Any
+    what: str, before: Any, models: Any, drift: Any = "AM201 t.n", on: Any = ALL, **rest: Any
 ) -> Case:
     """A table that stands and differs; ``before`` is what stands beside `id` and `a`, as SQL."""
     return Case(f"drift: {what}", models, before=table(before), drift=drift, on=on, **rest)
 
 
-def agrees(what: str, before: Any, field: Any, on: Any = BOTH) -> Case:
+def agrees(what: str, before: Any, field: Any, on: Any = ALL) -> Case:
     """A column that is written in another way and means the same."""
     return Case(f"no drift: {what}", lambda M: M.t(n=field()), before=table(before), on=on)
 
@@ -39,7 +39,7 @@ def agrees(what: str, before: Any, field: Any, on: Any = BOTH) -> Case:
 def table(columns: Any) -> Any:
     if isinstance(columns, dict):
         return {kind: table(sql) for kind, sql in columns.items()}
-    return f"CREATE TABLE t (id {{id}}, a TEXT NOT NULL, {columns});"
+    return f"CREATE TABLE t (id {{id}}, a {{text}} NOT NULL, {columns});"
 
 
 TYPES = [
@@ -48,11 +48,9 @@ TYPES = [
     differs("a shorter text", "n VARCHAR(10) NOT NULL", lambda M: M.t(n=CharField(20))),
     differs("a longer text", "n VARCHAR(200) NOT NULL", lambda M: M.t(n=CharField(20))),
     differs("another precision", "n DECIMAL(10, 2) NOT NULL", lambda M: M.t(n=DecimalField(12, 4))),
+    differs("a smaller number", "n SMALLINT NOT NULL", lambda M: M.t(n=IntegerField()), on=SERVERS),
     differs(
-        "a smaller number", "n SMALLINT NOT NULL", lambda M: M.t(n=IntegerField()), on=[POSTGRES]
-    ),
-    differs(
-        "a larger number", "n INTEGER NOT NULL", lambda M: M.t(n=BigIntegerField()), on=[POSTGRES]
+        "a larger number", "n INTEGER NOT NULL", lambda M: M.t(n=BigIntegerField()), on=SERVERS
     ),
     differs(
         "a time with a zone",
@@ -64,7 +62,7 @@ TYPES = [
         "a float for a decimal",
         "n REAL NOT NULL",
         lambda M: M.t(n=DecimalField(10, 5)),
-        on=[POSTGRES],
+        on=SERVERS,
     ),
     differs("JSON for text", "n JSONB NOT NULL", lambda M: M.t(n=TextField()), on=[POSTGRES]),
     differs(
@@ -163,7 +161,7 @@ COLUMNS = [
     ),
     agrees(
         "the same truth",
-        {SQLITE: "n BOOLEAN NOT NULL DEFAULT 1", POSTGRES: "n BOOLEAN NOT NULL DEFAULT 't'"},
+        {...: "n BOOLEAN NOT NULL DEFAULT 1", POSTGRES: "n BOOLEAN NOT NULL DEFAULT 't'"},
         lambda: BooleanField(default=True),
     ),
     agrees(
@@ -173,14 +171,20 @@ COLUMNS = [
     ),
     agrees(
         "the same function",
-        "n TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP",
+        {
+            MYSQL: "n DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP",
+            ...: "n TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP",
+        },
         lambda: DateTimeField(constraints=sql_default("CURRENT_TIMESTAMP")),
     ),
     agrees(
         "the same function in other words",
-        "n TIMESTAMP NOT NULL DEFAULT now()",
+        {
+            POSTGRES: "n TIMESTAMP NOT NULL DEFAULT now()",
+            MYSQL: "n DATETIME NOT NULL DEFAULT current_timestamp()",
+        },
         lambda: DateTimeField(constraints=sql_default("NOW()")),
-        on=[POSTGRES],
+        on=SERVERS,
     ),
     agrees(
         "the same number in other words",
@@ -213,6 +217,11 @@ COLUMNS = [
     ),
 ]
 
+CHILD = "CREATE TABLE p (id {id});CREATE TABLE t (id {id}, p INTEGER NOT NULL REFERENCES p"
+CHILD_OF_TWO = (
+    "CREATE TABLE p (a {text} NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (a, b));"
+    "CREATE TABLE t (a {text} NOT NULL, b INTEGER NOT NULL, FOREIGN KEY (a, b) REFERENCES p"
+)
 KEYS = [
     Case(
         "drift: another primary key",
@@ -222,20 +231,20 @@ KEYS = [
     ),
     Case(
         "drift: a composite key in another order",
-        lambda M: M("t", {"primary_key": CompositeKey("a", "b")}, a=TextField(), b=IntegerField()),
-        before="CREATE TABLE t (a TEXT NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (b, a))",
+        lambda M: M("t", {"primary_key": CompositeKey("a", "b")}, a=M.text(), b=IntegerField()),
+        before="CREATE TABLE t (a {text} NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (b, a))",
         drift="AM204 t",
     ),
     Case(
         "drift: a key of fewer columns",
-        lambda M: M("t", {"primary_key": CompositeKey("a", "b")}, a=TextField(), b=IntegerField()),
-        before="CREATE TABLE t (a TEXT NOT NULL PRIMARY KEY, b INTEGER NOT NULL)",
+        lambda M: M("t", {"primary_key": CompositeKey("a", "b")}, a=M.text(), b=IntegerField()),
+        before="CREATE TABLE t (a {text} NOT NULL PRIMARY KEY, b INTEGER NOT NULL)",
         drift="AM204 t",
     ),
     Case(
         "a key that the model does not declare is no drift",
-        lambda M: M("t", {"primary_key": False}, a=TextField()),
-        before="CREATE TABLE t (a TEXT NOT NULL PRIMARY KEY)",
+        lambda M: M("t", {"primary_key": False}, a=M.text()),
+        before="CREATE TABLE t (a {text} NOT NULL PRIMARY KEY)",
     ),
     Case(
         "drift: a missing foreign key",
@@ -259,8 +268,10 @@ KEYS = [
             ),
             p,
         ],
-        before="CREATE TABLE p (id {id});"
-        "CREATE TABLE t (id {id}, p INTEGER NOT NULL REFERENCES p (id) ON DELETE SET NULL)",
+        before={
+            MYSQL: CHILD + " (id) ON DELETE RESTRICT)",
+            ...: CHILD + " (id) ON DELETE SET NULL)",
+        },
         drift="AM207 t.p",
     ),
     Case(
@@ -272,7 +283,7 @@ KEYS = [
             ),
             p,
         ],
-        before="CREATE TABLE p (id {id});CREATE TABLE t (id {id}, p INTEGER NOT NULL REFERENCES p)",
+        before={MYSQL: CHILD + " (id))", ...: CHILD + ")"},
     ),
     Case(
         "drift: a foreign key that was never validated",
@@ -284,9 +295,8 @@ KEYS = [
     ),
     Case(
         "no drift: a foreign key that a part of a composite one is not",
-        lambda M: M("t", {"primary_key": False}, a=TextField(), b=IntegerField()),
-        before="CREATE TABLE p (a TEXT NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (a, b));"
-        "CREATE TABLE t (a TEXT NOT NULL, b INTEGER NOT NULL, FOREIGN KEY (a, b) REFERENCES p)",
+        lambda M: M("t", {"primary_key": False}, a=M.text(), b=IntegerField()),
+        before={MYSQL: CHILD_OF_TWO + " (a, b))", ...: CHILD_OF_TWO + ")"},
     ),
 ]
 
@@ -316,23 +326,24 @@ CONSTRAINTS = [
     Case(
         "no drift: a unique constraint without a name stands",
         lambda M: M.t({"constraints": [SQL("UNIQUE (a)")]}),
-        before="CREATE TABLE t (id {id}, a TEXT NOT NULL, UNIQUE (a))",
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL, UNIQUE (a))",
         notes=(),
     ),
     Case(
         "no drift: the CHECK stands",
         lambda M: M.t({"constraints": [Check("a <> ''")]}),
-        before="CREATE TABLE t (id {id}, a TEXT NOT NULL, CHECK (a <> ''))",
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL, CHECK (a <> ''))",
     ),
     Case(
         "no drift: a CHECK of the constraint's name stands",
         lambda M: M.t({"constraints": [SQL("CONSTRAINT filled CHECK (a <> '')")]}),
-        before="CREATE TABLE t (id {id}, a TEXT NOT NULL, CONSTRAINT filled CHECK (length(a) > 0))",
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL,"
+        " CONSTRAINT filled CHECK (length(a) > 0))",
     ),
     Case(
         "no drift: a CHECK in a longer spelling",
         lambda M: M.t({"constraints": [Check("a IN ('x', 'y') AND length(a) BETWEEN 1 AND 5")]}),
-        before="CREATE TABLE t (id {id}, a TEXT NOT NULL,"
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL,"
         " CHECK (a IN ('x', 'y') AND length(a) BETWEEN 1 AND 5))",
     ),
 ]
@@ -367,6 +378,7 @@ UNKNOWN = [
         lambda M: M.t(),
         before={
             SQLITE: table("g INTEGER NOT NULL AS (length(a))"),
+            MYSQL: table("g INTEGER AS (length(a)) STORED"),
             POSTGRES: table(
                 "g INTEGER NOT NULL GENERATED ALWAYS AS (length(a)) STORED,"
                 " i INTEGER GENERATED ALWAYS AS IDENTITY"
@@ -426,8 +438,8 @@ UNKNOWN = [
     Case(
         "an unknown unique constraint is a note",
         lambda M: M.t(),
-        before="CREATE TABLE t (id {id}, a TEXT NOT NULL, CONSTRAINT other UNIQUE (a))",
-        notes={SQLITE: ("AM302 t.sqlite_autoindex_t_1",), POSTGRES: ("AM302 t.other",)},
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL, CONSTRAINT other UNIQUE (a))",
+        notes={SQLITE: ("AM302 t.sqlite_autoindex_t_1",), ...: ("AM302 t.other",)},
     ),
     Case(
         "an unknown table is of no account",
@@ -438,8 +450,8 @@ UNKNOWN = [
     Case(
         "two models on one table: their columns and indexes are united",
         lambda M: [
-            M("t", called="T1", a=TextField(), n=IntegerField(default=7, index=True)),
-            M("t", called="T2", a=TextField(), m=IntegerField(null=True, unique=True)),
+            M("t", called="T1", a=M.text(), n=IntegerField(default=7, index=True)),
+            M("t", called="T2", a=M.text(), m=IntegerField(null=True, unique=True)),
         ],
         ("add_column t.n", "add_column t.m", "add_index t.t1_n", "add_index t.t2_m"),
         notes=(),
@@ -448,8 +460,8 @@ UNKNOWN = [
     Case(
         "two models on one table with an index each of the same columns get one",
         lambda M: [
-            M("t", called="T1", a=TextField(index=True)),
-            M("t", called="T2", a=TextField(index=True)),
+            M("t", called="T1", a=M.text(index=True)),
+            M("t", called="T2", a=M.text(index=True)),
         ],
         "add_index t.t1_a",
     ),

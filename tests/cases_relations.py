@@ -13,13 +13,19 @@ from peewee import (
 )
 from playhouse.sqlite_ext import FTS5Model, RowIDField, SearchField
 
-from tests.cases_base import BOTH, POSTGRES, ROWS, SQLITE, Case, Maker
+from tests.cases_base import ALL, MYSQL, POSTGRES, ROWS, SERVERS, SQLITE, Case, Maker
 
 FK_TEXT = (
     "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
     " WHERE contype = 'f' AND convalidated ORDER BY 1, 2"
 )
 
+FK_ROWS = (
+    "SELECT replace(table_schema, DATABASE(), ''), table_name, column_name,"
+    " referenced_table_schema = 'app', referenced_table_name, referenced_column_name"
+    " FROM information_schema.key_column_usage"
+    " WHERE table_schema IN (DATABASE(), 'app') AND referenced_table_name IS NOT NULL"
+)
 
 PARTS = (
     "CREATE TABLE t (id INTEGER NOT NULL, a TEXT NOT NULL, PRIMARY KEY (id))"
@@ -48,7 +54,7 @@ SEARCH = "CREATE VIRTUAL TABLE v USING fts5 (a, b); INSERT INTO v (a, b) VALUES 
 
 
 def seen(M: Maker, **fields: Any) -> type[Model]:
-    return M("v", a=TextField(), **fields)
+    return M("v", a=M.text(), **fields)
 
 
 RELATIONS = [
@@ -111,7 +117,7 @@ RELATIONS = [
     ),
 ]
 for relation, before, places in (
-    ("view", VIEW, BOTH),
+    ("view", VIEW, ALL),
     ("materialized view", MATERIALIZED, [POSTGRES]),
     ("foreign table", FOREIGN, [POSTGRES]),
     ("virtual table", SEARCH, [SQLITE]),
@@ -149,7 +155,7 @@ for relation, before, places in (
 RELATIONS += [
     Case(
         "a model with an index over a view asks for no index (D6)",
-        lambda M: M("v", a=TextField(unique=True)),
+        lambda M: M("v", a=M.text(unique=True)),
         before=VIEW,
     ),
     Case(
@@ -172,6 +178,7 @@ RELATIONS += [
         "a table's name is taken by an index",
         lambda M: M("i", n=IntegerField()),
         before=ROWS + "CREATE INDEX i ON t (a)",
+        on=[SQLITE, POSTGRES],
         blocked="AM108 i",
         says="i: the name is taken by an index of t. Give the model another table name.",
     ),
@@ -201,7 +208,7 @@ RELATIONS += [
 
 
 def in_schema(M: Maker, schema: str, table: str = "t", **fields: Any) -> type[Model]:
-    return M(table, {"schema": schema}, **{"a": TextField(), **fields})
+    return M(table, {"schema": schema}, **{"a": M.text(), **fields})
 
 
 def across(M: Maker) -> list[type[Model]]:
@@ -210,14 +217,14 @@ def across(M: Maker) -> list[type[Model]]:
 
 
 APP = (
-    "CREATE SCHEMA app; CREATE TABLE app.t (id {id}, a TEXT NOT NULL);"
+    "CREATE SCHEMA app; CREATE TABLE app.t (id {id}, a {text} NOT NULL);"
     "INSERT INTO app.t (a) VALUES ('x');"
 )
 ATTACHED = (
     "ATTACH DATABASE '{folder}/other.db' AS app;"
     "CREATE TABLE app.t (id {id}, a TEXT NOT NULL); INSERT INTO app.t (a) VALUES ('x');"
 )
-THERE = {SQLITE: ATTACHED, POSTGRES: APP}
+THERE = {SQLITE: ATTACHED, POSTGRES: APP, MYSQL: APP}
 SCHEMAS = [
     Case(
         "a schema that is missing is created with its table and indexes",
@@ -234,7 +241,7 @@ SCHEMAS = [
     Case(
         "a schema that is not attached is blocked",
         lambda M: in_schema(M, "app"),
-        on=[SQLITE],
+        on=[SQLITE, MYSQL],
         blocked="AM112 app.t",
         says="app.t: the schema app is not there. Attach or create it, or set the connection's "
         "search path, then run again.",
@@ -257,6 +264,7 @@ SCHEMAS = [
             SQLITE: ("add_column main.t.n", "add_index main.t.t_n"),
             POSTGRES: ("add_column public.t.n", "add_index public.t.t_n"),
         },
+        on=[SQLITE, POSTGRES],
         before=ROWS,
         values={"n": [7] * 3},
     ),
@@ -299,24 +307,34 @@ SCHEMAS = [
         lambda M: in_schema(M, "app", "o"),
         "create_table app.o",
         before={
-            kind: sql + "CREATE TABLE o (id {id}, a TEXT NOT NULL);" for kind, sql in THERE.items()
+            kind: sql + "CREATE TABLE o (id {id}, a {text} NOT NULL);"
+            for kind, sql in THERE.items()
         },
     ),
     Case(
         "a foreign key leads to another schema (D11)",
         across,
-        ("add_column app.t.n", "add_index app.t.t_n"),
+        {
+            MYSQL: ("add_column app.t.n", "add_index app.t.t_n", "add_foreign_key app.t.n"),
+            ...: ("add_column app.t.n", "add_index app.t.t_n"),
+        },
         before=APP + "CREATE TABLE p (id {id});",
-        on=[POSTGRES],
-        then=(FK_TEXT, [("app.t", "FOREIGN KEY (n) REFERENCES p(id)")]),
+        on=SERVERS,
+        then={
+            POSTGRES: (FK_TEXT, [("app.t", "FOREIGN KEY (n) REFERENCES p(id)")]),
+            MYSQL: (FK_ROWS, [("app", "t", "n", 0, "p", "id")]),
+        },
     ),
     Case(
         "a new table refers to another schema",
         lambda M: [M("n", p=ForeignKeyField(p := in_schema(M, "app"))), p],
         "create_table n",
         before=APP,
-        on=[POSTGRES],
-        then=(FK_TEXT, [("n", "FOREIGN KEY (p_id) REFERENCES app.t(id)")]),
+        on=SERVERS,
+        then={
+            POSTGRES: (FK_TEXT, [("n", "FOREIGN KEY (p_id) REFERENCES app.t(id)")]),
+            MYSQL: (FK_ROWS, [("", "n", "p_id", 1, "t", "id")]),
+        },
     ),
     Case(
         "a table in a later schema of the search path is found (D12)",

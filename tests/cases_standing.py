@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from peewee import Database, PostgresqlDatabase
+from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
+
+from tests.mysql_servers import empty_mysql
 
 Standing = dict[tuple[str, ...], Any]
 
@@ -46,7 +49,60 @@ _POSTGRES = {
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname {SYSTEM} AND c.relkind IN ('v', 'm')""",
 }
-_KEY_LENGTH = {"column": 3, "constraint": 3, "file": 3}
+_KEY_LENGTH = {
+    "column": 3,
+    "constraint": 3,
+    "file": 3,
+    "check": 3,
+    "index key": 4,
+    "foreign key": 4,
+}
+
+# A schema is a database there, and a server has others that are none of ours.
+_OURS = "IN (DATABASE(), 'app')"
+_MYSQL = {
+    "relation": f"""
+        SELECT table_schema, table_name, table_type, engine, table_collation, row_format,
+               create_options, table_comment
+        FROM information_schema.tables WHERE table_schema {_OURS}""",
+    "counter": f"""
+        SELECT table_schema, table_name, auto_increment
+        FROM information_schema.tables WHERE table_schema {_OURS}""",
+    "column": f"""
+        SELECT table_schema, table_name, column_name, ordinal_position, column_type, is_nullable,
+               column_default, extra, generation_expression, collation_name, column_comment
+        FROM information_schema.columns WHERE table_schema {_OURS}""",
+    "index key": f"""
+        SELECT table_schema, table_name, index_name, seq_in_index, column_name, sub_part,
+               collation, non_unique, index_type, index_comment
+        FROM information_schema.statistics WHERE table_schema {_OURS}""",
+    "constraint": f"""
+        SELECT table_schema, table_name, constraint_name, constraint_type
+        FROM information_schema.table_constraints WHERE table_schema {_OURS}""",
+    "check": f"""
+        SELECT constraint_schema, constraint_name, check_clause
+        FROM information_schema.check_constraints WHERE constraint_schema {_OURS}""",
+    "foreign key": f"""
+        SELECT k.table_schema, k.table_name, k.constraint_name, k.ordinal_position, k.column_name,
+               k.referenced_table_schema, k.referenced_table_name, k.referenced_column_name,
+               r.delete_rule, r.update_rule
+        FROM information_schema.key_column_usage k
+        JOIN information_schema.referential_constraints r
+             ON r.constraint_schema = k.constraint_schema AND r.table_name = k.table_name
+             AND r.constraint_name = k.constraint_name
+        WHERE k.table_schema {_OURS} AND k.referenced_table_name IS NOT NULL""",
+    "trigger": f"""
+        SELECT trigger_schema, trigger_name, event_object_table, action_timing,
+               event_manipulation, action_order, action_statement, sql_mode
+        FROM information_schema.triggers WHERE trigger_schema {_OURS}""",
+    "view": f"""
+        SELECT table_schema, table_name, view_definition
+        FROM information_schema.views WHERE table_schema {_OURS}""",
+    "file": """
+        SELECT SUBSTRING_INDEX(name, '/', 1), name, SUBSTRING_INDEX(name, '/', -1), table_id
+        FROM information_schema.innodb_sys_tables
+        WHERE SUBSTRING_INDEX(name, '/', 1) IN (DATABASE(), 'app')""",
+}
 
 _POSTGRES_BYSTANDERS = """
 CREATE SEQUENCE "by hand counter" START 41;
@@ -82,12 +138,35 @@ BEGIN INSERT INTO "by hand log" (word) VALUES ('delete'); END;
 """
 
 
+_MYSQL_SCHEMA = """
+CREATE TABLE {schema}`by hand log` (id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY,
+                                    word VARCHAR(9) CHECK (word <> '')) COMMENT 'kept';
+INSERT INTO {schema}`by hand log` (word) VALUES ('one'), ('two');
+DELETE FROM {schema}`by hand log`;
+"""
+_MYSQL_TABLE = """
+ALTER TABLE {table} ADD COLUMN `by hand` VARCHAR(9) DEFAULT 'kept' COMMENT 'by hand'
+CHECK (`by hand` <> '');
+CREATE INDEX `by hand {n}` ON {table} (`by hand`);
+CREATE VIEW {schema}`by hand view {n}` AS SELECT `by hand`, count(*) FROM {table} GROUP BY 1;
+CREATE TRIGGER {schema}`by hand update {n}` AFTER UPDATE ON {table} FOR EACH ROW
+INSERT INTO {schema}`by hand log` (word) VALUES ('update');
+CREATE TRIGGER {schema}`by hand delete {n}` AFTER DELETE ON {table} FOR EACH ROW
+INSERT INTO {schema}`by hand log` (word) VALUES ('delete');
+"""
+_STATEMENT = re.compile(r"(?:'(?:[^'\\]|\\.)*'|`[^`]*`|[^;'`])+")
+
+
 def is_postgres(database: Database) -> bool:
     return isinstance(database, PostgresqlDatabase)
 
 
-def quoted(*names: str) -> str:
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+def is_mysql(database: Database) -> bool:
+    return isinstance(database, MySQLDatabase)
+
+
+def quoted(*names: str, mark: str = '"') -> str:
+    return ".".join(mark + name.replace(mark, mark * 2) + mark for name in names)
 
 
 def ask(database: Database, sql: str) -> list[tuple[Any, ...]]:
@@ -101,13 +180,20 @@ def run(database: Database, script: str) -> None:
     """Send several statements at once."""
     if is_postgres(database):
         database.connection().cursor().execute(script or "SELECT 1")
+    elif is_mysql(database):
+        for statement in filter(str.strip, _STATEMENT.findall(script)):
+            database.connection().cursor().execute(statement)
     else:
         database.connection().executescript(script)
     database.connection().commit()
 
 
 def clear(database: Database) -> None:
-    """Drop all that stands in a PostgreSQL database."""
+    """Drop all that stands in a database, and what its session has set."""
+    if is_mysql(database):
+        run(database, "SET foreign_key_checks = 0; DROP DATABASE IF EXISTS app")
+        empty_mysql(database)
+        return
     schemas = ask(database, f"SELECT nspname FROM pg_namespace WHERE nspname {SYSTEM}")
     for (name,) in schemas:
         run(database, f"DROP SCHEMA {quoted(name)} CASCADE")
@@ -118,17 +204,38 @@ def clear(database: Database) -> None:
 
 def add_bystanders(database: Database) -> None:
     """Give every table what no model knows: a column with a CHECK, index, view, triggers."""
-    postgres = is_postgres(database)
-    tables = _postgres_tables(database) if postgres else _sqlite_tables(database)
-    once, each = (_POSTGRES_BYSTANDERS, _POSTGRES_TABLE) if postgres else ("", _SQLITE_TABLE)
-    schemas = [] if postgres else [row[1] for row in ask(database, "PRAGMA database_list")]
-    script = once + "".join(_SQLITE_SCHEMA.format(schema=quoted(name) + ".") for name in schemas)
+    mark, once, for_schema, for_table = '"', "", _SQLITE_SCHEMA, _SQLITE_TABLE
+    if is_postgres(database):
+        once, for_schema, for_table = _POSTGRES_BYSTANDERS, "", _POSTGRES_TABLE
+        tables = _postgres_tables(database)
+        schemas = []
+    elif is_mysql(database):
+        mark, for_schema, for_table = "`", _MYSQL_SCHEMA, _MYSQL_TABLE
+        tables = _mysql_tables(database)
+        schemas = [database.database, *{schema for schema, _ in tables} - {database.database}]
+    else:
+        tables = _sqlite_tables(database)
+        schemas = [row[1] for row in ask(database, "PRAGMA database_list")]
+    script = once + "".join(
+        for_schema.format(schema=quoted(name, mark=mark) + ".") for name in schemas
+    )
     for n, (schema, name) in enumerate(tables):
-        script += each.format(
-            n=n, table=quoted(schema, name), schema=quoted(schema) + ".", name=quoted(name)
+        script += for_table.format(
+            n=n,
+            table=quoted(schema, name, mark=mark),
+            schema=quoted(schema, mark=mark) + ".",
+            name=quoted(name, mark=mark),
         )
     if script:
         run(database, script)
+
+
+def _mysql_tables(database: Database) -> list[tuple[str, str]]:
+    return ask(
+        database,
+        "SELECT table_schema, table_name FROM information_schema.tables"
+        f" WHERE table_schema {_OURS} AND table_type = 'BASE TABLE' ORDER BY 1, 2",
+    )
 
 
 def _postgres_tables(database: Database) -> list[tuple[str, str]]:
@@ -150,7 +257,9 @@ def _sqlite_tables(database: Database) -> list[tuple[str, str]]:
 
 def standing(database: Database) -> Standing:
     """Read all definitions, counters and rows."""
-    return _read_postgres(database) if is_postgres(database) else _read_sqlite(database)
+    if isinstance(database, SqliteDatabase):
+        return _read_sqlite(database)
+    return _read_postgres(database) if is_postgres(database) else _read_mysql(database)
 
 
 def changed(before: Standing, after: Standing, rewritten: set[str]) -> Standing:
@@ -195,6 +304,24 @@ def _read_postgres(database: Database) -> Standing:
             columns = [quoted(name) + "::text" for _, name in numbered if "pg.dropped" not in name]
             found[("rows", *key[1:])] = _rows(database, columns, quoted(*key[1:]))
     return found
+
+
+def _read_mysql(database: Database) -> Standing:
+    found: Standing = {}
+    for kind, sql in _MYSQL.items():
+        length = _KEY_LENGTH.get(kind, 2)
+        for row in ask(database, sql):
+            found[(kind, *row[:length])] = row[length:]
+    for _, schema, name in [key for key in found if key[0] == "relation"]:
+        columns = sorted(
+            (value[0], key[3])
+            for key, value in found.items()
+            if key[:3] == ("column", schema, name)
+        )
+        names = [quoted(column, mark="`") for _, column in columns]
+        found["rows", schema, name] = _rows(database, names, quoted(schema, name, mark="`"))
+    filled = {key[1:] for key, rows in found.items() if key[0] == "rows" and rows}
+    return {key: v for key, v in found.items() if key[0] != "file" or (key[1], key[3]) in filled}
 
 
 def _read_sqlite(database: Database) -> Standing:

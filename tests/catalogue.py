@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from peewee import Database, SqliteDatabase
+from peewee import Database, MySQLDatabase, SqliteDatabase
 
 Facts: TypeAlias = set[tuple[Any, ...]]
 
@@ -86,13 +86,62 @@ SQLITE = {
         WHERE m.type = 'table'""",
     "other": "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view')",
 }
+MYSQL = {
+    "relation": """
+        SELECT table_name, table_type, engine, table_collation, row_format, create_options,
+               table_comment
+        FROM information_schema.tables WHERE table_schema = DATABASE()""",
+    "column": """
+        SELECT table_name, column_name, ordinal_position, column_type, is_nullable, extra,
+               column_default, generation_expression, collation_name, column_comment
+        FROM information_schema.columns WHERE table_schema = DATABASE()""",
+    "index key": """
+        SELECT table_name, index_name, seq_in_index, column_name, sub_part, collation, non_unique,
+               index_type, index_comment
+        FROM information_schema.statistics WHERE table_schema = DATABASE()""",
+    "constraint": """
+        SELECT table_name, constraint_name, constraint_type
+        FROM information_schema.table_constraints WHERE table_schema = DATABASE()""",
+    "foreign key": """
+        SELECT k.table_name, k.constraint_name, k.ordinal_position, k.column_name,
+               NULLIF(k.referenced_table_schema, DATABASE()), k.referenced_table_name,
+               k.referenced_column_name, r.delete_rule, r.update_rule
+        FROM information_schema.key_column_usage AS k
+        JOIN information_schema.referential_constraints AS r
+             ON r.constraint_schema = k.constraint_schema AND r.table_name = k.table_name
+             AND r.constraint_name = k.constraint_name
+        WHERE k.table_schema = DATABASE() AND k.referenced_table_name IS NOT NULL""",
+    "check": """
+        SELECT table_name, constraint_name, check_clause
+        FROM information_schema.check_constraints WHERE constraint_schema = DATABASE()""",
+    "trigger": """
+        SELECT event_object_table, trigger_name, action_timing, event_manipulation,
+               action_order, action_statement
+        FROM information_schema.triggers WHERE trigger_schema = DATABASE()""",
+    "view": """
+        SELECT table_name, REPLACE(view_definition, CONCAT('`', DATABASE(), '`.'), '')
+        FROM information_schema.views WHERE table_schema = DATABASE()""",
+}
+# There a constraint's name is its own in all of a database.
+ORACLE_CHECK = """
+    SELECT constraint_name, check_clause
+    FROM information_schema.check_constraints WHERE constraint_schema = DATABASE()"""
 SQLITE_TEXT = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name <> 'sqlite_sequence'"
 
 
 def facts(database: Database) -> Facts:
     """Read all that stands in the schema of a database."""
-    queries = SQLITE if isinstance(database, SqliteDatabase) else POSTGRES
+    queries = queries_for(database)
     return {(kind, *row) for kind, sql in queries.items() for row in ask(database, sql)}
+
+
+def queries_for(database: Database) -> dict[str, str]:
+    if isinstance(database, SqliteDatabase):
+        return SQLITE
+    if not isinstance(database, MySQLDatabase):
+        return POSTGRES
+    is_mariadb = "MariaDB" in ask(database, "SELECT VERSION()")[0][0]
+    return MYSQL if is_mariadb else MYSQL | {"check": ORACLE_CHECK}
 
 
 def text(database: Database) -> Facts:

@@ -11,6 +11,7 @@ import peewee
 import pytest
 from playhouse.db_url import connect
 
+from tests.mysql_servers import MISSING, MysqlServer, main_mysql, open_mysql
 from tests.servers import Server, find_system_postgres, main_postgres, run_postgres
 
 
@@ -66,6 +67,20 @@ def system_postgres_server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def mysql_server() -> Iterator[MysqlServer]:
+    with main_mysql() as server:
+        if server is None:
+            pytest.skip(MISSING)
+        yield server
+
+
+@pytest.fixture
+def mysql_url(mysql_server: MysqlServer) -> Iterator[str]:
+    with mysql_server.database() as url:
+        yield url
+
+
 @pytest.fixture
 def postgres_url(postgres_server: Server) -> Iterator[str]:
     with postgres_server.database() as url:
@@ -102,7 +117,21 @@ def postgres_database(postgres_url: str) -> Iterator[peewee.PostgresqlDatabase]:
     database.close()
 
 
+@pytest.fixture
+def mysql_database(mysql_url: str) -> Iterator[peewee.MySQLDatabase]:
+    """An open, empty MariaDB or MySQL database, through PyMySQL."""
+    database = open_mysql(mysql_url)
+    yield database
+    database.close()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
+def transactional_database(request: pytest.FixtureRequest) -> peewee.Database:
+    """An open, empty database, of each kind that can take DDL back."""
+    return request.getfixturevalue(f"{request.param}_database")
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mysql"])
 def database(request: pytest.FixtureRequest) -> peewee.Database:
     """An open, empty database, of each kind in turn."""
     return request.getfixturevalue(f"{request.param}_database")

@@ -19,8 +19,15 @@ from uuid import UUID
 import peewee
 from peewee import AutoField, Database, Field, Model, SqliteDatabase
 
-MODULES = ("peewee", "playhouse.postgres_ext", "playhouse.sqlite_ext", "playhouse.fields")
-DATABASES = {"playhouse.postgres_ext": ("postgres",), "playhouse.sqlite_ext": ("sqlite",)}
+MODULES = (
+    *("peewee", "playhouse.fields"),
+    *("playhouse.postgres_ext", "playhouse.sqlite_ext", "playhouse.mysql_ext"),
+)
+DATABASES = {
+    "playhouse.postgres_ext": ("postgres",),
+    "playhouse.sqlite_ext": ("sqlite",),
+    "playhouse.mysql_ext": ("mysql",),
+}
 ONLY_ON = {"AnyField": "sqlite", "BareField": "sqlite", "IdentityField": "postgres"}
 WITHOUT_A_COLUMN = ("MetaField", "DeferredForeignKey", "FieldAlias")
 VIRTUAL_TABLES_ONLY = ("SearchField",)
@@ -90,12 +97,12 @@ def _makes_a_column(item: type[Field]) -> bool:
 
 
 def cases(*, keys: bool) -> Iterator[tuple[type[Field], str]]:
-    """Yield (class, "sqlite" or "postgres") of all primary key fields, or of all others."""
+    """Yield (class, kind of database) of all primary key fields, or of all others."""
     for item in field_classes():
         if issubclass(item, AutoField) == keys and item.__name__ not in VIRTUAL_TABLES_ONLY:
             only = ONLY_ON.get(item.__name__)
-            both = ("sqlite", "postgres")
-            for database in (only,) if only else DATABASES.get(item.__module__, both):
+            kinds = ("sqlite", "postgres", "mysql")
+            for database in (only,) if only else DATABASES.get(item.__module__, kinds):
                 yield item, database
 
 

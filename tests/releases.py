@@ -11,6 +11,7 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     Model,
+    MySQLDatabase,
     TextField,
     UUIDField,
 )
@@ -30,7 +31,7 @@ def after(database: Database) -> Models:
     """Return the models of a later release: something of every kind is new."""
     fields = {
         "name": CharField(index=True),
-        "motto": TextField(null=True),
+        "motto": CharField(null=True),
         "share": CharField(default='it\'s 100% "so"; -- said\nhe'),
         "token": UUIDField(default=uuid.uuid4, unique=True),
     }
@@ -42,7 +43,8 @@ def after(database: Database) -> Models:
         "created": DateTimeField(null=True),
     }
     post = model(database, "post", fields)
-    post.add_index(post.index(post.title, where=post.length > 5, name="long_posts"))
+    where = None if isinstance(database, MySQLDatabase) else post.length > 5
+    post.add_index(post.index(post.title, where=where, name="long_posts"))
     comment = model(database, "comment", {"post": ForeignKeyField(post), "text": TextField()})
     return [author, post, comment]
 

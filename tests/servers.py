@@ -45,13 +45,12 @@ class Server:
     def create_database(self) -> str:
         """Create an empty database, and return its URL."""
         name = f"automigrate_{uuid.uuid4().hex}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self._create(name)
         return re.sub(r"(://[^/?]*)(/[^?]*)?", rf"\1/{name}", self.url, count=1)
 
     def drop_database(self, url: str) -> None:
         """Drop the database of this URL, whoever is still connected to it."""
-        name = re.sub(r".*://[^/]*/([^?]*).*", r"\1", url)
-        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._execute(f'DROP DATABASE IF EXISTS "{self.name_of(url)}" WITH (FORCE)')
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -61,6 +60,14 @@ class Server:
             yield url
         finally:
             self.drop_database(url)
+
+    @staticmethod
+    def name_of(url: str) -> str:
+        """Return the name of a URL's database."""
+        return re.sub(r".*://[^/]*/([^?]*).*", r"\1", url)
+
+    def _create(self, name: str) -> None:
+        self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
 
     def _execute(self, statement: str) -> None:
         with closing(psycopg2.connect(self.url)) as connection:

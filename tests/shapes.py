@@ -29,6 +29,7 @@ from peewee import (
     ManyToManyField,
     Model,
     ModelIndex,
+    MySQLDatabase,
     SqliteDatabase,
     TextField,
     UUIDField,
@@ -58,7 +59,7 @@ def shape(*kinds: str) -> Callable[[Shape], Shape]:
     """Register a shape for these databases, or for all."""
 
     def register(function: Shape) -> Shape:
-        SHAPES.extend((function, kind) for kind in kinds or ("sqlite", "postgres"))
+        SHAPES.extend((function, kind) for kind in kinds or ("sqlite", "postgres", "mysql"))
         return function
 
     return register
@@ -157,10 +158,11 @@ def foreign_keys_with_actions(database: Database) -> Models:
         "second": ForeignKeyField(parent, backref="+", null=True, on_delete="SET NULL"),
         "third": ForeignKeyField(parent, backref="+", on_delete="RESTRICT", index=False),
         "fourth": ForeignKeyField(parent, backref="+", on_delete="no action", unique=True),
-        "fifth": ForeignKeyField(parent, backref="+", deferrable="INITIALLY DEFERRED"),
         "sixth": ForeignKeyField(parent, backref="+", constraint_name="named by hand"),
         "seventh": ForeignKeyField(parent, backref="+", column_name="Seventh"),
     }
+    if not isinstance(database, MySQLDatabase):
+        fields["fifth"] = ForeignKeyField(parent, backref="+", deferrable="INITIALLY DEFERRED")
     return [parent, model(database, "post", fields)]
 
 
@@ -219,7 +221,7 @@ def many_to_many(database: Database) -> Models:
 
 @shape()
 def indexes_as_tuples(database: Database) -> Models:
-    fields = {"a": IntegerField(), "b": CharField(), "c": TextField(column_name="Column C")}
+    fields = {"a": IntegerField(), "b": CharField(), "c": CharField(column_name="Column C")}
     return one(database, fields, indexes=((("a", "b"), True), (("b", "c"), False), (("c",), True)))
 
 
@@ -259,7 +261,7 @@ def partial_indexes(database: Database) -> Models:
     return [thing]
 
 
-@shape()
+@shape("sqlite", "postgres")
 def partial_index_with_like(database: Database) -> Models:
     [thing] = one(database, {"a": CharField()})
     likes = SQL("a LIKE 'x%'" if isinstance(database, SqliteDatabase) else "a LIKE 'x%%'")
@@ -276,7 +278,17 @@ def expression_indexes(database: Database) -> Models:
     return [thing]
 
 
-@shape()
+@shape("mysql")
+def indexes_of_mysql(database: Database) -> Models:
+    fields = {"a": TextField(index=True), "b": CharField(1000, index=True), "c": CharField()}
+    [thing] = one(database, fields)
+    thing.add_index(SQL("CREATE INDEX raw_plain ON thing (c, id DESC)"))
+    thing.add_index(SQL("CREATE UNIQUE INDEX `Raw Unique` ON `thing` (`c`(7)) COMMENT 'short'"))
+    thing.add_index(SQL("CREATE FULLTEXT INDEX words ON thing (a)"))
+    return [thing]
+
+
+@shape("sqlite", "postgres")
 def raw_indexes(database: Database) -> Models:
     [thing] = one(database, {"a": CharField(), "b": IntegerField()})
     thing.add_index(SQL("CREATE INDEX raw_plain ON thing (a, b DESC)"))
@@ -437,10 +449,11 @@ def unlogged_like_partitions(database: Database) -> Models:
 
 @shape()
 def table_constraints(database: Database) -> Models:
+    mark = database.quote[0]
     constraints = [
         Check("a > 0"),
         SQL("CONSTRAINT pair UNIQUE (a, b)"),
-        SQL('CONSTRAINT "Small B" CHECK (b < 10 OR b IN (20, 30))'),
+        SQL(f"CONSTRAINT {mark}Small B{mark} CHECK (b < 10 OR b IN (20, 30))"),
         SQL("UNIQUE (b, c)"),
     ]
     fields = {"a": IntegerField(), "b": IntegerField(), "c": CharField()}
@@ -461,12 +474,13 @@ def table_constraint_foreign_key(database: Database) -> Models:
 
 @shape()
 def column_constraints(database: Database) -> Models:
+    short = "CHECK (length(c) < 9)"
+    if not isinstance(database, MySQLDatabase):  # MariaDB knows no names there.
+        short = f"CONSTRAINT c_short {short}"
     fields = {
         "a": IntegerField(constraints=[Check("a > 0")]),
         "b": IntegerField(constraints=[SQL("DEFAULT 5"), Check("b <> 7")]),
-        "c": CharField(
-            constraints=[SQL("DEFAULT 'it''s'"), SQL("CONSTRAINT c_short CHECK (length(c) < 9)")]
-        ),
+        "c": CharField(constraints=[SQL("DEFAULT 'it''s'"), SQL(short)]),
         "d": DateTimeField(constraints=[SQL("DEFAULT CURRENT_TIMESTAMP")]),
         "e": IntegerField(null=True, constraints=[SQL("UNIQUE")]),
     }

@@ -7,16 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peewee import Database, IntegrityError, PostgresqlDatabase, SqliteDatabase
+from peewee import (
+    Database,
+    DatabaseError,
+    IntegrityError,
+    MySQLDatabase,
+    PostgresqlDatabase,
+    SqliteDatabase,
+)
 from playhouse.db_url import connect
 
 from peewee_automigrate import Finding, MigrationBlocked, Plan, Step, migrate, plan
 from tests.cases import CASES
-from tests.cases_base import PEEWEE, POSTGRES, ROWS, SQLITE, Case, Maker
+from tests.cases_base import ALL, MYSQL, PEEWEE, ROWS, SQLITE, Case, Maker, spoken
 from tests.cases_standing import add_bystanders, ask, changed, clear, run, standing
+from tests.mysql_servers import MysqlServer, open_mysql
 from tests.servers import Server
 
-CHOSEN = [(kind, case) for case in CASES for kind in case.on if case.peewee <= PEEWEE]
+# No value for a column that needs one, a CHECK on MariaDB and on MySQL.
+MYSQL_REFUSALS = (1364, 4025, 3819)
+CHOSEN = [
+    (kind, case) for case in CASES for kind in case.on if case.expects("peewee", kind) <= PEEWEE
+]
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +37,14 @@ def postgres(postgres_server: Server) -> Iterator[PostgresqlDatabase]:
     with postgres_server.database() as url:
         database = connect(url, unquote_password=True)
         database.connect()
+        yield database
+        database.close()
+
+
+@pytest.fixture(scope="module")
+def mysql(mysql_server: MysqlServer) -> Iterator[MySQLDatabase]:
+    with mysql_server.database() as url:
+        database = open_mysql(url)
         yield database
         database.close()
 
@@ -104,7 +124,7 @@ def test_case_adds_what_is_missing_and_leaves_the_rest(
     stood = {
         key: value
         for key, value in before.items()
-        if not (filled(planned) and is_log(key)) and key[-1] not in case.moves
+        if not (filled(planned) and is_log(key)) and not set(key) & set(case.moves)
     }
     assert changed(stood, after, rewritten(planned)) == {}
 
@@ -117,14 +137,23 @@ def test_case_adds_what_is_missing_and_leaves_the_rest(
         assert values(models[0], name) == expected
     if case.expects("then", kind):
         query, rows = case.expects("then", kind)
-        assert ask(database, query) == rows
+        assert ask(database, spoken(query, kind)) == rows
     if case.expects("refuses", kind):
-        with pytest.raises(IntegrityError), database.atomic():
-            database.execute_sql(case.expects("refuses", kind))
+        assert_refused(database, kind, case.expects("refuses", kind))
     if case.before is ROWS and case.old_insert:
         with database.atomic() as transaction:
             database.execute_sql(case.expects("old_insert", kind))
             transaction.rollback()
+
+
+def assert_refused(database: Database, kind: str, sql: str) -> None:
+    """Write: send a statement that violates a constraint."""
+    if kind == MYSQL:  # Peewee before 4.5 asks for a mode in which it refuses less.
+        database.execute_sql("SET SESSION sql_mode = 'STRICT_ALL_TABLES'")
+    with pytest.raises(DatabaseError) as caught, database.atomic():
+        database.execute_sql(sql)
+    is_refusal = kind == MYSQL and caught.value.args[0] in MYSQL_REFUSALS
+    assert is_refusal or isinstance(caught.value, IntegrityError)
 
 
 def whole_message(lines: list[str]) -> str:
@@ -137,7 +166,7 @@ def filled(made: Plan) -> bool:
 
 def is_log(key: tuple[str, ...]) -> bool:
     """Tell what the bystanders' triggers change when rows are filled."""
-    return "sqlite_sequence" in key or any(part.startswith("by hand log") for part in key)
+    return "sqlite_sequence" in key or any(str(part).startswith("by hand log") for part in key)
 
 
 def values(model: Any, name: str) -> list[Any]:
@@ -149,4 +178,4 @@ def values(model: Any, name: str) -> list[Any]:
 def test_cases_have_a_sentence_each() -> None:
     sentences = [case.sentence for case in CASES]
     assert len(sentences) == len(set(sentences))
-    assert {kind for kind, _ in CHOSEN} == {SQLITE, POSTGRES}
+    assert {kind for kind, _ in CHOSEN} == set(ALL)

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peewee import Database, Field, IntegerField, Model
+from peewee import Database, Field, IntegerField, Model, MySQLDatabase
 from playhouse.db_url import connect
 from playhouse.postgres_ext import HStoreField
 
 from peewee_automigrate import Plan, migrate, plan
 from peewee_automigrate.report import sql_text
 from tests import catalogue, fields, shapes, shell
+from tests.mysql_servers import MysqlServer, empty_mysql, open_mysql
 from tests.servers import Server
 
 FIELDS = list(fields.cases(keys=False))
@@ -59,6 +60,12 @@ def opened(*urls: str, **options: Any) -> Iterator[Twins]:
     second.close()
 
 
+@pytest.fixture(scope="module")
+def mysql_twins(mysql_server: MysqlServer) -> Iterator[Twins]:
+    with mysql_server.database() as first, mysql_server.database() as second:
+        yield open_mysql(first), open_mysql(second)
+
+
 @pytest.fixture
 def sqlite_twins(tmp_path: Path) -> Iterator[Twins]:
     yield from opened(*(f"sqlite:///{tmp_path}/{name}.db" for name in ("first", "second")))
@@ -67,18 +74,21 @@ def sqlite_twins(tmp_path: Path) -> Iterator[Twins]:
 @pytest.fixture
 def twins(request: pytest.FixtureRequest, kind: str) -> Twins:
     """Two open and empty databases of the kind that the case names."""
-    name = "postgres"
+    name = kind
     if request.node.callspec.params.get("item") in NEED_EXTENSIONS:
         name = "system_postgres"  # The server that a package carries has no extensions.
-    pair: Twins = request.getfixturevalue(f"{'sqlite' if kind == 'sqlite' else name}_twins")
+    pair: Twins = request.getfixturevalue(f"{name}_twins")
     for database in pair:
-        if kind == "postgres":
+        if kind != "sqlite":
             emptied(database)
     return pair
 
 
 def emptied(database: Database) -> None:
-    """Write: drop all that a test before has left in a PostgreSQL database."""
+    """Write: drop all that a test before has left in a database."""
+    if isinstance(database, MySQLDatabase):
+        empty_mysql(database)
+        return
     schemas = database.execute_sql(USED_SCHEMAS).fetchall()
     for [schema] in schemas:
         database.execute_sql(f'DROP SCHEMA "{schema}" CASCADE')

@@ -314,9 +314,11 @@ def test_row_that_is_locked_past_lock_wait_the_error_names_who_holds_it(unfilled
 
 def test_row_that_was_locked_next_run_fills_it(unfilled_url: str) -> None:
     database = database_of(unfilled_url)
-    with holding(unfilled_url, "SELECT FROM t WHERE id = 2 FOR UPDATE"):
-        with pytest.raises(LockTimeout):
-            migrate(database, [token(database)], **SHORT)
+    with (
+        holding(unfilled_url, "SELECT FROM t WHERE id = 2 FOR UPDATE"),
+        pytest.raises(LockTimeout),
+    ):
+        migrate(database, [token(database)], **SHORT)
     migrate(database, [token(database)])
     assert ask(unfilled_url, "SELECT count(DISTINCT token) FROM t") == [(2,)]
 

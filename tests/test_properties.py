@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -27,6 +27,7 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     Model,
+    MySQLDatabase,
     SqliteDatabase,
     TextField,
     UUIDField,
@@ -36,19 +37,14 @@ from playhouse.db_url import connect
 from peewee_automigrate import Plan, Report, migrate, plan
 from tests import catalogue
 from tests.fields import model
+from tests.mysql_servers import MysqlServer, empty_mysql, open_mysql
 from tests.servers import Server
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
 # The same examples in every run; EXAMPLES=1000 asks for that many new ones.
 MORE = os.environ.get("EXAMPLES")
-examples = settings(
-    max_examples=int(MORE or 60),
-    deadline=None,
-    derandomize=not MORE,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+EXAMPLES = {"sqlite": 60, "postgres": 60, "mysql": 20}
 COLUMN_NAMES = [
     *("a", "b", "name", "order", "select", "group", "Mixed", "with space", "größe", "it's"),
     *("per%cent", 'quo"te', "dot.ted", "rowid", "x" * 62, "y" * 70, "ключ", "user_id", "1st", "-"),
@@ -147,6 +143,7 @@ class Table:
 
 
 Tables = tuple[Table, ...]
+History = tuple[Tables, list[int], Tables]
 
 
 def models_of(database: Database, tables: Tables) -> list[type[Model]]:
@@ -246,7 +243,7 @@ def grown(draw: st.DrawFn, before: Tables) -> Tables:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[Tables, list[int], Tables]:
+def histories(draw: st.DrawFn) -> History:
     """Draw tables, the number of rows of each, and the larger tables that follow."""
     before = draw(new_tables((), 1, 3))
     numbers = draw(st.lists(st.integers(0, 3), min_size=len(before), max_size=len(before)))
@@ -257,7 +254,8 @@ def histories(draw: st.DrawFn) -> tuple[Tables, list[int], Tables]:
 
 
 def quoted(database: Database, name: str) -> str:
-    text = '"' + name.replace('"', '""') + '"'
+    mark = database.quote[0]
+    text = mark + name.replace(mark, mark * 2) + mark
     return text if isinstance(database, SqliteDatabase) else text.replace("%", "%%")
 
 
@@ -336,17 +334,50 @@ def property_database(postgres_server: Server) -> Iterator[Database]:
         database.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def kept_database(request: pytest.FixtureRequest) -> Database | None:
-    """One PostgreSQL database for all examples; None for SQLite, where a new one costs nothing."""
-    found: Database | None = None
-    if request.param == "postgres":
-        found = request.getfixturevalue("property_database")
+@pytest.fixture(scope="module")
+def property_mysql(mysql_server: MysqlServer) -> Iterator[Database]:
+    with mysql_server.database() as url:
+        database = open_mysql(url)
+        yield database
+        database.close()
+
+
+@pytest.fixture
+def kept_database(kind: str, request: pytest.FixtureRequest) -> Database | None:
+    """One server's database for all examples; None for SQLite, where a new one costs nothing."""
+    names = {"postgres": "property_database", "mysql": "property_mysql"}
+    name = names.get(kind)
+    found: Database | None = request.getfixturevalue(name) if name else None
     return found
+
+
+def of_any_history(holds: Callable[[Database, History], None]) -> Callable[..., None]:
+    """Turn what holds for any history into a test of each kind of database."""
+
+    @pytest.mark.parametrize("kind", EXAMPLES)
+    def test(kind: str, kept_database: Database | None) -> None:
+        def example(history: History) -> None:
+            with empty(kept_database) as database:
+                holds(database, history)
+
+        example.__name__ = holds.__name__
+        settings(
+            max_examples=int(MORE or EXAMPLES[kind]),
+            deadline=None,
+            derandomize=not MORE,
+            database=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        )(given(histories())(example))()
+
+    return test
 
 
 @contextmanager
 def empty(kept: Database | None) -> Iterator[Database]:
+    if isinstance(kept, MySQLDatabase):
+        empty_mysql(kept)
+        yield kept
+        return
     if kept is not None:
         kept.execute_sql("DROP SCHEMA public CASCADE")
         kept.execute_sql("CREATE SCHEMA public")
@@ -358,12 +389,37 @@ def empty(kept: Database | None) -> Iterator[Database]:
     database.close()
 
 
-def built(database: Database, history: tuple[Tables, list[int], Tables]) -> list[type[Model]]:
-    """Write: make the tables before and their rows; return the models of the larger ones."""
+def built(database: Database, history: History) -> tuple[Tables, list[type[Model]]]:
+    """Write: make the tables before and their rows; return them, and models of the larger ones."""
     before, numbers, after = history
+    if isinstance(database, MySQLDatabase):
+        before, after = shortened(before), shortened(after)
     migrate(database, models_of(database, before), on_blocked="skip")
     fill(database, before, numbers)
-    return models_of(database, after)
+    return before, models_of(database, after)
+
+
+def shortened(tables: Tables) -> Tables:
+    """Return tables whose names MySQL takes; PostgreSQL cuts the longer ones by itself."""
+    return tuple(
+        replace(
+            table,
+            name=table.name[:56],  # InnoDB adds to it for the names of foreign keys.
+            columns=tuple(replace(column, name=column.name[:64]) for column in table.columns),
+        )
+        for table in tables
+    )
+
+
+def standing(database: Database) -> catalogue.Facts:
+    """Read what may not change. Of what a foreign key on MySQL has made for itself, the index
+    makes room for another one that does the same.
+    """
+    found = catalogue.facts(database)
+    if not isinstance(database, MySQLDatabase):
+        return found
+    keys = {fact[1:3] for fact in found if fact[0] == "foreign key"}
+    return {fact for fact in found if fact[0] != "index key" or fact[1:3] not in keys}
 
 
 def missing(made: Plan | Report) -> set[tuple[str, str | None]]:
@@ -371,64 +427,48 @@ def missing(made: Plan | Report) -> set[tuple[str, str | None]]:
     return {(finding.table, finding.name) for finding in found}
 
 
-@examples
-@given(histories())
+@of_any_history
 def test_migrate_of_larger_models_keeps_all_that_stood(
-    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
+    database: Database, history: History
 ) -> None:
-    with empty(kept_database) as database:
-        models = built(database, history)
-        found = catalogue.facts(database), rows(database, history[0])
-        report = migrate(database, models, on_blocked="skip")
-        event(f"blocked: {bool(report.skipped)}")
-        assert found[0] - catalogue.facts(database) == set()
-        assert rows(database, history[0]) == found[1]
+    before, models = built(database, history)
+    found = standing(database), rows(database, before)
+    report = migrate(database, models, on_blocked="skip")
+    event(f"blocked: {bool(report.skipped)}")
+    assert found[0] - standing(database) == set()
+    assert rows(database, before) == found[1]
 
 
-@examples
-@given(histories())
+@of_any_history
 def test_migrate_of_larger_models_leaves_only_what_is_blocked(
-    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
+    database: Database, history: History
 ) -> None:
-    with empty(kept_database) as database:
-        models = built(database, history)
-        report = migrate(database, models, on_blocked="skip")
-        left = plan(database, models)
-        assert (list(map(str, left.steps)), missing(left)) == ([], missing(report))
+    before, models = built(database, history)
+    report = migrate(database, models, on_blocked="skip")
+    left = plan(database, models)
+    assert (list(map(str, left.steps)), missing(left)) == ([], missing(report))
 
 
-@examples
-@given(histories())
-def test_migrate_of_larger_models_leaves_no_drift(
-    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
-) -> None:
-    with empty(kept_database) as database:
-        models = built(database, history)
-        migrate(database, models, on_blocked="skip")
-        assert list(map(str, plan(database, models).drift)) == []
+@of_any_history
+def test_migrate_of_larger_models_leaves_no_drift(database: Database, history: History) -> None:
+    before, models = built(database, history)
+    migrate(database, models, on_blocked="skip")
+    assert list(map(str, plan(database, models).drift)) == []
 
 
-@examples
-@given(histories())
-def test_plan_of_larger_models_changes_nothing(
-    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
-) -> None:
-    with empty(kept_database) as database:
-        models = built(database, history)
-        found = catalogue.facts(database), rows(database, history[0])
-        plan(database, models)
-        assert (catalogue.facts(database), rows(database, history[0])) == found
+@of_any_history
+def test_plan_of_larger_models_changes_nothing(database: Database, history: History) -> None:
+    before, models = built(database, history)
+    found = standing(database), rows(database, before)
+    plan(database, models)
+    assert (standing(database), rows(database, before)) == found
 
 
-@examples
-@given(histories())
-def test_migrate_of_blocked_models_changes_nothing(
-    kept_database: Database | None, history: tuple[Tables, list[int], Tables]
-) -> None:
-    with empty(kept_database) as database:
-        models = built(database, history)
-        found = catalogue.facts(database), rows(database, history[0])
-        if missing(plan(database, models)):
-            with pytest.raises(Exception, match="blocked, nothing was changed"):
-                migrate(database, models)
-            assert (catalogue.facts(database), rows(database, history[0])) == found
+@of_any_history
+def test_migrate_of_blocked_models_changes_nothing(database: Database, history: History) -> None:
+    before, models = built(database, history)
+    found = standing(database), rows(database, before)
+    if missing(plan(database, models)):
+        with pytest.raises(Exception, match="blocked, nothing was changed"):
+            migrate(database, models)
+        assert (standing(database), rows(database, before)) == found

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2.extensions
-from peewee import Database, SqliteDatabase
+import pymysql.cursors
+from peewee import Database, MySQLDatabase, SqliteDatabase
 
 
 @contextmanager
@@ -25,6 +26,18 @@ def recorded(database: Database) -> Iterator[list[str]]:
         connection.set_trace_callback(note)
         yield sent
         connection.set_trace_callback(None)
+        return
+
+    if isinstance(database, MySQLDatabase):
+
+        class MysqlRecorder(pymysql.cursors.Cursor):
+            def execute(self, sql: str, params: Any = None) -> int:
+                sent.append(self.mogrify(sql, params))
+                return super().execute(sql, params)
+
+        connection.cursorclass = MysqlRecorder
+        yield sent
+        connection.cursorclass = pymysql.cursors.Cursor
         return
 
     class Recorder(psycopg2.extensions.cursor):

@@ -28,6 +28,7 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     Model,
+    MySQLDatabase,
     PostgresqlDatabase,
     SqliteDatabase,
     TextField,
@@ -42,7 +43,13 @@ try:
 except ImportError:  # Peewee 3 has it in a module of its own.
     from playhouse.psycopg3_ext import Psycopg3Database
 
-DRIVERS = {"psycopg2": PostgresqlDatabase, "psycopg3": Psycopg3Database}
+POSTGRES = {"psycopg2": PostgresqlDatabase, "psycopg3": Psycopg3Database}
+DOUBLED = """
+    WITH RECURSIVE n(i) AS (
+        SELECT 1 UNION ALL
+        SELECT 2 * n.i + b.i FROM n JOIN (SELECT 0 AS i UNION ALL SELECT 1) AS b
+        WHERE 2 * n.i + b.i <= %d
+    )"""
 WRITES = re.compile(r"\s*(ALTER|COMMENT|CREATE|DROP|UPDATE)", re.IGNORECASE)
 
 Models = list[type[Model]]
@@ -53,7 +60,8 @@ def database_of(url: str, driver: str = "psycopg2", **options: Any) -> Database:
     if url.startswith("sqlite"):
         options.pop("application_name", None)
         return SqliteDatabase(url.removeprefix("sqlite:///"), **options)
-    return DRIVERS[driver](**parse(url, unquote_password=True), **options)
+    kind = MySQLDatabase if url.startswith("mysql") else POSTGRES[driver]
+    return kind(**parse(url, unquote_password=True), **options)
 
 
 # The releases of one application. Each function gives the models of a release.
@@ -72,10 +80,15 @@ def editor(database: Database, author: type[Model]) -> ForeignKeyField:
     return ForeignKeyField(author, null=is_sqlite, default=None if is_sqlite else 1)
 
 
+def words(database: Database, **options: Any) -> CharField | TextField:
+    """Make a field for any text; MySQL has no index of one without a length."""
+    return (CharField if isinstance(database, MySQLDatabase) else TextField)(**options)
+
+
 def first(database: Database) -> Models:
     """What stands before."""
     author = model(database, "author", name=CharField())
-    return [author, model(database, "post", title=TextField(), length=IntegerField())]
+    return [author, model(database, "post", title=words(database), length=IntegerField())]
 
 
 def second(database: Database) -> Models:
@@ -84,7 +97,7 @@ def second(database: Database) -> Models:
         database,
         "author",
         name=CharField(index=True),
-        motto=TextField(null=True),
+        motto=words(database, null=True),
         share=CharField(default="it's"),
         age=IntegerField(default=1, constraints=[Check("age > 0")]),
         token=UUIDField(default=uuid.uuid4, unique=True),
@@ -93,12 +106,13 @@ def second(database: Database) -> Models:
     post = model(
         database,
         "post",
-        title=TextField(unique=True),
+        title=words(database, unique=True),
         length=IntegerField(),
         writer=ForeignKeyField(author, null=True, on_delete="CASCADE"),
         editor=editor(database, author),
     )
-    post.add_index(post.index(post.title, where=post.length > 5, name="long_posts"))
+    if not isinstance(database, MySQLDatabase):  # which has no partial indexes
+        post.add_index(post.index(post.title, where=post.length > 5, name="long_posts"))
     comment = model(
         database,
         "comment",
@@ -118,6 +132,13 @@ def column(database: Database) -> Models:
     return [author, post]
 
 
+def both(database: Database) -> Models:
+    """One column is new in each table."""
+    author, post = column(database)
+    author._meta.add_field("views", IntegerField(default=0))
+    return [author, post]
+
+
 def child(database: Database) -> Models:
     """A table is new that refers to one that stands."""
     author, post = first(database)
@@ -127,26 +148,29 @@ def child(database: Database) -> Models:
 def index(database: Database) -> Models:
     """One index is new."""
     author, _ = first(database)
-    return [author, model(database, "post", title=TextField(), length=IntegerField(index=True))]
+    return [author, model(database, "post", title=words(database), length=IntegerField(index=True))]
 
 
 def unique(database: Database) -> Models:
     """One unique index is new."""
     author, _ = first(database)
-    return [author, model(database, "post", title=TextField(unique=True), length=IntegerField())]
+    return [
+        author,
+        model(database, "post", title=words(database, unique=True), length=IntegerField()),
+    ]
 
 
 def key(database: Database) -> Models:
     """A foreign key is new, in a column that every row gets a value for."""
     author, _ = first(database)
-    fields = {"title": TextField(), "length": IntegerField()}
+    fields = {"title": words(database), "length": IntegerField()}
     return [author, model(database, "post", **fields, editor=editor(database, author))]
 
 
 def filled(database: Database) -> Models:
     """A column is new in which each row gets a value of its own."""
     author, _ = first(database)
-    fields = {"title": TextField(), "length": IntegerField()}
+    fields = {"title": words(database), "length": IntegerField()}
     return [author, model(database, "post", **fields, token=UUIDField(default=uuid.uuid4))]
 
 
@@ -154,7 +178,7 @@ def big(database: Database) -> Models:
     """Two columns, a unique index and a foreign key are new."""
     author, _ = first(database)
     fields = {
-        "title": TextField(unique=True),
+        "title": words(database, unique=True),
         "length": IntegerField(),
         "views": IntegerField(default=0),
         "editor": editor(database, author),
@@ -164,7 +188,7 @@ def big(database: Database) -> Models:
 
 RELEASES: dict[str, Callable[[Database], Models]] = {
     release.__name__: release
-    for release in (first, second, column, child, index, unique, key, filled, big)
+    for release in (first, second, column, both, child, index, unique, key, filled, big)
 }
 
 
@@ -175,10 +199,15 @@ def fill(database: Database, rows: int) -> None:
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
         if isinstance(database, PostgresqlDatabase):
             numbers = "WITH n(i) AS (SELECT generate_series(1, %d))"
-        insert = "INSERT INTO author (name) {} SELECT 'author ' || i FROM n"
+        if isinstance(database, MySQLDatabase):  # which goes a thousand times round at most
+            numbers = DOUBLED
+            database.execute_sql("SET SESSION sql_mode = concat(@@sql_mode, ',PIPES_AS_CONCAT')")
+        insert = "INSERT INTO author (name) {} SELECT 'author ' || i FROM n ORDER BY i"
         database.execute_sql(insert.format(numbers % rows))
-        insert = "INSERT INTO post (title, length) {} SELECT 'post ' || i, i {} 10 FROM n"
-        percent = "%%" if isinstance(database, PostgresqlDatabase) else "%"
+        insert = (
+            "INSERT INTO post (title, length) {} SELECT 'post ' || i, i {} 10 FROM n ORDER BY i"
+        )
+        percent = "%%" if database.param == "%s" else "%"
         database.execute_sql(insert.format(numbers % rows, percent))
 
 
@@ -257,7 +286,7 @@ def _repeated(work: Callable[[], object], database: Database) -> dict[str, Any]:
 
 def _opened(order: dict[str, Any]) -> Database:
     options = dict(order.get("connect", {}))
-    if not order["url"].startswith("sqlite"):
+    if order["url"].startswith("postgres"):
         options["application_name"] = order.get("name", "worker")
     return database_of(order["url"], order.get("driver", "psycopg2"), **options)
 

@@ -167,7 +167,7 @@ def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -
     if (
         origin == "c"
         and not partial
-        and all([row[9] == ",BINARY" and row[7] >= -1 for row in rows])
+        and all(row[9] == ",BINARY" and row[7] >= -1 for row in rows)
     ):
         return Index(name, tuple([Key(row[8]) for row in rows]), unique)
     keys = tuple([Key(row[8], True, row[9].split(",")[0]) for row in rows if row[7] >= -1])
