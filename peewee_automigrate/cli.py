@@ -177,7 +177,7 @@ def _planned(models: Sequence[str], url: str | None) -> list[tuple[Plan, float]]
     return made
 
 
-@main.command("plan", context_settings=_ENVIRONMENT)
+@main.command("plan", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
 @_option(
     "--format",
@@ -200,7 +200,7 @@ def plan_command(models: Sequence[str], url: str | None, form: str) -> None:
         sys.exit(3)
 
 
-@main.command("migrate", context_settings=_ENVIRONMENT)
+@main.command("migrate", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
 @_option(
     "--on-blocked",
@@ -223,7 +223,7 @@ def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> N
             )
 
 
-@main.command("check", context_settings=_ENVIRONMENT)
+@main.command("check", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
 @_option("--strict", is_flag=True, help="Fail on drift too.")
 def check_command(models: Sequence[str], url: str | None, strict: bool) -> None:

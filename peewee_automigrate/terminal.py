@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -120,8 +121,9 @@ class Screen:
         self.running = None if event.state == "done" else event
         if event.state == "done":
             number = f"{event.number:>{len(str(event.total))}}/{event.total}"
-            words = f"{number} {event.step} ({event.seconds:.2f} s)"
-            self.say("\n".join(paragraph(words, self.style, ("add", "done "))))
+            words = f"{number} {event.step} ({event.seconds:.2f}\xa0s)"  # a space that never wraps
+            lines = paragraph(words, self.style, ("add", "done "))
+            self.say("\n".join(lines).replace("\xa0", " "))
         elif event.state == "start":
             self._draw(f"{_label(event)} ...")
         elif event.seconds > _PATIENCE:
@@ -137,9 +139,11 @@ class Screen:
         self.plans = 0
         level = logger.level
         usual = logger.getEffectiveLevel()
+        started = time.monotonic()
 
         def hear(record: logging.LogRecord) -> bool:
-            self._log(record.getMessage())
+            if not any(isinstance(value, Report) for value in record.args or ()):
+                self._log(record.getMessage(), time.monotonic() - started)
             return record.levelno >= usual
 
         if self.volume == "verbose" or self.is_live:
@@ -152,10 +156,10 @@ class Screen:
             logger.setLevel(level)
             self._clear()
 
-    def _log(self, words: str) -> None:
+    def _log(self, words: str, seconds: float) -> None:
         if self.volume == "verbose":
             self._clear()
-            click.echo(words, err=True)
+            click.echo(f"{seconds:8.2f} s  {words}", err=True)
         elif self.running is None:
             self._draw(words)
 
