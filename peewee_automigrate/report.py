@@ -178,7 +178,8 @@ def _remedied(fact: str, remedy: str, style: Style, lead: Cell) -> list[str]:
 def _cost(step: Step) -> str:
     cost = step.effect
     if step.rows:
-        cost += f" ~{step.rows:,} rows" if step.rows > 0 else " ? rows"
+        number = f"~{step.rows:,}" if step.rows > 0 else "?"
+        cost += f" {number} row{'s' if step.rows != 1 else ''}"
     return cost if step.blocks == "nothing" else f"{cost}, blocks {step.blocks}"
 
 
