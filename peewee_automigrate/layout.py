@@ -17,8 +17,7 @@ Cell: TypeAlias = tuple[str, str]
 INDENT = " " * 6
 _GAP = "  "
 _LONG = 60  # of lines without a width: a longer first cell moves only its own row's others
-_NAME = 30  # what the first column needs beside the second; a longer cell gets a line of its own
-_NAMES = 40  # what it needs beside both
+_NAME = 40  # what the first column needs; a longer cell stands on a line of its own
 _LAST = 30  # what the last column needs to be read with ease
 
 
@@ -83,7 +82,7 @@ def columns(rows: Sequence[Sequence[Cell]], style: Style) -> list[list[str]]:
         return [[_line(row, (min(name, _LONG), cost), style)] for row in rows]
     room = style.width - cost - len(_GAP)
     left = room - _LAST - len(_GAP)
-    if left >= min(name, _NAMES):
+    if left >= min(name, _NAME):
         return [_row(row, (min(name, left), cost), style) for row in rows]
     widths = (min(name, room), cost) if room >= min(name, _NAME) else ()
     return [_row(row[:2], widths, style) + _below(row[2:], style) for row in rows]

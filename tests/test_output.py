@@ -439,7 +439,7 @@ def test_bar_fits_into_any_width(room: int, fraction: float | None) -> None:
 
 
 def test_bar_shows_step_share_seconds_and_phase() -> None:
-    assert bar(event(0.5, "filling"), 82) == (
+    assert bar(event(0.5, "filling"), 80) == (
         "3/12 create table a_name_of_some_length [##########----------]  50% 61 s filling"
     )
 
