@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from peewee_automigrate.cli import main
+from tests.project import Project
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -35,19 +35,17 @@ def test_readme_python_blocks_print_what_they_say(
     assert len(printed) >= 2
 
 
-def test_readme_first_run_is_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_first_run_is_real(project: Project) -> None:
     """The models as they have grown, on a table with two rows."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
     first, grown = (code for kind, code in BLOCKS if kind == "python")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     with redirect_stdout(io.StringIO()):
         exec(compile(first, "README.md", "exec"), namespace)
     namespace["User"].insert_many([{"name": "ann"}, {"name": "bob"}]).execute()
     release = grown[grown.index("class User") : grown.index("for statement")]
-    (tmp_path / "app.py").write_text(first[: first.index("class User")] + release)
+    project.module("app", first[: first.index("class User")] + release)
     command, _, shown = next(text for kind, text in BLOCKS if kind == "console").partition("\n")
-    result = CliRunner().invoke(main, command.split()[2:])
+    result = project.run(*command.split()[2:])
     assert (result.exit_code, result.output) == (0, shown)
 
 
