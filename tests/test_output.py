@@ -57,6 +57,7 @@ SHOP = """
     class Subscription(Base):
         user = ForeignKeyField(User)
         plan = CharField()
+        since = DateField(null=True)
 
         class Meta:
             indexes = ((("user", "plan"), True),)
@@ -204,6 +205,7 @@ def test_plain_plan_is_grouped_by_table(made: Plan) -> None:
         "+ add index user_karma on user (karma)",
         "+ add unique index user_token on user (token)",
         "subscription",
+        "+ add column subscription.since",
         "+ add index subscription_user_id on subscription (user_id)",
     ]
 
@@ -222,7 +224,7 @@ def test_plain_plan_has_blocked_items_then_drift_then_notes_then_a_count(made: P
     assert "".join(signs) == "".join(sorted(signs, key="!~·T".index))
     assert set(signs) == set("!~·T")
     assert str(made).splitlines()[-1] == (
-        "To add: 1 table, 2 columns, 3 indexes, 2 blocked. 4 drift, 3 notes."
+        "To add: 1 table, 3 columns, 3 indexes, 2 blocked. 4 drift, 3 notes."
     )
 
 
