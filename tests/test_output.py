@@ -25,6 +25,7 @@ from peewee import (
 import peewee_automigrate
 from peewee_automigrate import MigrationBlocked, ModelsNotFound, Plan, StepEvent, migrate, plan
 from peewee_automigrate.cli import main
+from peewee_automigrate.dialects.base import Dialect
 from peewee_automigrate.layout import Style
 from peewee_automigrate.report import text
 from peewee_automigrate.terminal import bar
@@ -180,6 +181,23 @@ def test_first_line_hides_the_password_of_a_url_as_name(postgres_url: str) -> No
 def test_first_line_hides_the_settings_of_a_file_uri(tmp_path: Path) -> None:
     database = SqliteDatabase(f"file:{tmp_path}/app.db?mode=rwc&key=s3cr3t", uri=True)
     assert first_line(database, [model_of("m", "t")]).endswith(f" on sqlite file:{tmp_path}/app.db")
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "expected"),
+    [
+        ("app", "db.local", "some app at db.local"),
+        ("app", None, "some app"),
+        ("some://me:s3cr3t@host/app", None, "some"),
+        ("dbname=app password=s3cr3t", "db.local", "some at db.local"),
+    ],
+)
+def test_place_of_any_database_hides_what_may_hold_a_password(
+    name: str, host: str | None, expected: str
+) -> None:
+    dialect = Dialect(PostgresqlDatabase(name, **({"host": host} if host else {})))
+    dialect.name = "some"
+    assert dialect.place() == expected
 
 
 def test_models_that_all_refuse_are_an_error_that_names_them() -> None:
