@@ -53,6 +53,7 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
         dialect = planner.dialect
         with _no_collector():
             first = _planned(planner)
+        _tell(chosen, first)
         _refuse_blocked(first, chosen)
         if not first.steps:
             report = _report(first, (), 0.0, started)
@@ -62,7 +63,7 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
         dialect.prepare_to_write()
         _refuse_pooler(dialect, first)
         with _in_process_lock(chosen.lock_wait):
-            report = _locked_run(planner, started)
+            report = _locked_run(planner, first, started)
         log.info("%s", report)
         return report
 
@@ -136,16 +137,17 @@ def _planned(planner: Planner) -> Plan:
         time.sleep(random.uniform(0.05, 0.2))
 
 
-def _locked_run(planner: Planner, started: float) -> Report:
+def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
     """Plan again under the lock and run; try again when the end of it waits for readers."""
     dialect, options = planner.dialect, planner.options
     deadline = time.monotonic() + options.lock_wait
-    made = Plan(())
     while True:
         try:
             with _lock(dialect, options) as waited:
                 with _no_collector():
-                    made = _planned(planner)
+                    before, made = made, _planned(planner)
+                if _gist(before) != _gist(made):
+                    _tell(options, made)
                 _refuse_blocked(made, options)
                 run = Run(planner, made)
                 run.all()
@@ -168,6 +170,16 @@ def _locked_run(planner: Planner, started: float) -> Report:
                 raise MigrationFailed(text, rolled_back=made.steps) from error
             log.info("the database is in use by others, trying again")
         time.sleep(random.uniform(0.1, 0.5))
+
+
+def _tell(options: Options, made: Plan) -> None:
+    if options.on_plan:
+        options.on_plan(made)
+
+
+def _gist(made: Plan) -> tuple[object, ...]:
+    """Return what makes one plan differ from another; estimated rows do not."""
+    return made.sql(), made.blocked, made.findings
 
 
 def _report(done: Plan, applied: tuple[Step, ...], waited: float, started: float) -> Report:

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import json
 import logging
+import platform
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
-from peewee import PeeweeException
+import peewee
 
 from . import __version__, migrate, plan
 from .discover import by_database, load, open_url
 from .errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
-from .options import StepEvent
 from .report import Plan, markdown, sql_text
+from .terminal import Screen
 
-EXIT_CODES = """\b
+EPILOG = """\b
 Exit codes:
   0  nothing to do, or done
   1  check found pending work
@@ -30,41 +34,53 @@ Exit codes:
   3  blocked: something must not be added blindly
   4  failed while applying, or a lock was not free in time
   5  check --strict found drift
+
+Each option can be set by the environment variable that stands beside it; what the command line
+says wins. Output to a terminal is coloured, unless NO_COLOR is set; FORCE_COLOR=1 colours a pipe.
 """
 
 LOCK_WAIT = "Seconds to wait for other migrators."
 LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried again."
 ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
 WAIT = "Seconds to wait for a database that can't be reached yet."
-_BAR = 30  # characters of a progress bar
+_VOLUME = "peewee_automigrate.volume"
 _SECONDS = click.FloatRange(min=0)
 _ROWS = click.IntRange(min=0)
 
+_ENVIRONMENT = {"auto_envvar_prefix": "PEEWEE_AUTOMIGRATE"}  # of each command: one name for all
+_DRIVERS = ("psycopg2", "psycopg2-binary", "psycopg", "pymysql", "mysqlclient")  # distributions
+
 _PRINT: dict[str, Callable[[Plan], str]] = {
-    "text": lambda made: f"{made}\n",
     "sql": sql_text,
     "json": lambda made: json.dumps(made.to_dict(), indent=2) + "\n",
     "markdown": markdown,
 }
 
 
+def _option(*names: str, **settings: Any) -> Callable[..., Any]:
+    """Make an option whose help names its environment variable and its default."""
+    shows_default = "default" in settings
+    return click.option(*names, **{"show_envvar": True, "show_default": shows_default, **settings})
+
+
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what all commands share."""
+    volume: dict[str, Any] = {
+        "is_flag": True,
+        "callback": _remember,
+        "is_eager": True,
+        "expose_value": False,
+    }
     for decorate in (
-        click.option(
-            "-v",
-            "--verbose",
-            is_flag=True,
-            callback=_remember,
-            is_eager=True,
-            help="Show SQL, and tracebacks of errors.",
-        ),
-        click.option(
+        _option("-v", "--verbose", **volume, help="Show SQL and times, and tracebacks of errors."),
+        _option("-q", "--quiet", **volume, help="Print errors only; the exit code tells."),
+        _option(
             "--database",
             "url",
-            envvar="DATABASE_URL",
+            envvar=["PEEWEE_AUTOMIGRATE_DATABASE", "DATABASE_URL"],
+            allow_from_autoenv=False,
             metavar="URL",
-            help="Where to migrate; DATABASE_URL says the same. Default: the models' own.",
+            help="Where to migrate. Default: the models' own.",
         ),
         click.argument("models", nargs=-1, required=True),
     ):
@@ -72,10 +88,16 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _remember(context: click.Context, _: click.Parameter, verbose: bool) -> bool:
-    """Keep what the group has to know when a command fails."""
-    context.meta["peewee_automigrate.verbose"] = verbose
-    return verbose
+def _remember(context: click.Context, parameter: click.Parameter, is_given: bool) -> None:
+    """Keep the volume where the group finds it when a command fails."""
+    if is_given:
+        name = str(parameter.name)
+        if context.meta.setdefault(_VOLUME, name) != name:
+            raise click.UsageError("--verbose and --quiet exclude each other.")
+
+
+def _screen() -> Screen:
+    return Screen(click.get_current_context().meta.get(_VOLUME, "normal"))
 
 
 class _Commands(click.Group):
@@ -87,13 +109,21 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("Error: interrupted; the next run completes what was begun.", err=True)
             context.exit(4)
-        except (AutoMigrateError, PeeweeException) as error:
-            if context.meta.get("peewee_automigrate.verbose"):
+        except (AutoMigrateError, peewee.PeeweeException) as error:
+            if context.meta.get(_VOLUME) == "verbose":
                 traceback.print_exc()
-            is_ours = isinstance(error, AutoMigrateError)
-            text = str(error) if is_ours else " ".join(f"the database says: {error}".split())
-            click.echo(f"Error: {text}", err=True)
+            click.echo(f"Error: {_said(error, context)}", err=True)
             context.exit(_exit_code(error))
+
+
+def _said(error: Exception, context: click.Context) -> str:
+    """Return an error's text; what is blocked is not named twice on one screen."""
+    if not isinstance(error, AutoMigrateError):
+        return " ".join(f"the database says: {error}".split())
+    is_shown = sys.stdout.isatty() and sys.stderr.isatty() and context.meta.get(_VOLUME) != "quiet"
+    if isinstance(error, MigrationBlocked) and is_shown:
+        return f"{len(error.blocked)} blocked, nothing was changed. The reasons stand above."
+    return str(error)
 
 
 def _exit_code(error: Exception) -> int:
@@ -104,13 +134,17 @@ def _exit_code(error: Exception) -> int:
 
 @click.group(
     cls=_Commands,
-    epilog=EXIT_CODES,
-    context_settings={
-        "auto_envvar_prefix": "PEEWEE_AUTOMIGRATE",
-        "help_option_names": ["-h", "--help"],
-    },
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="peewee-automigrate")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, is_given: _show_versions(context) if is_given else None,
+    help="Show the versions of this program, Peewee, Python and the drivers, and exit.",
+)
 def main() -> None:
     """Add what Peewee models have and the database lacks, and nothing else.
 
@@ -118,78 +152,87 @@ def main() -> None:
     """
 
 
+def _show_versions(context: click.Context) -> None:
+    click.echo(f"peewee-automigrate {__version__}")
+    click.echo(f"peewee {peewee.__version__}")
+    click.echo(f"python {platform.python_version()}")
+    click.echo(f"sqlite {getattr(peewee.sqlite3, 'sqlite_version', 'is missing')}")
+    for name in _DRIVERS:
+        with suppress(PackageNotFoundError):
+            click.echo(f"{name} {version(name)}")
+    context.exit()
+
+
 def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:
     items = load(models)
     return by_database(items, open_url(url) if url else None, must_exist=must_exist)
 
 
-@main.command("plan")
+def _planned(models: Sequence[str], url: str | None) -> list[tuple[Plan, float]]:
+    """Return the plan of each database, and the seconds that it took."""
+    made = []
+    for group in _databases(models, url, must_exist=True):
+        started = time.monotonic()
+        made.append((plan(*group), time.monotonic() - started))
+    return made
+
+
+@main.command("plan", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
-@click.option(
+@_option(
     "--format",
     "form",
-    type=click.Choice(list(_PRINT)),
+    envvar="PEEWEE_AUTOMIGRATE_FORMAT",
+    type=click.Choice(["text", *_PRINT]),
     default="text",
-    show_default=True,
     help="How to print the plan.",
 )
-def plan_command(models: Sequence[str], url: str | None, verbose: bool, form: str) -> None:
+def plan_command(models: Sequence[str], url: str | None, form: str) -> None:
     """Show what would be added, and what would not. Writes nothing."""
-    made = [plan(*group) for group in _databases(models, url, must_exist=True)]
-    for one in made:
-        click.echo(_PRINT[form](one), nl=False)
-        if form == "text" and verbose:
-            click.echo(sql_text(one), nl=False)
-    if any(one.blocked for one in made):
+    screen = _screen()
+    made = _planned(models, url)
+    for one, seconds in made:
+        if form == "text":
+            screen.plan(one, seconds)
+        else:
+            screen.write(_PRINT[form](one))
+    if any(one.blocked for one, _ in made):
         sys.exit(3)
 
 
-@main.command("migrate")
+@main.command("migrate", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
-@click.option(
+@_option(
     "--on-blocked",
     type=click.Choice(["raise", "skip"]),
     default="raise",
-    show_default=True,
     help="Stop before anything runs, or skip what is blocked and do the rest.",
 )
-@click.option("--lock-wait", type=_SECONDS, default=60.0, show_default=True, help=LOCK_WAIT)
-@click.option("--lock-timeout", type=_SECONDS, default=3.0, show_default=True, help=LOCK_TIMEOUT)
-@click.option("--online-rows", type=_ROWS, default=10_000, show_default=True, help=ONLINE_ROWS)
-@click.option("--wait", type=_SECONDS, default=0.0, show_default=True, help=WAIT)
-@click.option("--atomic", is_flag=True, help="One transaction, no online builds.")
-def migrate_command(models: Sequence[str], url: str | None, verbose: bool, **options: Any) -> None:
+@_option("--lock-wait", type=_SECONDS, default=60.0, help=LOCK_WAIT)
+@_option("--lock-timeout", type=_SECONDS, default=3.0, help=LOCK_TIMEOUT)
+@_option("--online-rows", type=_ROWS, default=10_000, help=ONLINE_ROWS)
+@_option("--wait", type=_SECONDS, default=0.0, help=WAIT)
+@_option("--atomic", is_flag=True, help="One transaction, no online builds.")
+def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> None:
     """Add what is missing, and say what was done."""
-    if verbose:
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    screen = _screen()
     for database, items in _databases(models, url, must_exist=False):
-        click.echo(plan(database, items, wait=options["wait"]))
-        report = migrate(database, items, on_step=_show, **options)
-        click.echo(report)
+        with screen.listening(logging.getLogger("peewee_automigrate")):
+            screen.report(
+                migrate(database, items, on_plan=screen.before, on_step=screen.step, **options)
+            )
 
 
-def _show(event: StepEvent) -> None:
-    """Print a line for each step that is done, and on a terminal a bar for a long one."""
-    is_terminal = sys.stderr.isatty()
-    if event.state == "progress" and is_terminal and event.seconds > 1:
-        done = round((event.fraction or 0) * _BAR)
-        bar = "#" * done + "-" * (_BAR - done)
-        click.echo(f"\r{bar} {event.fraction or 0:4.0%} {event.phase}"[:79], nl=False, err=True)
-    if event.state == "done":
-        if is_terminal and event.seconds > 1:
-            click.echo("\r" + " " * 79 + "\r", nl=False, err=True)
-        click.echo(f"done {event.number}/{event.total} {event.step} ({event.seconds:.2f} s)")
-
-
-@main.command("check")
+@main.command("check", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
-@click.option("--strict", is_flag=True, help="Fail on drift too.")
-def check_command(models: Sequence[str], url: str | None, verbose: bool, strict: bool) -> None:
+@_option("--strict", is_flag=True, help="Fail on drift too.")
+def check_command(models: Sequence[str], url: str | None, strict: bool) -> None:
     """Tell by the exit code whether anything is missing. Writes nothing."""
-    made = [plan(*group) for group in _databases(models, url, must_exist=True)]
-    for one in made:
-        click.echo(str(one) if verbose else str(one).rpartition("\n")[2])
-    if any(made):
+    screen = _screen()
+    made = _planned(models, url)
+    for one, seconds in made:
+        screen.check(one, seconds, is_only=len(made) == 1)
+    if any(one for one, _ in made):
         sys.exit(1)
-    if strict and any(one.drift for one in made):
+    if strict and any(one.drift for one, _ in made):
         sys.exit(5)

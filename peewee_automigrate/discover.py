@@ -130,4 +130,8 @@ def by_database(
     found = list(groups.values())
     for owner, _ in found if must_exist else ():
         _checked(owner)
+    others = {id(owner) for base in collected.bases if (owner := database_of(base)) is not None}
+    if len(found) == 1 and others <= set(groups):
+        # As they came, so that the plan can tell which of the found models look abstract.
+        return [(found[0][0], list(items))]
     return found

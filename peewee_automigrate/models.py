@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -20,15 +20,49 @@ from .errors import AutoMigrateError, ModelsNotFound
 
 Models: TypeAlias = type[Model] | ModuleType | Iterable[type[Model] | ModuleType]
 
+_MODULES = 3  # that a plan names
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:
     """``models`` want a table. ``bases`` were found in a module and look abstract: other found
-    models subclass them, so each is left out unless its table exists.
+    models subclass them, so each is left out unless its table exists. ``refusing`` say
+    ``automigrate = False``.
     """
 
     models: tuple[type[Model], ...]
     bases: tuple[type[Model], ...]
+    refusing: tuple[type[Model], ...] = ()
+
+    def summary(self, absent: Collection[type[Model]], place: str) -> str:
+        """Return how many models of which modules are wanted where, and which were left out.
+
+        ``absent`` are the bases that have no table.
+        """
+        wanted = [model for model in (*self.models, *self.bases) if model not in absent]
+        reasons = (
+            ("abstract", [base for base in self.bases if base in absent]),
+            ("automigrate = False", self.refusing),
+        )
+        left_out = ", ".join(
+            f"{', '.join(model.__name__ for model in models)} ({reason})"
+            for reason, models in reasons
+            if models
+        )
+        count = f"{len(wanted)} model{'s' if len(wanted) != 1 else ''}"
+        line = f"{count} of {_modules(wanted)} on {place}"
+        return f"{line}; left out: {left_out}" if left_out else line
+
+
+def _modules(models: Iterable[type[Model]]) -> str:
+    """Name the modules; Peewee's own, in which it makes through models, are not meant."""
+    names = sorted({model.__module__ for model in models if not _is_peewees(model)})
+    more = len(names) - _MODULES
+    return ", ".join(names[:_MODULES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _is_peewees(model: type[Model]) -> bool:
+    return model.__module__.partition(".")[0] in ("peewee", "playhouse")
 
 
 def collect(items: Models) -> Collected:
@@ -50,9 +84,14 @@ def collect(items: Models) -> Collected:
     bases -= {parent for model in {*given, *found} - bases for parent in _parents(model)}
     chosen = [model for model in {**given, **found} if model not in bases and _is_wanted(model)]
     chosen += _through_models(chosen)
+    refusing = [model for model in {**given, **found} if not _is_wanted(model)]
     if not chosen:
-        raise ModelsNotFound(f"{_names(items)}: no Peewee models here that want a table.")
-    return Collected(_ordered(chosen), _ordered(filter(_is_wanted, bases)))
+        why = ", ".join(model.__name__ for model in _ordered(refusing))
+        raise ModelsNotFound(
+            f"{_names(items)}: no Peewee models here that want a table"
+            f"{f' (automigrate = False: {why})' if why else ''}."
+        )
+    return Collected(_ordered(chosen), _ordered(filter(_is_wanted, bases)), _ordered(refusing))
 
 
 def _listed(items: Any) -> list[Any]:
@@ -79,7 +118,7 @@ def _is_wanted(model: type[Model]) -> bool:
 def _models_of(module: ModuleType) -> Iterator[type[Model]]:
     for part in (module, *_submodules(module)):
         for item in vars(part).values():
-            if _is_model(item) and item.__module__.partition(".")[0] not in ("peewee", "playhouse"):
+            if _is_model(item) and not _is_peewees(item):
                 yield item
 
 

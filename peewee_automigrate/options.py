@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .report import Plan
 from .schema import Step
 
 
@@ -34,6 +35,8 @@ class Options:
     table's lock, tried again within ``lock_wait``. ``online_rows``: an index on a table with more
     rows is built without blocking writes, where the database can. ``atomic``: everything in one
     transaction, no online builds. ``on_step``: called with a `StepEvent` around each step.
+    ``on_plan``: called with the `Plan` before the lock is taken, and once more under the lock if
+    the database has changed meanwhile: what it was given last is what runs.
     ``wait``: seconds to wait for a database that can't be reached yet.
     """
 
@@ -43,6 +46,7 @@ class Options:
     online_rows: int = 10_000
     atomic: bool = False
     on_step: Callable[[StepEvent], None] | None = None
+    on_plan: Callable[[Plan], None] | None = None
     wait: float = 0.0
 
     def __post_init__(self) -> None:

@@ -54,6 +54,7 @@ class Planner:
     def __init__(self, dialect: Dialect, collected: Collected, options: Options) -> None:
         self.dialect = dialect
         self.options = options
+        self.collected = collected
         self.bases = set(collected.bases)
         self.declared = declare(dialect, (*collected.models, *collected.bases))
         self.written: Written = {}
@@ -77,8 +78,13 @@ class Planner:
             blocked=tuple(sorted(filter(is_blocked, findings), key=_place)),
             findings=tuple(f for f in findings if f.level == "drift")
             + tuple(f for f in findings if f.level == "note"),
-            summary=f"Tables of the models on {self.dialect.name}: {len(declared.tables)}.",
+            summary=self._summary(declared),
         )
+
+    def _summary(self, declared: Declared) -> str:
+        keys = {table_key(self.dialect, table.name) for table in declared.tables}
+        present = {model for key in keys for model in self.declared.models[key]}
+        return self.collected.summary(self.bases - present, self.dialect.place())
 
     def remaining(self) -> set[object]:
         """Reads the catalogue: what is still missing, as changes' texts and (table, name)."""

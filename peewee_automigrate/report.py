@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .layout import INDENT, PLAIN, Cell, Style, columns, painted, paragraph
 from .schema import Finding, Step
 
 VERSION = 1
@@ -108,30 +109,77 @@ def counted(steps: Sequence[Step]) -> str:
     )
 
 
-def text(plan: Plan) -> str:
-    """Return a plan for a person: a line a step, the blocked items, drift, notes, a count."""
-    lines = [plan.summary] if plan.summary else []
-    lines += _step_lines(plan.steps)
-    for finding in (*plan.blocked, *plan.findings):
-        lines.append(f"{_SIGNS[finding.level]} {finding.level} {finding.code} {finding}")
-        if finding.sql and finding.sql not in str(finding):
-            lines.append(f"    {finding.sql};")
-    return "\n".join([*lines, _count_line(plan)])
+def text(plan: Plan, style: Style = PLAIN) -> str:
+    """Return a plan for a person: the steps by table, the blocked items, drift, notes, a count.
 
-
-def _step_lines(steps: Sequence[Step]) -> list[str]:
-    rows = [(f"+ {step}", _cost(step), step.reason) for step in steps]
-    widths = [max((len(row[n]) for row in rows), default=0) for n in range(2)]
-    return [
-        f"{what:<{min(widths[0], 60)}}  {cost:<{widths[1]}}  {reason}".rstrip()
-        for what, cost, reason in rows
+    Without a width each step and each finding is one line, for logs and `grep`.
+    """
+    body = [
+        _step_lines(plan.steps, style),
+        _finding_lines(plan.blocked, style),
+        _finding_lines(_told(plan), style),
     ]
+    head = painted(("heading", plan.summary), style) if plan.summary else []
+    count = painted(("heading", _count_line(plan)), style)
+    gap = "\n\n" if style.width and any(body) else "\n"
+    return gap.join("\n".join(lines) for lines in (head, *body, count) if lines)
+
+
+def _told(plan: Plan) -> list[Finding]:
+    """Leave out the abstract bases, which the first line names."""
+    return [finding for finding in plan.findings if finding.code != "AM307"]
+
+
+def _step_lines(steps: Sequence[Step], style: Style) -> list[str]:
+    tables: dict[str, list[Step]] = {}
+    for step in steps:
+        tables.setdefault(step.table, []).append(step)
+    headed = {table for table, its in tables.items() if len(its) > 1 or its[0].name and table}
+    ordered = [step for its in tables.values() for step in its]
+    rows = [_cells(step, "  + " if step.table in headed else "+ ") for step in ordered]
+    lines = []
+    for step, row in zip(ordered, columns(rows, style), strict=True):
+        if step is tables[step.table][0] and step.table in headed:
+            lines.append(style.paint("heading", step.table))
+        lines += row
+        if style.sql:
+            lines += [INDENT + style.paint("sql", line) for line in _closed(step.statements)]
+    return lines
+
+
+def _cells(step: Step, sign: str) -> tuple[Cell, Cell, Cell]:
+    busy = "cost" if step.blocks == "nothing" else "blocks"
+    return ("add", f"{sign}{step}"), (busy, _cost(step)), ("reason", step.reason)
+
+
+def _finding_lines(findings: Sequence[Finding], style: Style) -> list[str]:
+    lines = []
+    for finding in findings:
+        lead = (finding.level, f"{_SIGNS[finding.level]} {finding.level} {finding.code} ")
+        sql = finding.sql or ""
+        if style.width is None:
+            lines += paragraph(str(finding), style, lead)
+            sql = "" if sql in str(finding) else sql
+        else:
+            remedy = finding.remedy.removesuffix(sql).rstrip()
+            lines += _remedied(finding.head, remedy, style, lead)
+        lines += [INDENT + style.paint("sql", f"{sql};")] if sql else []
+    return lines
+
+
+def _remedied(fact: str, remedy: str, style: Style, lead: Cell) -> list[str]:
+    """Return a fact and what to do about it, on one line where there is room."""
+    whole = paragraph(f"{fact} {remedy}".rstrip(), style, lead)
+    if len(whole) == 1:
+        return whole
+    return paragraph(fact, style, lead) + painted(("remedy", remedy), style, INDENT)
 
 
 def _cost(step: Step) -> str:
     cost = step.effect
     if step.rows:
-        cost += f" ~{step.rows:,} rows" if step.rows > 0 else " ? rows"
+        number = f"~{step.rows:,}" if step.rows > 0 else "?"
+        cost += f" {number} row{'s' if step.rows != 1 else ''}"
     return cost if step.blocks == "nothing" else f"{cost}, blocks {step.blocks}"
 
 
@@ -139,7 +187,7 @@ def _count_line(plan: Plan) -> str:
     parts = [counted(plan.steps)] if plan.steps else []
     parts += [f"{len(plan.blocked)} blocked"] if plan.blocked else []
     todo = ", ".join(parts) if parts else "Nothing to do"
-    notes = len(plan.findings) - len(plan.drift)
+    notes = len(_told(plan)) - len(plan.drift)
     rest = [f"{len(plan.drift)} drift"] if plan.drift else []
     rest += [f"{notes} note{'s' if notes > 1 else ''}"] if notes else []
     lead = f"To add: {todo}" if plan.steps else todo
@@ -148,22 +196,23 @@ def _count_line(plan: Plan) -> str:
 
 def sql_text(plan: Plan) -> str:
     """Return the statements as a script, each closed by a semicolon."""
-    return "".join(
-        f"{statement}\n" if statement.startswith("--") else f"{statement};\n"
-        for statement in plan.sql()
-    )
+    return "".join(f"{statement}\n" for statement in _closed(plan.sql()))
+
+
+def _closed(statements: Sequence[str]) -> list[str]:
+    return [sql if sql.startswith("--") else f"{sql};" for sql in statements]
 
 
 def markdown(plan: Plan) -> str:
     """Return a plan as Markdown, for a pull request's comment."""
-    lines = []
+    lines = [plan.summary, ""] if plan.summary else []
     if plan.steps:
         lines += ["| step | cost | why |", "|---|---|---|"]
         lines += [
             f"| {_cell(step)} | {_cost(step)} | {_cell(step.reason)} |" for step in plan.steps
         ]
         lines += ["", "```sql", sql_text(plan).rstrip(), "```", ""]
-    findings = (*plan.blocked, *plan.findings)
+    findings = (*plan.blocked, *_told(plan))
     lines += [f"- **{item.level}** `{item.code}` {_cell(item)}" for item in findings]
     lines += [""] if findings else []
     return "\n".join([*lines, _count_line(plan)]) + "\n"

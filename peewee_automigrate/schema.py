@@ -299,9 +299,14 @@ class Finding:
     remedy: str = ""
     sql: str | None = field(default=None)
 
-    def __str__(self) -> str:
+    @property
+    def head(self) -> str:
+        """The object and the fact, without the remedy."""
         subject = f"{self.table}.{self.name}" if self.name else self.table
-        return f"{subject}: {self.fact}. {self.remedy}".rstrip()
+        return f"{subject}: {self.fact}{'' if self.fact.endswith('?') else '.'}"
+
+    def __str__(self) -> str:
+        return f"{self.head} {self.remedy}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

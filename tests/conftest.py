@@ -12,6 +12,7 @@ import pytest
 from playhouse.db_url import connect
 
 from tests.mysql_servers import MISSING, MysqlServer, main_mysql, open_mysql
+from tests.project import Project, project_in
 from tests.servers import Server, find_system_postgres, main_postgres, run_postgres
 
 
@@ -48,8 +49,9 @@ def forbidden_skips(config: pytest.Config) -> int:
 
 @pytest.fixture(autouse=True)
 def without_database_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the developer's own DATABASE_URL, which the command line would use."""
-    monkeypatch.delenv("DATABASE_URL", raising=False)
+    """Hide the developer's own settings, which the command line would use."""
+    for name in ("DATABASE_URL", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -135,3 +137,9 @@ def transactional_database(request: pytest.FixtureRequest) -> peewee.Database:
 def database(request: pytest.FixtureRequest) -> peewee.Database:
     """An open, empty database, of each kind in turn."""
     return request.getfixturevalue(f"{request.param}_database")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with project_in(tmp_path, monkeypatch) as made:
+        yield made

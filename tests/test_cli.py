@@ -8,118 +8,20 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from peewee import Database, SqliteDatabase
+from click.testing import Result
+from peewee import SqliteDatabase
 from playhouse.db_url import connect
 
 from peewee_automigrate import AutoMigrateError, migrate, plan
-from peewee_automigrate.cli import main
 from tests import catalogue
+from tests.project import FIRST, Project, opened, with_a_row
 
 SECRET = "s3cr3t-Pa55"
-MODELS = """
-    from peewee import *
-
-    class Author(Model):
-        name = CharField(unique=True)
-
-    class Post(Model):
-        author = ForeignKeyField(Author)
-        title = TextField()
-
-        class Meta:
-            indexes = ((("author", "title"), False),)
-
-    def chosen():
-        return [Author]
-
-    some = [Author, Post]
-    number = 5
-
-    def failing():
-        raise RuntimeError("no models today")
-"""
-FIRST = """
-    from peewee import *
-
-    class Author(Model):
-        pass
-"""
-MORE = """
-    from peewee import *
-
-    class Author(Model):
-        pass
-
-    class Post(Model):
-        author = ForeignKeyField(Author)
-"""
-BLOCKED = """
-    from peewee import *
-
-    class Author(Model):
-        name = CharField()
-        motto = TextField(null=True)
-"""
-DRIFT = """
-    from peewee import *
-
-    class Author(Model):
-        name = IntegerField(unique=True)
-
-    class Post(Model):
-        author = ForeignKeyField(Author)
-        title = TextField()
-
-        class Meta:
-            indexes = ((("author", "title"), False),)
-"""
-
-
-class Project:
-    """A folder with modules in it, from which the command line is run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = folder / "app.db"
-        self.url = f"sqlite:///{self.file}"
-
-    def module(self, name: str, text: str) -> None:
-        path = self.folder / f"{name}.py"
-        path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_text(textwrap.dedent(text))
-
-    def run(self, *words: str, **options: Any) -> Result:
-        return CliRunner().invoke(main, words, **options)
-
-    def on(self, url: str, *words: str) -> Result:
-        return self.run(*words, "--database", url)
-
-    def database(self) -> SqliteDatabase:
-        return SqliteDatabase(str(self.file))
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    known = set(sys.modules)
-    project = Project(tmp_path)
-    project.module("app", MODELS)
-    project.module("app_first", FIRST)
-    project.module("app_more", MORE)
-    project.module("app_blocked", BLOCKED)
-    project.module("app_drift", DRIFT)
-    yield project
-    for name in set(sys.modules) - known:
-        if name.startswith("app"):
-            del sys.modules[name]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -133,25 +35,11 @@ def url(request: pytest.FixtureRequest, project: Project) -> str:
     return found
 
 
-def opened(url: str) -> Database:
-    database = connect(url, unquote_password=True)
-    database.connect()
-    return database
-
-
 def facts(url: str) -> catalogue.Facts:
     database = opened(url)
     found = catalogue.facts(database)
     database.close()
     return found
-
-
-def with_a_row(url: str) -> None:
-    """Write: make the first release's table, and a row in it."""
-    database = opened(url)
-    database.execute_sql("CREATE TABLE author (id integer PRIMARY KEY)")
-    database.execute_sql("INSERT INTO author (id) VALUES (1)")
-    database.close()
 
 
 # What the commands do.
@@ -416,13 +304,6 @@ def test_models_can_be_a_package(project: Project) -> None:
 def test_help_lists_the_exit_codes(project: Project, word: str) -> None:
     output = project.run(word).output
     assert re.findall(r"^ +(\d)  ", output, re.M) == list("012345")
-
-
-def test_version_is_that_of_the_package(project: Project) -> None:
-    import peewee_automigrate
-
-    expected = f"peewee-automigrate, version {peewee_automigrate.__version__}\n"
-    assert project.run("--version").output == expected
 
 
 # Real processes.

@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[1] / NAME
 
 # A module imports from the layers above it in this list only; `dialects` stands for its modules.
 LAYERS = (
-    {"schema", "expression"},
-    {"errors", "findings", "options", "report"},
+    {"schema", "expression", "layout"},
+    {"errors", "findings", "report"},
+    {"options"},
     {"models", "drift", "dialects"},
     {"declared", "diff"},
     {"ddl"},
@@ -25,14 +26,14 @@ LAYERS = (
     {"run"},
     {"apply"},
     {"__init__"},
-    {"discover"},
+    {"discover", "terminal"},
     {"cli"},
     {"flask", "__main__"},
 )
 WITHIN_A_LAYER = {("schema", "expression")}
 
 DRIVERS = {"psycopg2", "psycopg", "pymysql", "MySQLdb", "mysql", "apsw"}
-WITHOUT_PEEWEE = {"diff", "drift", "findings", "schema", "expression"}
+WITHOUT_PEEWEE = {"diff", "drift", "findings", "schema", "expression", "layout"}
 CATALOGUE_WORDS = ("pg_catalog", "pragma_", "sqlite_master", "information_schema")
 MAY_READ_PRIVATE_NAMES = {"declared", "ddl"}
 MAY_READ_META = {"models", "discover", "planner", "run", "apply"}

@@ -80,6 +80,16 @@ class Dialect:
 
     # Text
 
+    def place(self) -> str:
+        """Return the database's kind, name and host for a person.
+
+        A name that is a URL or a list of settings might hold a password, and is left out.
+        """
+        name = str(self.database.database)
+        host = self.database.connect_params.get("host")
+        shown = "" if "://" in name or "=" in name else f" {name}"
+        return f"{self.name}{shown}" + (f" at {host}" if host else "")
+
     def quote(self, *path: str | None) -> str:
         """Quote an identifier, qualified by what stands before it, the way Peewee does."""
         context = self.database.get_sql_context()

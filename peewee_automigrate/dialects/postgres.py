@@ -95,6 +95,12 @@ class Postgres(Dialect):
     fold = staticmethod(postgres_catalog.fold)
     canonical_type = staticmethod(canonical_type)
 
+    def place(self) -> str:
+        """Ask the connection: Peewee's name of the database may be a URL with a password."""
+        info = self.database.connection().info
+        port = "" if not info.host or info.host.startswith("/") else f":{info.port}"
+        return f"{self.name} {info.dbname}" + (f" at {info.host}{port}" if info.host else "")
+
     def same_type(self, declared: str, actual: str) -> bool | None:
         if declared == actual:
             return True

@@ -47,6 +47,10 @@ class Sqlite(Dialect):
     fold = staticmethod(sqlite_catalog.fold)
     canonical_type = staticmethod(sqlite_catalog.canonical_type)
 
+    def place(self) -> str:
+        name = str(self.database.database)
+        return f"{self.name} {name.partition('?')[0] if name.startswith('file:') else name}"
+
     def same_type(self, declared: str, actual: str) -> bool | None:
         """Compare by affinity, and by length where both sides state one.
 

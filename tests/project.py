@@ -1,0 +1,134 @@
+"""A folder with modules of models in it, from which the command line is run."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from peewee import Database, SqliteDatabase
+from playhouse.db_url import connect
+
+from peewee_automigrate.cli import main
+
+MODELS = """
+    from peewee import *
+
+    class Author(Model):
+        name = CharField(unique=True)
+
+    class Post(Model):
+        author = ForeignKeyField(Author)
+        title = TextField()
+
+        class Meta:
+            indexes = ((("author", "title"), False),)
+
+    def chosen():
+        return [Author]
+
+    some = [Author, Post]
+    number = 5
+
+    def failing():
+        raise RuntimeError("no models today")
+"""
+FIRST = """
+    from peewee import *
+
+    class Author(Model):
+        pass
+"""
+MORE = """
+    from peewee import *
+
+    class Author(Model):
+        pass
+
+    class Post(Model):
+        author = ForeignKeyField(Author)
+"""
+BLOCKED = """
+    from peewee import *
+
+    class Author(Model):
+        name = CharField()
+        motto = TextField(null=True)
+"""
+DRIFT = """
+    from peewee import *
+
+    class Author(Model):
+        name = IntegerField(unique=True)
+
+    class Post(Model):
+        author = ForeignKeyField(Author)
+        title = TextField()
+
+        class Meta:
+            indexes = ((("author", "title"), False),)
+"""
+MODULES = {
+    "app": MODELS,
+    "app_first": FIRST,
+    "app_more": MORE,
+    "app_blocked": BLOCKED,
+    "app_drift": DRIFT,
+}
+
+
+class Project:
+    """A folder with modules in it, from which the command line is run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "app.db"
+        self.url = f"sqlite:///{self.file}"
+
+    def module(self, name: str, text: str) -> None:
+        path = self.folder / f"{name}.py"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(textwrap.dedent(text))
+
+    def run(self, *words: str, **options: Any) -> Result:
+        return CliRunner().invoke(main, words, **options)
+
+    def on(self, url: str, *words: str, **options: Any) -> Result:
+        return self.run(*words, "--database", url, **options)
+
+    def database(self) -> SqliteDatabase:
+        return SqliteDatabase(str(self.file))
+
+
+@contextmanager
+def project_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """Work in a folder with these modules, and forget what was imported from it."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    known = set(sys.modules)
+    project = Project(folder)
+    for name, text in MODULES.items():
+        project.module(name, text)
+    yield project
+    for name in set(sys.modules) - known:
+        if name.startswith("app"):
+            del sys.modules[name]
+
+
+def opened(url: str) -> Database:
+    database = connect(url, unquote_password=True)
+    database.connect()
+    return database
+
+
+def with_a_row(url: str) -> None:
+    """Write: make the first release's table, and a row in it."""
+    database = opened(url)
+    database.execute_sql("CREATE TABLE author (id integer PRIMARY KEY)")
+    database.execute_sql("INSERT INTO author (id) VALUES (1)")
+    database.close()
