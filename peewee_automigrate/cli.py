@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from peewee import PeeweeException
 
 from . import __version__, migrate, plan
-from .discover import by_database, load, open_url
+from .discover import Target, by_database, load, open_url
 from .errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from .options import StepEvent
 from .report import Plan, markdown, sql_text
@@ -36,6 +37,8 @@ LOCK_WAIT = "Seconds to wait for other migrators."
 LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried again."
 ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
 WAIT = "Seconds to wait for a database that can't be reached yet."
+# Where a group around the commands leaves a function that returns its own `Target`, in `meta`.
+TARGET = "peewee_automigrate.target"
 _BAR = 30  # characters of a progress bar
 _SECONDS = click.FloatRange(min=0)
 _ROWS = click.IntRange(min=0)
@@ -66,10 +69,19 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="URL",
             help="Where to migrate; DATABASE_URL says the same. Default: the models' own.",
         ),
-        click.argument("models", nargs=-1, required=True),
+        click.argument("models", nargs=-1, metavar="MODELS...", callback=_given),
     ):
         command = decorate(command)
     return command
+
+
+def _given(
+    context: click.Context, argument: click.Parameter, models: Sequence[str]
+) -> Sequence[str]:
+    """Require models where no group around the command has its own."""
+    if not models and TARGET not in context.meta:
+        raise click.MissingParameter(ctx=context, param=argument)
+    return models
 
 
 def _remember(context: click.Context, _: click.Parameter, verbose: bool) -> bool:
@@ -119,8 +131,20 @@ def main() -> None:
 
 
 def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:
-    items = load(models)
-    return by_database(items, open_url(url) if url else None, must_exist=must_exist)
+    """Return what to migrate where. Within an application its own database goes before that of
+    the environment, which may be another's.
+    """
+    context = click.get_current_context()
+    own: Target = context.meta.get(TARGET, Target)()
+    is_typed = context.get_parameter_source("url") == ParameterSource.COMMANDLINE
+    if TARGET in context.meta and not is_typed:
+        url = None
+    return by_database(
+        load(models) if models else [own],
+        open_url(url) if url else None,
+        must_exist=must_exist,
+        fallback=own.database,
+    )
 
 
 @main.command("plan")

@@ -693,7 +693,9 @@ def test_file_that_is_no_database_is_one_line(project: Project, command: str) ->
 
 @each_command
 def test_unbound_models_without_a_database_are_one_line(project: Project, command: str) -> None:
-    expected = r"app\.Author: bound to no database\. Give --database URL, or set DATABASE_URL\."
+    expected = (
+        r"app\.Author: bound to no database\. Bind it, give --database URL, or set DATABASE_URL\."
+    )
     assert_one_line(project.run(command, "app"), expected)
 
 
@@ -715,7 +717,10 @@ def test_models_of_two_databases_with_a_third_are_one_line(project: Project, com
 
 UNUSABLE = {
     "deferred": ("SqliteDatabase(None)", r"SqliteDatabase: has no name yet"),
-    "proxy": ("DatabaseProxy()", r"app_unusable\.Thing: bound to no database|DatabaseProxy"),
+    "proxy": (
+        "DatabaseProxy()",
+        r"app_unusable\.Thing: its DatabaseProxy is not initialised\. Call ",
+    ),
     "mysql": ("MySQLDatabase('name')", r"MySQLDatabase: not supported"),
     "folder": ("SqliteDatabase('/nowhere/at/all.db')", r".*(no such file|can't connect)"),
     "down": (

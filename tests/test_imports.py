@@ -27,6 +27,7 @@ LAYERS = (
     {"__init__"},
     {"discover"},
     {"cli"},
+    {"starting"},
     {"flask", "__main__"},
 )
 WITHIN_A_LAYER = {("schema", "expression")}
