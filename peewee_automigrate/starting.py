@@ -56,7 +56,7 @@ def _moment(app: Flask) -> Literal["now", "serving", "never"]:
         return "never"
     if context is not None and context.find_object(ScriptInfo) is not None:
         return "now" if _is_serving(context) else "never"
-    return "serving" if _is_script(app) and not is_running_from_reloader() else "now"
+    return "serving" if _is_script(app) else "now"
 
 
 def _chain(context: click.Context | None) -> Iterator[click.Context]:
@@ -105,7 +105,8 @@ def _reloads(
     app: Flask, host: Any = None, port: Any = None, debug: bool | None = None, **options: Any
 ) -> bool:
     """Tell whether ``app.run`` with these arguments leaves the serving to another process."""
-    return bool(options.get("use_reloader", app.debug if debug is None else debug))
+    reloads = options.get("use_reloader", app.debug if debug is None else debug)
+    return bool(reloads) and not is_running_from_reloader()
 
 
 class _Once:

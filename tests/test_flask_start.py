@@ -174,7 +174,10 @@ def test_factory_called_by_a_test_starts(folder: Path) -> None:
     assert (done.returncode, starts(folder)) == (0, ["the only process"]), done.stdout
 
 
-REFUSALS = {name: words for name, words in SERVERS.items() if name != "script_without_app_run"}
+REFUSALS = {name: words for name, words in SERVERS.items() if name != "script_without_app_run"} | {
+    "script_that_reloads": RELOADERS["script"],
+    "package_that_reloads": RELOADERS["package"],
+}
 
 
 @pytest.mark.parametrize("case", REFUSALS)
