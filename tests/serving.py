@@ -73,6 +73,26 @@ def served(words: Sequence[str], folder: Path, **env: str) -> Iterator[Served]:
     It and all its children end with the block.
     """
     log = folder / "server.log"
+    with _running(words, folder, log, env) as process:
+        server = Served(until(lambda: _address(process, log), log.read_text), log)
+        until(lambda: _answers(server), log.read_text)
+        yield server
+
+
+def ended(words: Sequence[str], folder: Path, **env: str) -> tuple[int, str]:
+    """Run a program in ``folder`` to its end; return its exit code, and all that it said.
+
+    None of its children outlives it.
+    """
+    log = folder / "program.log"
+    with _running(words, folder, log, env) as process:
+        return process.wait(PATIENCE), log.read_text()
+
+
+@contextmanager
+def _running(
+    words: Sequence[str], folder: Path, log: Path, env: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("w") as out:
         process = subprocess.Popen(
             words,
@@ -84,9 +104,7 @@ def served(words: Sequence[str], folder: Path, **env: str) -> Iterator[Served]:
             start_new_session=True,
         )
     try:
-        server = Served(until(lambda: _address(process, log), log.read_text), log)
-        until(lambda: _answers(server), log.read_text)
-        yield server
+        yield process
     finally:
         _end(process)
 
@@ -106,8 +124,9 @@ def _answers(server: Served) -> Reply | None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the whole group: a reloader leaves its child behind, gunicorn its workers if killed."""
-    os.killpg(process.pid, signal.SIGTERM)
+    """End the whole group: a reloader leaves its child behind, a killed gunicorn its workers."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(PATIENCE)
     finally:
