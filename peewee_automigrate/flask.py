@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeAlias
 import click
 from flask import Flask
 from peewee import Database, Model, PeeweeException, Proxy
+from playhouse.pool import PooledDatabase
 
 from . import AutoMigrateError, ModelsNotFound, Options, Plan, migrate, plan
 from .cli import TARGET, main
@@ -113,25 +114,25 @@ class Setup:
 
     def start(self) -> None:
         """Do what ``on_start`` says; "warn" never raises for the database or the models."""
-        if self.on_start == "migrate":
-            for database, models in self._groups(must_exist=False):
-                migrate(database, models, **self._options())
-        elif self.on_start == "check":
-            self._check()
-        elif self.on_start == "warn":
-            try:
-                self._check()
-            except (AutoMigrateError, PeeweeException) as error:
-                log.warning("%s", error)
+        try:
+            self._started()
+        except (AutoMigrateError, PeeweeException) as error:
+            if self.on_start != "warn":
+                raise
+            log.warning("%s", error)
 
-    def _check(self) -> None:
-        groups = self._groups(must_exist=True)
-        made = [plan(database, models, **self._options()) for database, models in groups]
-        if any(made):
-            raise AutoMigrateError(_pending(self.name, made))
-
-    def _groups(self, *, must_exist: bool) -> list[tuple[Any, list[Any]]]:
-        return by_database([self.target()], None, must_exist=must_exist)
+    def _started(self) -> None:
+        is_migrating = self.on_start == "migrate"
+        groups = by_database([self.target()], None, must_exist=not is_migrating)
+        work = migrate if is_migrating else plan
+        try:
+            made = [work(database, models, **self._options()) for database, models in groups]
+        finally:
+            for database, _ in groups:
+                _close_idle(database)
+        pending = [one for one in made if isinstance(one, Plan) and one]
+        if pending:
+            raise AutoMigrateError(_pending(self.name, pending))
 
     def _options(self) -> dict[str, Any]:
         return {field.name: getattr(self.options, field.name) for field in fields(self.options)}
@@ -151,6 +152,12 @@ def _database_in(holder: Any) -> Database | None:
                 f"{kind}: has no database yet. Call its init_app(app) before that of AutoMigrate."
             )
     return unwrapped(holder)
+
+
+def _close_idle(database: Database) -> None:
+    """Close what a pool has kept: a server that forks after this would share it among workers."""
+    if isinstance(database, PooledDatabase):
+        database.close_idle()
 
 
 def _pending(name: str, made: Sequence[Plan]) -> str:

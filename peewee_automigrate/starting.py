@@ -79,7 +79,7 @@ def _is_script(app: Flask) -> bool:
 
     Servers and test runners are programs elsewhere, which import the application.
     """
-    script = getattr(sys.modules["__main__"], "__file__", None)
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
     if script is None:
         return False
     return Path(app.root_path).resolve().is_relative_to(Path(script).resolve().parent)

@@ -12,12 +12,14 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from peewee import CharField, Database, DatabaseProxy, Model, SqliteDatabase, TextField
+from playhouse.db_url import connect
 from playhouse.flask_utils import FlaskDB
 
 from peewee_automigrate import AutoMigrateError, MigrationBlocked, ModelsNotFound, Options
 from peewee_automigrate.cli import main
 from peewee_automigrate.flask import AutoMigrate
 from tests.modules import Modules, modules_in
+from tests.serving import until
 
 
 class Author(Model):
@@ -118,6 +120,26 @@ def test_start_leaves_a_closed_database_closed(app: Flask, tmp_path: Path) -> No
     closed = SqliteDatabase(str(tmp_path / "closed.db"))
     AutoMigrate(app, closed, [Author])
     assert closed.is_closed()
+
+
+CONNECTIONS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+@pytest.mark.parametrize("start", ["migrate", "warn"])
+def test_start_leaves_no_connection_in_a_pool(
+    start: str, postgres_url: str, postgres_database: Database
+) -> None:
+    """A server that forks afterwards would share it among its workers."""
+    pool = connect(postgres_url.replace("postgresql", "postgresql+pool", 1))
+    AutoMigrate(made(AUTOMIGRATE_ON_START=start), pool, [Author])
+
+    def is_free() -> bool | None:
+        return postgres_database.execute_sql(CONNECTIONS).fetchone() == (0,) or None
+
+    assert until(is_free, lambda: "a connection is open")
 
 
 HOLDERS: dict[str, tuple[Any, str]] = {
