@@ -1,5 +1,6 @@
 # Every target works on a fresh clone: the environments are built where they are missing.
 PYTHON ?= python3
+PORT ?= 8000
 PEEWEES = 3.17.0 3.19.0 4.3.0 newest
 # Those of 3.10 to 3.13 that start; a version manager's stand-in may be on the path and not work.
 PYTHONS = $(or $(foreach v,3.10 3.11 3.12 3.13,$(shell python$(v) -c '' 2>/dev/null && echo python$(v))),python3)
@@ -12,13 +13,16 @@ APP = .venv/.app
 DEV = .venv/.dev
 
 .NOTPARALLEL:
-.PHONY: help migrate test lint typecheck check test-matrix matrix-ends bench chaos clean
+.PHONY: help migrate serve test lint typecheck check test-matrix matrix-ends bench chaos clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 migrate: $(APP) ## Migrate the example's newest models into kagent.db, or into DATABASE_URL=...
 	@DATABASE_URL="$${DATABASE_URL:-sqlite:///kagent.db}" $(BIN)/peewee-automigrate migrate examples.kagent.v3
+
+serve: $(APP) ## Serve the example, migrated at start, on PORT=8000, from kagent.db or DATABASE_URL=...
+	@$(BIN)/flask --app examples.kagent.app run --port $(PORT)
 
 test: $(DEV) ## Run the tests on SQLite and on a PostgreSQL of their own
 	$(BIN)/python -m pytest
@@ -66,7 +70,7 @@ endef
 
 $(APP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -e '.[postgres,psycopg,mysql]'
+	$(BIN)/python -m pip install -q -e '.[postgres,psycopg,mysql,flask]'
 	@touch $@
 
 $(DEV): $(APP)

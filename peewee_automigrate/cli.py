@@ -19,9 +19,10 @@ from typing import Any
 
 import click
 import peewee
+from click.core import ParameterSource
 
 from . import __version__, migrate, plan
-from .discover import by_database, load, open_url
+from .discover import Target, by_database, load, open_url
 from .errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from .report import Plan, markdown, sql_text
 from .terminal import Screen
@@ -44,6 +45,8 @@ LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried agai
 ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
 WAIT = "Seconds to wait for a database that can't be reached yet."
 _VOLUME = "peewee_automigrate.volume"
+# Where a group around the commands leaves a function that returns its own `Target`, in `meta`.
+TARGET = "peewee_automigrate.target"
 _SECONDS = click.FloatRange(min=0)
 _ROWS = click.IntRange(min=0)
 
@@ -82,10 +85,19 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="URL",
             help="Where to migrate. Default: the models' own.",
         ),
-        click.argument("models", nargs=-1, required=True),
+        click.argument("models", nargs=-1, metavar="MODELS...", callback=_given),
     ):
         command = decorate(command)
     return command
+
+
+def _given(
+    context: click.Context, argument: click.Parameter, models: Sequence[str]
+) -> Sequence[str]:
+    """Require models where no group around the command has its own."""
+    if not models and TARGET not in context.meta:
+        raise click.MissingParameter(ctx=context, param=argument)
+    return models
 
 
 def _remember(context: click.Context, parameter: click.Parameter, is_given: bool) -> None:
@@ -164,8 +176,20 @@ def _show_versions(context: click.Context) -> None:
 
 
 def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:
-    items = load(models)
-    return by_database(items, open_url(url) if url else None, must_exist=must_exist)
+    """Return what to migrate where. Within an application its own database goes before that of
+    the environment, which may be another's.
+    """
+    context = click.get_current_context()
+    own: Target = context.meta.get(TARGET, Target)()
+    is_typed = context.get_parameter_source("url") == ParameterSource.COMMANDLINE
+    if TARGET in context.meta and not is_typed:
+        url = None
+    return by_database(
+        load(models) if models else [own],
+        open_url(url) if url else None,
+        must_exist=must_exist,
+        fallback=own.database,
+    )
 
 
 def _planned(models: Sequence[str], url: str | None) -> list[tuple[Plan, float]]:

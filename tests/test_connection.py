@@ -25,7 +25,7 @@ from peewee import (
 )
 from playhouse.cockroachdb import CockroachDatabase
 from playhouse.db_url import connect, parse
-from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
+from playhouse.pool import PooledMySQLDatabase, PooledPostgresqlDatabase, PooledSqliteDatabase
 from playhouse.postgres_ext import PostgresqlExtDatabase
 
 try:
@@ -44,21 +44,21 @@ from peewee_automigrate import (
 )
 from tests import catalogue
 from tests.fields import model
+from tests.mysql_servers import empty_mysql
 from tests.releases import after, grown, with_rows
 
 Make = Callable[..., Database]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "mysql"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     """A function that makes a closed database object; all of them lead to one empty database."""
     if request.param == "sqlite":
         path = str(tmp_path / "made.db")
         return lambda kind=SqliteDatabase, **options: kind(path, **options)
-    url = request.getfixturevalue("postgres_url")
-    return lambda kind=PostgresqlDatabase, **options: kind(
-        **parse(url, unquote_password=True), **options
-    )
+    url = request.getfixturevalue(f"{request.param}_url")
+    usual = PostgresqlDatabase if request.param == "postgres" else MySQLDatabase
+    return lambda kind=usual, **options: kind(**parse(url, unquote_password=True), **options)
 
 
 @pytest.fixture
@@ -81,6 +81,8 @@ def blocked(database: Database) -> list[type[Model]]:
 
 
 def tables(database: Database) -> set[str]:
+    if isinstance(database, MySQLDatabase):
+        return set(database.get_tables())
     kind, place = ("table", 1) if isinstance(database, SqliteDatabase) else ("relation", 2)
     rows = [fact for fact in catalogue.facts(database) if fact[0] == kind]
     return {row[place] for row in rows if kind == "table" or row[3] == "r"} - {
@@ -135,20 +137,37 @@ SETTINGS = {
         "SHOW transaction_isolation",
         "SHOW default_transaction_read_only",
     ],
+    "mysql": [
+        f"SELECT @@SESSION.{name}"
+        for name in (
+            *("autocommit", "foreign_key_checks", "innodb_lock_wait_timeout", "lock_wait_timeout"),
+            *("max_statement_time", "sql_mode", "time_zone", "character_set_connection"),
+        )
+    ],
 }
 
 
 def settings(database: Database) -> list[Any]:
-    kind = "sqlite" if isinstance(database, SqliteDatabase) else "postgres"
+    kinds = {SqliteDatabase: "sqlite", MySQLDatabase: "mysql"}
+    kind = kinds.get(type(database), "postgres")
     return [database.execute_sql(sql).fetchone()[0] for sql in SETTINGS[kind]]
 
 
-@pytest.mark.parametrize("options", [{}, {"atomic": True}, {"online_rows": 0}])
+@pytest.mark.parametrize("options", [{}, {"online_rows": 0}])
 def test_settings_of_the_connection_are_kept(database: Database, options: dict[str, Any]) -> None:
     models = grown(database)
     before = settings(database)
     migrate(database, models, **options)
     assert settings(database) == before
+
+
+def test_settings_of_the_connection_are_kept_by_an_atomic_run(
+    transactional_database: Database,
+) -> None:
+    models = grown(transactional_database)
+    before = settings(transactional_database)
+    migrate(transactional_database, models, atomic=True)
+    assert settings(transactional_database) == before
 
 
 def test_settings_of_the_connection_are_kept_after_an_error(database: Database) -> None:
@@ -159,10 +178,15 @@ def test_settings_of_the_connection_are_kept_after_an_error(database: Database) 
     assert settings(database) == before
 
 
-@pytest.mark.parametrize("options", [{}, {"atomic": True}, {"online_rows": 0}])
+@pytest.mark.parametrize("options", [{}, {"online_rows": 0}])
 def test_no_transaction_is_left_open(database: Database, options: dict[str, Any]) -> None:
     migrate(database, grown(database), **options)
     assert not database.in_transaction()
+
+
+def test_no_transaction_is_left_open_by_an_atomic_run(transactional_database: Database) -> None:
+    migrate(transactional_database, grown(transactional_database), atomic=True)
+    assert not transactional_database.in_transaction()
 
 
 def test_no_lock_is_left_on_postgres(postgres_database: Database) -> None:
@@ -171,23 +195,32 @@ def test_no_lock_is_left_on_postgres(postgres_database: Database) -> None:
     assert postgres_database.execute_sql(sql).fetchone() == (0,)
 
 
+def test_no_lock_is_left_on_mysql(mysql_database: Database) -> None:
+    migrate(mysql_database, grown(mysql_database))
+    assert mysql_database.execute_sql("SELECT RELEASE_ALL_LOCKS()").fetchone() == (0,)
+
+
 # Inside a transaction of the caller.
 
 
-def test_inside_a_transaction_that_is_rolled_back_nothing_stays(database: Database) -> None:
-    models = grown(database)
-    found = catalogue.facts(database)
-    with database.atomic() as transaction:
-        migrate(database, models)
+def test_inside_a_transaction_that_is_rolled_back_nothing_stays(
+    transactional_database: Database,
+) -> None:
+    models = grown(transactional_database)
+    found = catalogue.facts(transactional_database)
+    with transactional_database.atomic() as transaction:
+        migrate(transactional_database, models)
         transaction.rollback()
-    assert catalogue.facts(database) == found
+    assert catalogue.facts(transactional_database) == found
 
 
-def test_inside_a_transaction_that_is_committed_everything_stays(database: Database) -> None:
-    models = grown(database)
-    with database.atomic():
-        migrate(database, models)
-    assert not plan(database, models)
+def test_inside_a_transaction_that_is_committed_everything_stays(
+    transactional_database: Database,
+) -> None:
+    models = grown(transactional_database)
+    with transactional_database.atomic():
+        migrate(transactional_database, models)
+    assert not plan(transactional_database, models)
 
 
 def test_inside_a_transaction_plan_keeps_it_open(database: Database) -> None:
@@ -199,22 +232,26 @@ def test_inside_a_transaction_plan_keeps_it_open(database: Database) -> None:
     assert database.execute_sql("SELECT count(*) FROM author").fetchone() == (3,)
 
 
-def test_inside_a_savepoint_that_is_rolled_back_nothing_stays(database: Database) -> None:
-    models = grown(database)
-    found = catalogue.facts(database)
-    with database.atomic(), database.atomic() as savepoint:
-        migrate(database, models)
+def test_inside_a_savepoint_that_is_rolled_back_nothing_stays(
+    transactional_database: Database,
+) -> None:
+    models = grown(transactional_database)
+    found = catalogue.facts(transactional_database)
+    with transactional_database.atomic(), transactional_database.atomic() as savepoint:
+        migrate(transactional_database, models)
         savepoint.rollback()
-    assert catalogue.facts(database) == found
+    assert catalogue.facts(transactional_database) == found
 
 
-def test_inside_a_transaction_blocked_items_leave_it_usable(database: Database) -> None:
-    models = blocked(database)
-    with database.atomic():
-        database.execute_sql("CREATE TABLE by_hand (a integer)")
+def test_inside_a_transaction_blocked_items_leave_it_usable(
+    transactional_database: Database,
+) -> None:
+    models = blocked(transactional_database)
+    with transactional_database.atomic():
+        transactional_database.execute_sql("CREATE TABLE by_hand (a integer)")
         with pytest.raises(MigrationBlocked):
-            migrate(database, models)
-    assert "by_hand" in tables(database)
+            migrate(transactional_database, models)
+    assert "by_hand" in tables(transactional_database)
 
 
 def test_inside_a_transaction_a_failure_leaves_it_usable(sqlite_database: Database) -> None:
@@ -246,12 +283,68 @@ def test_inside_a_transaction_a_failure_on_postgres_leaves_it_usable(
         postgres_database.execute_sql("DROP ROLE nobody_in_particular")
 
 
+def test_inside_a_transaction_of_mysql_is_an_error(mysql_database: Database) -> None:
+    """The first statement would commit what the caller may want to roll back."""
+    models = grown(mysql_database)
+    found = catalogue.facts(mysql_database)
+    with mysql_database.atomic() as transaction:
+        mysql_database.execute_sql("DELETE FROM post")
+        with pytest.raises(AutoMigrateError) as caught:
+            migrate(mysql_database, models)
+        transaction.rollback()
+    assert str(caught.value) == (
+        "called inside of a transaction, which the first DDL statement of mysql would commit. "
+        "Call migrate outside of atomic()."
+    )
+    assert mysql_database.execute_sql("SELECT count(*) FROM post").fetchone() == (2,)
+    assert catalogue.facts(mysql_database) == found
+
+
+def test_inside_a_transaction_of_mysql_nothing_to_do_is_no_error(mysql_database: Database) -> None:
+    models = after(mysql_database)
+    migrate(mysql_database, models)
+    with mysql_database.atomic() as transaction:
+        models[0].create(name="ann")
+        assert not migrate(mysql_database, models)
+        transaction.rollback()
+    assert mysql_database.execute_sql("SELECT count(*) FROM author").fetchone() == (0,)
+
+
+def test_inside_a_transaction_of_mysql_blocked_items_leave_it_usable(
+    mysql_database: Database,
+) -> None:
+    models = blocked(mysql_database)
+    with mysql_database.atomic() as transaction:
+        mysql_database.execute_sql("INSERT INTO thing () VALUES ()")
+        with pytest.raises(MigrationBlocked):
+            migrate(mysql_database, models)
+        mysql_database.execute_sql("INSERT INTO thing () VALUES ()")
+        transaction.rollback()
+    assert mysql_database.execute_sql("SELECT count(*) FROM thing").fetchone() == (1,)
+
+
+def test_atomic_on_mysql_is_an_error_and_changes_nothing(mysql_database: Database) -> None:
+    models = grown(mysql_database)
+    found = catalogue.facts(mysql_database)
+    with pytest.raises(AutoMigrateError) as caught:
+        migrate(mysql_database, models, atomic=True)
+    assert str(caught.value) == (
+        "atomic=True: mysql commits each DDL statement by itself, so that nothing could be rolled "
+        "back. Leave it out."
+    )
+    assert catalogue.facts(mysql_database) == found
+
+
 # Other kinds of database objects.
 
 
 def pooled(make: Make) -> Database:
-    is_sqlite = isinstance(make(), SqliteDatabase)
-    return make(PooledSqliteDatabase if is_sqlite else PooledPostgresqlDatabase, max_connections=2)
+    pools = {
+        SqliteDatabase: PooledSqliteDatabase,
+        PostgresqlDatabase: PooledPostgresqlDatabase,
+        MySQLDatabase: PooledMySQLDatabase,
+    }
+    return make(pools[type(make())], max_connections=2)
 
 
 def test_pooled_database_is_migrated(make: Make) -> None:
@@ -309,7 +402,7 @@ def test_proxy_without_a_database_is_an_error(function: Callable[..., Any]) -> N
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("kind", [SqliteDatabase, PostgresqlDatabase])
+@pytest.mark.parametrize("kind", [SqliteDatabase, PostgresqlDatabase, MySQLDatabase])
 @pytest.mark.parametrize("function", [plan, migrate])
 def test_database_without_a_name_is_an_error(
     kind: type[Database], function: Callable[..., Any]
@@ -327,15 +420,14 @@ def test_database_named_later_is_migrated(tmp_path: Path) -> None:
     assert not plan(database, [thing])
 
 
-@pytest.mark.parametrize("kind", [MySQLDatabase, CockroachDatabase])
 @pytest.mark.parametrize("function", [plan, migrate])
 def test_unsupported_database_is_an_error_before_it_is_connected(
-    kind: type[Database], function: Callable[..., Any]
+    function: Callable[..., Any],
 ) -> None:
-    database = kind("nowhere", host="nowhere.invalid")
+    database = CockroachDatabase("nowhere", host="nowhere.invalid")
     with pytest.raises(UnsupportedDatabase) as caught:
         function(database, [unbound()])
-    assert str(caught.value).startswith(f"{kind.__name__}: not supported.")
+    assert str(caught.value).startswith("CockroachDatabase: not supported.")
 
 
 @pytest.mark.parametrize("kind", [PostgresqlDatabase, PostgresqlExtDatabase, Psycopg3Database])
@@ -352,6 +444,24 @@ def test_driver_of_postgres_makes_no_difference(
     migrate(database, grown(database))
     database.close()
     assert catalogue.facts(postgres_database) == expected
+
+
+def test_driver_of_mysql_makes_no_difference(
+    mysql_database: MySQLDatabase, mysql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both objects lead to one database, which is emptied in between."""
+    migrate(mysql_database, grown(mysql_database))
+    expected = catalogue.facts(mysql_database)
+    empty_mysql(mysql_database)
+    monkeypatch.setattr(peewee, "mysql", pytest.importorskip("MySQLdb"))
+    database = connect(mysql_url, unquote_password=True)
+    database.connect()
+    models = grown(database)
+    migrate(database, models)
+    assert "MySQLdb" in type(database.connection()).__module__
+    assert not plan(database, models)
+    database.close()
+    assert catalogue.facts(mysql_database) == expected
 
 
 @pytest.mark.parametrize("online_rows", [0, 10_000])
@@ -430,11 +540,14 @@ def test_unbound_model_stays_unbound(database: Database) -> None:
 
 
 def test_model_of_another_database_is_migrated_where_it_is_told(
-    database: Database, elsewhere: Database
+    transactional_database: Database, elsewhere: Database
 ) -> None:
     models = after(elsewhere)
-    migrate(database, models)
-    assert ("author" in tables(database), "author" in tables(elsewhere)) == (True, False)
+    migrate(transactional_database, models)
+    assert ("author" in tables(transactional_database), "author" in tables(elsewhere)) == (
+        True,
+        False,
+    )
 
 
 def test_model_of_another_database_reads_the_same_as_one_of_its_own(
@@ -445,9 +558,11 @@ def test_model_of_another_database_reads_the_same_as_one_of_its_own(
     assert not plan(postgres_database, after(postgres_database))
 
 
-def test_model_of_another_database_is_bound_back(database: Database, elsewhere: Database) -> None:
+def test_model_of_another_database_is_bound_back(
+    transactional_database: Database, elsewhere: Database
+) -> None:
     models = after(elsewhere)
-    migrate(database, models)
+    migrate(transactional_database, models)
     assert {made._meta.database for made in models} == {elsewhere}
 
 

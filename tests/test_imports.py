@@ -28,6 +28,7 @@ LAYERS = (
     {"__init__"},
     {"discover", "terminal"},
     {"cli"},
+    {"starting"},
     {"flask", "__main__"},
 )
 WITHIN_A_LAYER = {("schema", "expression")}

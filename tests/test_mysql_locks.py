@@ -32,7 +32,7 @@ from peewee_automigrate.dialects.mysql import lock_name
 from tests.fields import model
 from tests.mysql_servers import MysqlServer
 from tests.wire import recorded
-from tests.workers import child, column, database_of, second
+from tests.workers import RELEASES, child, column, database_of, second
 
 pytest_plugins = ["chaos.fixtures"]
 
@@ -456,6 +456,31 @@ def test_busy_table_of_mysql_after_others_are_changed_the_error_says_what_stays(
         f"post: its lock was not free within N s, held by {expected}. Applied, and stays: add "
         "column author.views. Run again when it has ended, or raise lock_wait."
     )
+
+
+@pytest.mark.parametrize("release", ["child", "key"])
+def test_busy_parent_of_mysql_past_lock_wait_the_error_names_who_may_block(
+    start: Migrate, url: str, release: str
+) -> None:
+    parent = {"child": "post", "key": "author"}[release]
+    with holding(url, f"UPDATE {parent} SET id = id WHERE id = 1") as holder:
+        answer = start(url, release, SHORT).answer(30.0)
+        expected = who(holder)
+    assert answer is not None
+    assert (answer["error"], seconds_left_out(answer["holder"] or "")) == ("LockTimeout", expected)
+
+
+@pytest.mark.parametrize("release", ["child", "key"])
+def test_busy_parent_of_mysql_that_is_free_in_time_is_waited_for(
+    start: Migrate, url: str, release: str
+) -> None:
+    parent = {"child": "post", "key": "author"}[release]
+    with holding(url, f"UPDATE {parent} SET id = id WHERE id = 1"):
+        worker = start(url, release, {"lock_timeout": 1.0})
+        kills.wait_for(url, WAITING)
+    answer = worker.answer(30.0)
+    assert answer is not None and answer["error"] is None
+    assert not plan(database_of(url), RELEASES[release](database_of(url)))
 
 
 @pytest.mark.parametrize("release", ["column", "index", "key", "filled"])

@@ -164,11 +164,7 @@ def _column(row: _Row, is_rowid: bool) -> Column:
 def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -> Index:
     """Make an index of its rows; the statement is read only where they do not say all."""
     unique, origin, partial = bool(rows[0][4]), rows[0][5], rows[0][6]
-    if (
-        origin == "c"
-        and not partial
-        and all(row[9] == ",BINARY" and row[7] >= -1 for row in rows)
-    ):
+    if origin == "c" and not partial and all(row[9] == ",BINARY" and row[7] >= -1 for row in rows):
         return Index(name, tuple([Key(row[8]) for row in rows]), unique)
     keys = tuple([Key(row[8], True, row[9].split(",")[0]) for row in rows if row[7] >= -1])
     binary = origin != "c" or all(row[9].endswith(",BINARY") for row in rows)
