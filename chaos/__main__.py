@@ -156,7 +156,7 @@ def print_machine(places: dict[str, Places]) -> None:
     others = ""
     if "mysql" in places:
         with places["mysql"].empty() as url:
-            ((others,),) = ask(url, "SELECT concat(', MySQL ', version())")
+            ((others,),) = ask(url, "SELECT concat(', MySQL or MariaDB ', version())")
     names = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

@@ -102,7 +102,7 @@ def _refuse_transaction(dialect: Dialect, options: Options) -> None:
             f"atomic=True: {dialect.name} commits each DDL statement by itself, so that nothing "
             "could be rolled back. Leave it out."
         )
-    if dialect.database.in_transaction():
+    if dialect.in_transaction():
         raise AutoMigrateError(
             f"called inside of a transaction, which the first DDL statement of {dialect.name} "
             "would commit. Call migrate outside of atomic()."

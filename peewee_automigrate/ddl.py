@@ -153,14 +153,22 @@ def _deferred(dialect: Dialect, field: Field) -> Field:
 
 
 def _located(dialect: Dialect, field: Field) -> Field:
-    """Return a foreign key that names its parent's schema, where the database needs to be told."""
-    if not isinstance(field, ForeignKeyField) or not field.model._meta.schema:
+    """Return a foreign key that names its parent's schema, where the database needs to be told,
+    and itself, where the database's own name for it would be too long.
+    """
+    if not isinstance(field, ForeignKeyField) or field.deferred:
         return field
-    parent, home = field.rel_model._meta, dialect.home()
-    if parent.schema or home is None:
+    table, parent = field.model._meta, field.rel_model._meta
+    home = dialect.home() if table.schema and not parent.schema else None
+    limit = dialect.longest_name
+    is_long = limit is not None and len(table.table_name) + len("_ibfk_999") > limit
+    if home is None and not is_long:
         return field
     clone = field.clone()
-    clone.rel_model = Entity(home, parent.table_name)
+    if home:
+        clone.rel_model = Entity(home, parent.table_name)
+    if is_long:
+        clone.constraint_name = _key_name(field)
     return clone
 
 

@@ -19,7 +19,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "AM103": (
         "{reason}",
-        "Declare it null=True without that, or add it by your own script, then run again.",
+        "Declare it otherwise, or add it by your own script, then run again.",
     ),
     "AM104": (
         "unique, and its constant default would stand in {rows} rows",

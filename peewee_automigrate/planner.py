@@ -157,11 +157,13 @@ def _items(situation: Situation, difference: Difference) -> Iterator[Step | Find
         obstacle = _obstacle(situation, change, stopped)
         if obstacle and _follows_blocked(change, stopped, fold):
             continue  # its column has said so
-        for item in [obstacle] if obstacle else _change_items(situation, change):
-            if isinstance(item, Finding) and is_blocked(item):
-                is_table = isinstance(change, CreateTable)
-                stopped.add((item.table, "" if is_table else fold(item.name or "")))
-            yield item
+        items = [obstacle] if obstacle else list(_change_items(situation, change))
+        found = [item for item in items if isinstance(item, Finding) and is_blocked(item)]
+        if isinstance(change, CreateTable) and len(found) == len(items):
+            stopped.add((str(change.table.name), ""))
+        elif not isinstance(change, CreateTable):
+            stopped |= {(finding.table, fold(finding.name or "")) for finding in found}
+        yield from items
 
 
 def _follows_blocked(
@@ -194,7 +196,7 @@ def _obstacle(
         if gone and fk.parent != table:
             what = f"the column {fk.parent}.{gone[0]}" if gone[0] else f"the table {fk.parent}"
             return blocked("AM111", table, name, what=what)
-        reason = situation.unlike_key(table, fk)
+        reason = situation.refused_key(table, fk)
         if reason:
             return blocked("AM118", table, ", ".join(fk.columns), reason=reason)
     return None

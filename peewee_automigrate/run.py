@@ -280,7 +280,8 @@ class Run:
     def _failed(self, error: Exception) -> MigrationFailed:
         text = str(error).strip()
         if self.statement is None:
-            return self._error(f"the transaction failed: {text}")
+            what = "transaction" if self.dialect.transactional_ddl else "run"
+            return self._error(f"the {what} failed: {text}")
         return self._error(
             f"statement {self.number} of {self.total} failed: {text}\n  {self.statement}"
         )

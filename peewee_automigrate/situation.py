@@ -28,7 +28,6 @@ from .schema import (
     CreateTable,
     Finding,
     ForeignKey,
-    Key,
     Table,
     TableName,
 )
@@ -127,8 +126,11 @@ class Situation:
         coming = [c.column for c in self.columns if c.table == table.name and not c.fill_only]
         return replace(table, columns=(*table.columns, *coming)) if coming else table
 
-    def unlike_key(self, table: TableName, fk: ForeignKey) -> str | None:
-        """Return why the types of a foreign key's two sides don't go together, or None."""
+    def refused_key(self, table: TableName, fk: ForeignKey) -> str | None:
+        """Return why the database can't have a foreign key, or None."""
+        _, field = ddl.field_of(self.models(table), self.dialect, fk.columns[0])
+        if not self.dialect.defers_keys and field.deferrable:
+            return f"{self.dialect.name} has no deferrable foreign keys"
         child = self._place(table, fk.columns[0])
         parent = self._place(fk.parent, fk.parent_columns[0])
         return self.dialect.refuses_key(child, parent) if child and parent else None
@@ -291,18 +293,13 @@ class Situation:
         return f"(SELECT {name}.*, {added} FROM {source} AS {name}) AS {name}"
 
     def _key_texts(self, change: AddIndex) -> list[str]:
+        keys = change.index.keys
         parsed = parse_index(change.index.sql) if change.index.sql else None
-        expressions = iter(parsed.expressions if parsed else ())
+        sources = [key.source for key in parsed.keys] if parsed else [""] * len(keys)
         return [
-            self._collated(key) if key.is_column else f"({next(expressions)})"
-            for key in change.index.keys
+            self.dialect.key_value(key) if key.is_column else f"({source})"
+            for key, source in zip(keys, sources, strict=True)
         ]
-
-    def _collated(self, key: Key) -> str:
-        text, words = self.dialect.quote(key.text), key.options.split()
-        if words[:1] == ["collate"]:
-            return f"{text} COLLATE {self.dialect.quote(words[1])}"
-        return text
 
     def _count(self, query: str) -> int:
         return int(self.dialect.rows(f"SELECT count(*) FROM ({query}) AS counted")[0][0])

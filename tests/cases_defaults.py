@@ -322,7 +322,7 @@ SQL_DEFAULTS += [
         effects={SQLITE: (), ...: "instant"},
         blocked={SQLITE: "AM103 t.n"},
         says="t.n: the default CURRENT_TIMESTAMP is not a constant, and SQLite adds no such column "
-        "to a table with rows. Declare it null=True without that, or add it by your own script, "
+        "to a table with rows. Declare it otherwise, or add it by your own script, "
         "then run again.",
     ),
     Case(

@@ -410,7 +410,7 @@ FOREIGN_KEYS = [
         effects={POSTGRES: ("scans", "builds"), MYSQL: ("instant", "builds", "rewrites")},
         says=(
             "t.n: SQLite adds no foreign key column with a default to a table with rows, since it "
-            "would not check the default. Declare it null=True without that, or add it by your own "
+            "would not check the default. Declare it otherwise, or add it by your own "
             "script, then run again.",
             "t.t_n: needs the column n, which is blocked. Resolve that first.",
         ),

@@ -23,11 +23,12 @@ from peewee import (
     Database,
     Field,
     Model,
+    MySQLDatabase,
     SqliteDatabase,
     TextField,
 )
 
-from examples.kagent.base import BigSerialField, JSONField, TimestampField
+from examples.kagent.base import BigSerialField, JSONField, TimestampField, WordField
 
 DATA = Path(__file__).parent / "data"
 ROWS = 3
@@ -74,8 +75,14 @@ def is_sqlite(database: Database) -> bool:
     return isinstance(database, SqliteDatabase)
 
 
+def is_mysql(database: Database) -> bool:
+    return isinstance(database, MySQLDatabase)
+
+
 def dialect(database: Database) -> str:
-    return "sqlite" if is_sqlite(database) else "postgresql"
+    if is_sqlite(database):
+        return "sqlite"
+    return "mysql" if is_mysql(database) else "postgresql"
 
 
 # Build and fill: the statements that GORM sends, with its quotes.
@@ -103,9 +110,12 @@ def create_table(table: dict[str, Any], database: Database) -> str:
 def column_definition(column: dict[str, Any], database: Database) -> str:
     name = quoted(column["name"], database)
     if is_counted(column):
-        return f"{name} " + (
-            "integer PRIMARY KEY AUTOINCREMENT" if is_sqlite(database) else "bigserial"
-        )
+        counted = {
+            "sqlite": "integer PRIMARY KEY AUTOINCREMENT",
+            "postgresql": "bigserial",
+            "mysql": f"{column['types'].get('mysql')} AUTO_INCREMENT",
+        }
+        return f"{name} {counted[dialect(database)]}"
     not_null = "" if is_null(column, database) else " NOT NULL"
     default = "" if column["default"] is None else f" DEFAULT {column['default']}"
     return f"{name} {column['types'][dialect(database)]}{not_null}{default}"
@@ -127,7 +137,7 @@ def is_null(column: dict[str, Any], database: Database) -> bool:
 
 
 def quoted(name: str, database: Database) -> str:
-    return f"`{name}`" if is_sqlite(database) else f'"{name}"'
+    return f'"{name}"' if dialect(database) == "postgresql" else f"`{name}`"
 
 
 def quoted_list(names: Collection[str], database: Database) -> str:
@@ -154,7 +164,8 @@ def value(column: dict[str, Any], number: int, database: Database) -> object:
         "json": f'{{"b":  [{number}, 2.50], "a": "é"}}',
         "bigint": 2**62 + number,
         "boolean": number == 1,
-        "timestamp with time zone": f"2025-07-0{number} 12:34:56.789012+02:00",
+        "timestamp with time zone": f"2025-07-0{number} 12:34:56.789012"
+        + ("" if is_mysql(database) else "+02:00"),
     }[column["type"]]
 
 
@@ -163,7 +174,8 @@ def value(column: dict[str, Any], number: int, database: Database) -> object:
 
 def read(database: Database) -> Schema:
     """Read the schema of every table. Text of defaults without its cast; types in lower case."""
-    return read_sqlite(database) if is_sqlite(database) else read_postgres(database)
+    readers = {"sqlite": read_sqlite, "postgresql": read_postgres, "mysql": read_mysql}
+    return readers[dialect(database)](database)
 
 
 def read_sqlite(database: Database) -> Schema:
@@ -233,9 +245,51 @@ def read_postgres(database: Database) -> Schema:
     return schema
 
 
+MYSQL_COLUMNS = """
+SELECT table_name, column_name, column_type, is_nullable = 'YES', NULLIF(column_default, 'NULL')
+FROM information_schema.columns WHERE table_schema = DATABASE()
+ORDER BY table_name, ordinal_position
+"""
+
+MYSQL_INDEXES = """
+SELECT table_name, index_name, NOT non_unique, column_name
+FROM information_schema.statistics WHERE table_schema = DATABASE()
+ORDER BY table_name, index_name, seq_in_index
+"""
+
+
+def read_mysql(database: Database) -> Schema:
+    schema: Schema = {}
+    for table, name, kind, null, default in database.execute_sql(MYSQL_COLUMNS).fetchall():
+        column = Column(without_width(kind), bool(null), default)
+        schema.setdefault(table, Table({}, (), {})).columns[name] = column
+    keys: dict[tuple[str, str, bool], list[str]] = {}
+    for table, name, unique, column in database.execute_sql(MYSQL_INDEXES).fetchall():
+        keys.setdefault((table, name, bool(unique)), []).append(column)
+    for (table, name, unique), columns in keys.items():
+        if name == "PRIMARY":
+            schema[table] = Table(schema[table].columns, tuple(columns), schema[table].indexes)
+        else:
+            schema[table].indexes[name] = Index(tuple(columns), unique)
+    return schema
+
+
+def without_width(kind: str) -> str:
+    """Return a type without the width of a number, which MySQL 8 no longer tells."""
+    return re.sub(r"(?<!tiny)int\(\d+\)", "int", kind)
+
+
 PEEWEE_TYPES = {
     "sqlite": {"vector(768)": "blob", "numeric": "integer"},
     "postgresql": {"vector(768)": "bytea"},
+    "mysql": {"datetime(3)": "datetime", "bigint unsigned": "bigint"},
+}
+# GORM never made these on MySQL.
+MYSQL_TYPES = {
+    "text": "text",
+    "bigint": "bigint",
+    "timestamp with time zone": "datetime(3)",
+    "vector(768)": "blob",
 }
 
 
@@ -243,8 +297,9 @@ def expected(found: Release, database: Database, ours: Collection[str] = ()) -> 
     """The schema that the release tells.
 
     Tables named in `ours` are made by Peewee, which differs from GORM: on SQLite a text primary key
-    is NOT NULL, a boolean is an integer and a composite key keeps all its columns. And the example
-    keeps the vector as bytes.
+    is NOT NULL, a boolean is an integer and a composite key keeps all its columns; on MySQL a time
+    has no parts of a second, a text is no LONGTEXT and a number is signed. And the example keeps
+    the vector as bytes.
     """
     return {
         table["name"]: expected_table(table, database, ours=table["name"] in ours)
@@ -258,7 +313,8 @@ def expected_table(table: dict[str, Any], database: Database, ours: bool) -> Tab
         key = table.get("primary_key_sqlite", key)
     return Table(
         columns={
-            column["name"]: expected_column(column, database, ours) for column in table["columns"]
+            column["name"]: expected_column(column, database, ours, column["name"] in keyed(table))
+            for column in table["columns"]
         },
         primary_key=tuple(key),
         indexes={
@@ -268,13 +324,28 @@ def expected_table(table: dict[str, Any], database: Database, ours: bool) -> Tab
     )
 
 
-def expected_column(column: dict[str, Any], database: Database, ours: bool) -> Column:
-    kind = column["types"][dialect(database)].lower()
+def keyed(table: dict[str, Any]) -> set[str]:
+    """Return the names of a table's columns that stand in a key or an index."""
+    return {
+        *table["primary_key"],
+        *(name for index in table["indexes"] for name in index["columns"]),
+    }
+
+
+def expected_column(
+    column: dict[str, Any], database: Database, ours: bool, is_keyed: bool
+) -> Column:
+    default = column["default"]
+    if is_mysql(database):
+        kind = without_width(column["types"].get("mysql") or MYSQL_TYPES[column["type"]])
+        default = {"false": "0"}.get(default, default)
+        if ours and column["type"] == "text":
+            kind = "varchar(191)" if is_keyed else "text"
+    else:
+        kind = column["types"][dialect(database)].lower()
     if ours:
-        return Column(
-            PEEWEE_TYPES[dialect(database)].get(kind, kind), column["null"], column["default"]
-        )
-    return Column(kind, is_null(column, database), column["default"])
+        return Column(PEEWEE_TYPES[dialect(database)].get(kind, kind), column["null"], default)
+    return Column(kind, is_null(column, database), default)
 
 
 # Witnesses: rows and everything else, to compare before with after.
@@ -293,12 +364,14 @@ def rows(database: Database, found: Release) -> dict[str, list[tuple[Any, ...]]]
 def read_rows(database: Database, table: str, columns: Collection[str]) -> list[tuple[Any, ...]]:
     if is_sqlite(database):
         place, values = "rowid", [f"quote({quoted(name, database)})" for name in columns]
+    elif is_mysql(database):
+        place, values = "NULL", [f"hex({quoted(name, database)})" for name in columns]
     else:
         place, values = (
             "ctid::text, xmin::text",
             [f"{quoted(name, database)}::text" for name in columns],
         )
-    sql = f"SELECT {place}, {', '.join(values)} FROM {quoted(table, database)} ORDER BY 1"
+    sql = f"SELECT {place}, {', '.join(values)} FROM {quoted(table, database)} ORDER BY 1, 2, 3"
     return list(database.execute_sql(sql).fetchall())
 
 
@@ -323,10 +396,14 @@ def dump(database: Database) -> list[Any]:
     """Read the whole catalogue and all rows: equal dumps mean that nothing at all has changed."""
     if is_sqlite(database):
         return list(database.connection().iterdump())
-    catalogue = [database.execute_sql(sql).fetchall() for sql in POSTGRES_CATALOGUE]
+    schema = read(database)
+    queries = list(POSTGRES_CATALOGUE)
+    if is_mysql(database):
+        queries = [f"SHOW CREATE TABLE {quoted(name, database)}" for name in schema]
+    catalogue = [database.execute_sql(sql).fetchall() for sql in queries]
     return [
         *catalogue,
-        *(read_rows(database, name, table.columns) for name, table in read(database).items()),
+        *(read_rows(database, name, table.columns) for name, table in schema.items()),
     ]
 
 
@@ -339,11 +416,14 @@ def clear(database: Database) -> None:
 @contextmanager
 def read_only(database: Database) -> Iterator[None]:
     """Let the database refuse every statement that writes."""
-    on, off = (
-        ("PRAGMA query_only = ON", "PRAGMA query_only = OFF")
-        if is_sqlite(database)
-        else ("SET default_transaction_read_only = on", "SET default_transaction_read_only = off")
-    )
+    on, off = {
+        "sqlite": ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
+        "postgresql": (
+            "SET default_transaction_read_only = on",
+            "SET default_transaction_read_only = off",
+        ),
+        "mysql": ("SET SESSION TRANSACTION READ ONLY", "SET SESSION TRANSACTION READ WRITE"),
+    }[dialect(database)]
     database.execute_sql(on)
     try:
         yield
@@ -365,7 +445,8 @@ def model(table: dict[str, Any]) -> type[Model]:
         {"primary_key": CompositeKey(*key)} if len(key) > 1 else {}
     )
     fields = {
-        column["name"]: field(column, alone=key == [column["name"]]) for column in table["columns"]
+        column["name"]: field(column, key == [column["name"]], column["name"] in keyed(table))
+        for column in table["columns"]
     }
     made: type[Model] = type(table["model"], (Model,), {**fields, "Meta": type("Meta", (), meta)})
     for index in table["indexes"]:
@@ -373,12 +454,12 @@ def model(table: dict[str, Any]) -> type[Model]:
     return made
 
 
-def field(column: dict[str, Any], alone: bool) -> Field:
+def field(column: dict[str, Any], alone: bool, is_keyed: bool) -> Field:
     """Make the field of a column; `alone`: it is the whole primary key."""
     if is_counted(column):
         return BigAutoField() if alone else BigSerialField()
     classes: dict[str, type[Field]] = {
-        "text": TextField,
+        "text": WordField if is_keyed else TextField,
         "json": JSONField,
         "bigint": BigIntegerField,
         "boolean": BooleanField,

@@ -24,7 +24,7 @@ MODELS = """
 
     class Post(Model):
         author = ForeignKeyField(Author)
-        title = TextField()
+        title = CharField(99)
 
         class Meta:
             indexes = ((("author", "title"), False),)
@@ -68,7 +68,7 @@ DRIFT = """
 
     class Post(Model):
         author = ForeignKeyField(Author)
-        title = TextField()
+        title = CharField(99)
 
         class Meta:
             indexes = ((("author", "title"), False),)

@@ -24,14 +24,14 @@ from tests.project import FIRST, Project, opened, with_a_row
 SECRET = "s3cr3t-Pa55"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "mysql"])
 def url(request: pytest.FixtureRequest, project: Project) -> str:
     """The URL of an empty database, of each kind in turn."""
     if request.param == "sqlite":
         SqliteDatabase(str(project.file)).connect()
         project.file.touch()
         return project.url
-    found: str = request.getfixturevalue("postgres_url")
+    found: str = request.getfixturevalue(f"{request.param}_url")
     return found
 
 

@@ -119,6 +119,24 @@ def test_upgrade_on_postgres_reports_only_the_key_of_feedback(
     assert named(migrate(postgres_database, models).findings, "drift") == key
 
 
+@pytest.mark.parametrize("models", [v1, v2, v3])
+def test_upgrade_on_mysql_reports_the_types_that_gorm_made_differently(
+    mysql_database: Database, models: ModuleType
+) -> None:
+    kagent.build(mysql_database, V1)
+    made, wanted = (
+        kagent.expected(V1, mysql_database, ours) for ours in ((), kagent.table_names(V1))
+    )
+    differing = {
+        (table, column)
+        for table, schema in made.items()
+        for column, found in schema.columns.items()
+        if found != wanted[table].columns[column]
+    }
+    key: Objects = {("feedback", None)} if models is v3 else set()
+    assert named(migrate(mysql_database, models).findings, "drift") == differing | key
+
+
 # From empty.
 
 

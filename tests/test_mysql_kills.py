@@ -285,6 +285,31 @@ def test_stopped_while_it_waits_for_a_table_of_mysql_next_run_completes(
     assert kills.after(url, wanted) == []
 
 
+@pytest.fixture
+def gone(start: Migrate, url: str) -> Any:
+    """The answer of a run whose client gave a statement up, which the server then completed."""
+    with holding(url, "SELECT count(*) FROM post"):
+        impatience = {"read_timeout": 1}
+        answer = start(url, "column", {"lock_timeout": 30.0}, connect=impatience).answer(30.0)
+    kills.wait_for(url, "SHOW COLUMNS FROM post LIKE 'views'")
+    return answer
+
+
+def test_client_gone_during_a_statement_of_mysql_does_not_claim_to_know_what_stays(
+    gone: Any,
+) -> None:
+    assert gone["error"] == "MigrationFailed"
+    assert "Lost connection" in gone["text"]
+    assert "Nothing was changed" not in gone["text"]
+
+
+def test_client_gone_during_a_statement_of_mysql_next_run_has_nothing_to_do(
+    start: Migrate, gone: Any, url: str
+) -> None:
+    answer = start(url, "column").answer(30.0)
+    assert answer is not None and (answer["error"], answer["applied"]) == (None, [])
+
+
 def test_lost_while_it_waits_for_the_lock_of_mysql_is_an_error_at_once(
     start: Migrate, url: str
 ) -> None:

@@ -396,7 +396,7 @@ def test_unique_index_of_a_partitioned_table_without_its_key_is_blocked(
     assert str(caught.value) == (
         "1 blocked, nothing was changed:\n"
         "  day.day_title: a unique index here must have day as well. "
-        "Declare it null=True without that, or add it by your own script, then run again."
+        "Declare it otherwise, or add it by your own script, then run again."
     )
 
 

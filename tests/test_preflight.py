@@ -30,7 +30,7 @@ Models = list[type[Model]]
 TAIL = "Give it a default that passes, then run again. This query lists them: "
 SQLITE_KEY = (
     "SQLite adds no foreign key column with a default to a table with rows, since it would not "
-    "check the default. Declare it null=True without that, or add it by your own script, then run "
+    "check the default. Declare it otherwise, or add it by your own script, then run "
     "again."
 )
 

@@ -1,4 +1,4 @@
-"""What the tables of the platform share: three types and three columns."""
+"""What the tables of the platform share: four types and three columns."""
 
 import json
 from datetime import datetime
@@ -12,6 +12,14 @@ class TimestampField(DateTimeField):
     def ddl_datatype(self, ctx):
         datatype = super().ddl_datatype(ctx)
         return SQL("TIMESTAMPTZ") if datatype.sql == "TIMESTAMP" else datatype
+
+
+class WordField(TextField):
+    """A text that is a key or has an index: VARCHAR on MySQL, which indexes no TEXT as a whole."""
+
+    def ddl_datatype(self, ctx):
+        is_mysql = ctx.state.quote == "``"
+        return SQL("VARCHAR(191)") if is_mysql else super().ddl_datatype(ctx)
 
 
 class JSONField(TextField):

@@ -2,11 +2,11 @@
 
 from peewee import SQL, BigIntegerField, BooleanField, CompositeKey, TextField
 
-from .base import BaseModel, BigSerialField, JSONField, TimestampField
+from .base import BaseModel, BigSerialField, JSONField, TimestampField, WordField
 
 
 class Agent(BaseModel):
-    id = TextField(primary_key=True)
+    id = WordField(primary_key=True)
     type = TextField()
     config = JSONField(null=True)
 
@@ -15,10 +15,10 @@ Agent.add_index(Agent.deleted_at, name="idx_agent_deleted_at")
 
 
 class Session(BaseModel):
-    id = TextField()
-    name = TextField(null=True)
-    user_id = TextField()
-    agent_id = TextField(null=True)
+    id = WordField()
+    name = WordField(null=True)
+    user_id = WordField()
+    agent_id = WordField(null=True)
 
     class Meta:
         primary_key = CompositeKey("id", "user_id")
@@ -30,9 +30,9 @@ Session.add_index(Session.deleted_at, name="idx_session_deleted_at")
 
 
 class Task(BaseModel):
-    id = TextField(primary_key=True)
+    id = WordField(primary_key=True)
     data = TextField()
-    session_id = TextField(null=True)
+    session_id = WordField(null=True)
 
 
 Task.add_index(Task.session_id, name="idx_task_session_id")
@@ -40,9 +40,9 @@ Task.add_index(Task.deleted_at, name="idx_task_deleted_at")
 
 
 class Event(BaseModel):
-    id = TextField()
-    session_id = TextField(null=True)
-    user_id = TextField()
+    id = WordField()
+    session_id = WordField(null=True)
+    user_id = WordField()
     data = TextField()
 
     class Meta:
@@ -54,8 +54,8 @@ Event.add_index(Event.deleted_at, name="idx_event_deleted_at")
 
 
 class PushNotification(BaseModel):
-    id = TextField(primary_key=True)
-    task_id = TextField()
+    id = WordField(primary_key=True)
+    task_id = WordField()
     data = TextField()
 
     class Meta:
@@ -68,7 +68,7 @@ PushNotification.add_index(PushNotification.deleted_at, name="idx_push_notificat
 
 class Feedback(BaseModel):
     id = BigSerialField()
-    user_id = TextField()
+    user_id = WordField()
     message_id = BigIntegerField(null=True)
     is_positive = BooleanField(null=True, default=False, constraints=[SQL("DEFAULT false")])
     feedback_text = TextField()
@@ -83,9 +83,9 @@ Feedback.add_index(Feedback.deleted_at, name="idx_feedback_deleted_at")
 
 
 class Tool(BaseModel):
-    id = TextField()
-    server_name = TextField()
-    group_kind = TextField()
+    id = WordField()
+    server_name = WordField()
+    group_kind = WordField()
     description = TextField(null=True)
 
     class Meta:
@@ -96,8 +96,8 @@ Tool.add_index(Tool.deleted_at, name="idx_tool_deleted_at")
 
 
 class ToolServer(BaseModel):
-    name = TextField()
-    group_kind = TextField()
+    name = WordField()
+    group_kind = WordField()
     description = TextField(null=True)
     last_connected = TimestampField(null=True)
 
@@ -110,11 +110,11 @@ ToolServer.add_index(ToolServer.deleted_at, name="idx_toolserver_deleted_at")
 
 
 class LangGraphCheckpoint(BaseModel):
-    user_id = TextField()
-    thread_id = TextField()
-    checkpoint_ns = TextField(default="", constraints=[SQL("DEFAULT ''")])
-    checkpoint_id = TextField()
-    parent_checkpoint_id = TextField(null=True)
+    user_id = WordField()
+    thread_id = WordField()
+    checkpoint_ns = WordField(default="", constraints=[SQL("DEFAULT ''")])
+    checkpoint_id = WordField()
+    parent_checkpoint_id = WordField(null=True)
     metadata = TextField()
     checkpoint = TextField()
     checkpoint_type = TextField()
@@ -133,10 +133,10 @@ LangGraphCheckpoint.add_index(LangGraphCheckpoint.deleted_at, name="idx_lg_check
 
 
 class LangGraphCheckpointWrite(BaseModel):
-    user_id = TextField()
-    thread_id = TextField()
-    checkpoint_ns = TextField(default="", constraints=[SQL("DEFAULT ''")])
-    checkpoint_id = TextField()
+    user_id = WordField()
+    thread_id = WordField()
+    checkpoint_ns = WordField(default="", constraints=[SQL("DEFAULT ''")])
+    checkpoint_id = WordField()
     write_idx = BigIntegerField()
     value = TextField()
     value_type = TextField()
@@ -156,8 +156,8 @@ LangGraphCheckpointWrite.add_index(
 
 
 class CrewAIAgentMemory(BaseModel):
-    user_id = TextField()
-    thread_id = TextField()
+    user_id = WordField()
+    thread_id = WordField()
     memory_data = TextField()
 
     class Meta:
@@ -170,9 +170,9 @@ CrewAIAgentMemory.add_index(CrewAIAgentMemory.deleted_at, name="idx_crewai_agent
 
 
 class CrewAIFlowState(BaseModel):
-    user_id = TextField()
-    thread_id = TextField()
-    method_name = TextField()
+    user_id = WordField()
+    thread_id = WordField()
+    method_name = WordField()
     state_data = TextField()
 
     class Meta:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from peewee import SQL, Database, Entity, Node, NodeList, Value, fn
 
 from ..options import Options
-from ..schema import Catalog, Column, ForeignKey, Index, Table, TableName
+from ..schema import Catalog, Column, ForeignKey, Index, Key, Table, TableName
 
 FILL_ROWS = 1000
 Progress: TypeAlias = Callable[[str, float | None], None]
@@ -73,6 +73,7 @@ class Dialect:
     keys_inside = False  # indexes are made inside of CREATE TABLE, which is faster
     alters_at_once = False  # all columns of a table are added by one ALTER TABLE
     keys_follow = False  # a foreign key is added by a statement of its own, after the indexes
+    defers_keys = True  # a foreign key can be DEFERRABLE
     longest_name: int | None = None  # in characters, where a longer one is an error
 
     def __init__(self, database: Database) -> None:
@@ -223,6 +224,11 @@ class Dialect:
         """Read: inside, a query that waits longer for a table's lock fails."""
         yield
 
+    def key_value(self, key: Key) -> str:
+        """Return what an index compares of a column."""
+        text, words = self.quote(key.text), key.options.split()
+        return f"{text} COLLATE {self.quote(words[1])}" if words[:1] == ["collate"] else text
+
     def refuses_fill(self, table: Table) -> str | None:
         """Return why the rows of a table can't get a value each, or None."""
         return None
@@ -278,6 +284,10 @@ class Dialect:
     def lock_statements(self, altered: TableName | None, parents: Sequence[TableName]) -> list[str]:
         """Return statements that take the locks which a change needs on tables that stand."""
         return []
+
+    def in_transaction(self) -> bool:
+        """Read: tell whether a transaction is under way, whoever has begun it."""
+        return bool(self.database.in_transaction())
 
     def is_lock_timeout(self, error: BaseException) -> bool:
         """Tell whether an error means that a lock was not free in time."""

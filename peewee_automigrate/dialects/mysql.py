@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -31,12 +31,13 @@ from .waiting import poll
 INSTANT = ", ALGORITHM=INSTANT"
 _UNLIMITED = 2**32  # bytes
 _LOCK_NAME = 64  # characters
-_SESSION = ("foreign_key_checks", "lock_wait_timeout", "innodb_lock_wait_timeout")
+_WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
 _OLDEST = {True: (10, 6), False: (8, 0, 16)}  # MariaDB, MySQL
 _STEADY = {"current_timestamp", "now", "localtime", "localtimestamp", "curdate", "utc_timestamp"}
 # Error numbers: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's server error reference.
 _LOCK_TIMEOUTS = {1205, 1213, 3572}
 _TIMEOUTS = {1969, 3024}
+_IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
 _NOT_INSTANT = {1845, 1846, 4092}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PREFIX = re.compile(r"(.+) \( (\d+) \)", re.DOTALL)
@@ -52,6 +53,7 @@ class Mysql(Dialect):
     keys_inside = True
     alters_at_once = True
     keys_follow = True
+    defers_keys = False
     longest_name = 64
     canonical_type = staticmethod(mysql_types.canonical_type)
     canonical_default = staticmethod(mysql_catalog.canonical_default)
@@ -160,6 +162,11 @@ class Mysql(Dialect):
         if "UNIQUE" in words:
             return "a UNIQUE constraint can't be checked beforehand; declare unique=True instead"
         return None
+
+    def key_value(self, key: Key) -> str:
+        length = re.match(r"\((\d+)\)", key.options)
+        name = self.quote(key.text)
+        return f"left({name}, {length[1]})" if length else name
 
     def refuses_fill(self, table: Table) -> str | None:
         if table.primary_key:
@@ -310,26 +317,33 @@ class Mysql(Dialect):
             return bool(self.rows("SELECT GET_LOCK(%s, 0)", (name,))[0][0])
 
         waited = poll(attempt, lambda: self._lock_holder(name), options.lock_wait, waiting)
-        before = self.rows("SELECT " + ", ".join(f"@@SESSION.{word}" for word in _SESSION))[0]
+        before = self._session()
         try:
             if not self.rows("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (name,))[0][0]:
                 raise AutoMigrateError(
                     "the migration lock is held by another connection of the same pooler. "
                     "Migrate over a direct URL of the server."
                 )
+            if self.settings.is_mariadb:  # there it would stop DDL
+                self.run("SET SESSION max_statement_time = 0")
             yield waited
-        finally:
-            self._release(name, before)
+        except BaseException:
+            with suppress(Exception):  # a lost connection has let go of the lock by itself
+                self._release(name, before)
+            raise
+        self._release(name, before)
 
-    def _release(self, name: str, before: Sequence[Any]) -> None:
-        """A lost connection has let go of the lock by itself."""
-        try:
-            for word, value in zip(_SESSION, before, strict=True):
-                self.rows(f"SET SESSION {word} = %s", (value,))
-            self.rows("SELECT RELEASE_LOCK(%s)", (name,))
-        except Exception:
-            if self.database.is_connection_usable():
-                raise
+    def _session(self) -> dict[str, Any]:
+        """Read: return the settings of the session that a run changes."""
+        names = ["foreign_key_checks", *_WAITS]
+        names += ["max_statement_time"] if self.settings.is_mariadb else []
+        values = self.rows("SELECT " + ", ".join(f"@@SESSION.{name}" for name in names))[0]
+        return dict(zip(names, values, strict=True))
+
+    def _release(self, name: str, before: Mapping[str, Any]) -> None:
+        for setting, value in before.items():
+            self.rows(f"SET SESSION {setting} = %s", (value,))
+        self.rows("SELECT RELEASE_LOCK(%s)", (name,))
 
     def _lock_holder(self, name: str) -> str | None:
         return self._described("ID = IS_USED_LOCK(%s)", (name,))
@@ -361,7 +375,7 @@ class Mysql(Dialect):
     @contextmanager
     def short_locks(self, seconds: float) -> Iterator[None]:
         """In whole seconds. Who locks the session takes it back: `migration_lock`."""
-        for word in _SESSION[1:]:
+        for word in _WAITS:
             self.run(f"SET SESSION {word} = {max(math.ceil(seconds), 1)}")
         yield
 
@@ -369,6 +383,13 @@ class Mysql(Dialect):
     def short_reads(self, seconds: float) -> Iterator[None]:
         with self._setting("lock_wait_timeout", max(math.ceil(seconds), 1)):
             yield
+
+    def in_transaction(self) -> bool:
+        """Also one that was begun by SQL, which Peewee does not know of."""
+        if self.settings.is_mariadb:
+            return bool(self.rows("SELECT @@in_transaction")[0][0])
+        status = getattr(self.database.connection(), "server_status", 0)  # of PyMySQL
+        return bool(self.database.in_transaction() or status & _IN_TRANSACTION)
 
     def is_lock_timeout(self, error: BaseException) -> bool:
         return _number(error) in _LOCK_TIMEOUTS

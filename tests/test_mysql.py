@@ -1,0 +1,157 @@
+"""MySQL and MariaDB as their owners set them up: names, letters, rights, what is instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from peewee import (
+    CharField,
+    Database,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    MySQLDatabase,
+    OperationalError,
+)
+from playhouse.db_url import parse
+
+from peewee_automigrate import MigrationFailed, migrate, plan
+from tests import catalogue
+from tests.fields import model
+from tests.mysql_servers import MISSING, MysqlServer, find_program, open_mysql, run_mariadb
+from tests.releases import after, grown
+
+# A server that folds the names of tables, as on Windows and macOS.
+
+
+@pytest.fixture(scope="module")
+def folding_server() -> Iterator[MysqlServer]:
+    program = find_program("mariadbd")
+    if program is None:
+        pytest.skip(MISSING)
+    with run_mariadb(program, "--lower-case-table-names=1") as server:
+        yield server
+
+
+@pytest.fixture
+def folding_database(folding_server: MysqlServer) -> Iterator[MySQLDatabase]:
+    with folding_server.database() as url, closing(open_mysql(url)) as database:
+        yield database
+
+
+def mixed(database: Database, **fields: object) -> list[type[Model]]:
+    parent = model(database, "Order", {"name": CharField(unique=True)})
+    child = {"order": ForeignKeyField(parent), **fields}
+    return [parent, model(database, "OrderLine", child)]
+
+
+def test_folded_tables_are_found_again(folding_database: MySQLDatabase) -> None:
+    migrate(folding_database, mixed(folding_database))
+    made = plan(folding_database, mixed(folding_database))
+    assert (list(map(str, made.steps)), list(map(str, made.findings))) == ([], [])
+
+
+def test_folded_table_gets_its_column(folding_database: MySQLDatabase) -> None:
+    migrate(folding_database, mixed(folding_database))
+    wanted = mixed(folding_database, size=IntegerField(default=7, index=True))
+    migrate(folding_database, wanted)
+    assert not plan(folding_database, wanted)
+
+
+def test_folded_table_of_another_model_is_the_same(folding_database: MySQLDatabase) -> None:
+    folding_database.create_tables([model(folding_database, "order", {"name": CharField()})])
+    made = plan(folding_database, [model(folding_database, "ORDER", {"name": CharField()})])
+    assert list(map(str, made.steps)) == []
+
+
+# The letters of a connection.
+
+
+@pytest.mark.parametrize("charset", ["utf8mb4", "utf8mb3", "latin1"])
+def test_letters_of_the_connection_change_no_default(mysql_url: str, charset: str) -> None:
+    """What the connection can't say is refused, and never replaced by question marks."""
+    options = {**parse(mysql_url, unquote_password=True), "charset": charset}
+    with closing(MySQLDatabase(**options)) as database:
+        database.connect()
+        before = model(database, "thing", {})
+        database.create_tables([before])
+        before.create()
+        text = "żółć 🐘"
+        migrate(
+            database, [model(database, "thing", {"n": CharField(default=text)})], on_blocked="skip"
+        )
+    with closing(open_mysql(mysql_url)) as database:
+        names = [column.name for column in database.get_columns("thing")]
+        rows = database.execute_sql(f"SELECT {names[-1]} FROM thing").fetchall()
+    assert (names, rows) in ((["id"], ((1,),)), (["id", "n"], ((text,),)))
+
+
+# Rights.
+
+
+@contextmanager
+def login(database: MySQLDatabase, rights: str, url: str) -> Iterator[MySQLDatabase]:
+    """Give the database through a user who has only these rights in it."""
+    database.execute_sql("CREATE OR REPLACE USER somebody@'%%' IDENTIFIED BY 'pw'")
+    database.execute_sql(f"GRANT {rights} ON {database.database}.* TO somebody@'%%'")
+    options = {**parse(url), "user": "somebody", "password": "pw"}
+    with closing(MySQLDatabase(**options)) as opened:
+        opened.connect()
+        yield opened
+    database.execute_sql("DROP USER somebody@'%%'")
+
+
+def test_user_with_rights_in_one_database_migrates(
+    mysql_database: MySQLDatabase, mysql_url: str
+) -> None:
+    grown(mysql_database)
+    rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES"
+    with login(mysql_database, rights, mysql_url) as database:
+        migrate(database, after(database))
+    assert not plan(mysql_database, after(mysql_database))
+
+
+def test_user_who_may_only_read_starts_with_nothing_to_do(
+    mysql_database: MySQLDatabase, mysql_url: str
+) -> None:
+    migrate(mysql_database, after(mysql_database))
+    with login(mysql_database, "SELECT", mysql_url) as database:
+        assert not migrate(database, after(database))
+
+
+def test_user_who_may_only_read_changes_nothing(
+    mysql_database: MySQLDatabase, mysql_url: str
+) -> None:
+    grown(mysql_database)
+    found = catalogue.facts(mysql_database)
+    with (
+        login(mysql_database, "SELECT", mysql_url) as database,
+        pytest.raises(MigrationFailed) as caught,
+    ):
+        migrate(database, after(database))
+    assert isinstance(caught.value.__cause__, OperationalError)
+    assert catalogue.facts(mysql_database) == found
+
+
+# What is instant, and what is not after all.
+
+
+def test_column_that_is_not_instant_after_all_is_added(mysql_database: MySQLDatabase) -> None:
+    models = grown(mysql_database)
+    name = "GLOBAL innodb_instant_alter_column_allowed"
+    mysql_database.execute_sql(f"SET {name} = 'never'")
+    try:
+        migrate(mysql_database, models)
+    finally:
+        mysql_database.execute_sql(f"SET {name} = 'add_drop_reorder'")
+    assert not plan(mysql_database, models)
+
+
+def test_columns_of_one_table_come_at_once(mysql_database: MySQLDatabase) -> None:
+    """A single statement is atomic: another process sees all of a table's new columns or none."""
+    models = grown(mysql_database)
+    statements = plan(mysql_database, models).sql()
+    adding = [sql for sql in statements if "`author` ADD COLUMN" in sql]
+    assert [sql.count("ADD COLUMN") for sql in adding] == [3]
