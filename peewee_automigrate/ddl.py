@@ -180,9 +180,7 @@ def add_column(
     clone = field.clone()
     clone.null, clone.index, clone.unique, clone.sequence = True, False, False, None
     clone.constraints = list(map(SQL, _column_constraints(change.column, form, dialect)))
-    if clone.collation:
-        clone.constraints.append(SQL(f"COLLATE {clone.collation}"))
-        clone.collation = None
+    clone.collation = None  # among the constraints
     nodes: list[Any] = []
     migrator = SchemaMigrator.from_database(dialect.database)
     migrator.make_context = lambda: LiteralContext.for_dialect(dialect)
@@ -204,7 +202,8 @@ def _entity(model: type[Model]) -> Entity:
 
 def _column_constraints(column: Column, form: ColumnForm, dialect: Dialect) -> list[str]:
     """Return a column's constraints as SQL; a per cent sign is doubled as in a model's own SQL."""
-    constraints = ["NOT NULL"] if form.not_null else []
+    null = "NOT NULL" if form.not_null else dialect.null_clause()
+    constraints = [null] if null and not column.generated else []
     if column.making.in_database:
         constraints.append(f"DEFAULT {column.default}")
     elif form.default is not None:

@@ -272,7 +272,7 @@ class _Reader:
         making = _MAKINGS[computed, bool(automatic)] if computed or automatic else PLAIN
         type_name = self.types.get(field)
         column = Column(field.column_name, type_name, bool(field.null), default, "", making)
-        return self._constrained(column, field) if field.constraints else column
+        return self._constrained(column, field) if field.constraints or field.collation else column
 
     def _known_default(self, field: Field) -> str:
         """Return the literal of a plain default, for comparison only."""
@@ -291,8 +291,8 @@ class _Reader:
         return f"'{quoted}'"
 
     def _constrained(self, column: Column, field: Field) -> Column:
-        making, kept = column.making, []
-        for text in map(self._render, field.constraints):
+        making, kept = column.making, [f"COLLATE {field.collation}"] if field.collation else []
+        for text in map(self._render, field.constraints or ()):
             words = [token.lower() for token in tokens(text)]
             if words[:1] == ["default"]:
                 making = replace(making, in_database=True)

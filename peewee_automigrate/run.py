@@ -46,6 +46,7 @@ class Run:
         self.begun: list[Step] = []  # added, and yet to be filled or validated
         self.open: list[Step] = []  # in the transaction that is under way
         self.building: Step | None = None
+        self.lost = False  # the connection, in the middle of a statement
         self.ran: set[tuple[int, int]] = set()  # statements that no rollback takes back
         self.whole = dialect.one_transaction or options.atomic or dialect.database.in_transaction()
 
@@ -276,9 +277,20 @@ class Run:
         if missing:
             names = "; ".join(map(str, missing))
             raise self._error(f"the statements ran, but the database still lacks: {names}")
+        for change in (step.change for step in self.steps):
+            if isinstance(change, AddForeignKey) and change.column:
+                query = self.dialect.dangling(change.table, change.foreign_key)
+                if query:
+                    raise self._error(
+                        f"{change}: it stands, but somebody has written values that it refuses "
+                        f"before. This query lists them: {query}"
+                    )
 
     def _failed(self, error: Exception) -> MigrationFailed:
         text = str(error).strip()
+        if self.dialect.may_go_on(error):
+            text += "\nThe connection is lost, and the server may still complete the statement."
+            self.lost = True
         if self.statement is None:
             what = "transaction" if self.dialect.transactional_ddl else "run"
             return self._error(f"the {what} failed: {text}")
@@ -304,7 +316,8 @@ class Run:
             ("An INVALID index may stay, which the next run replaces: {}.", building),
         )
         said = [text.format(what) for text, what in parts if what]
-        return " ".join(said) or "Nothing was changed."
+        nothing = "The next run finds out." if self.lost else "Nothing was changed."
+        return " ".join(said) or nothing
 
     def _lock_timeout(self, step: Step, holder: str | None) -> LockTimeout:
         return LockTimeout(

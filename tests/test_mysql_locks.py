@@ -59,8 +59,8 @@ def done_url(url: str) -> str:
 
 @contextmanager
 def session(url: str, *statements: str, **options: Any) -> Iterator[Any]:
-    """Give an open connection of another client, which has sent the statements."""
-    with closing(database_of(url, **options)) as database:
+    """Give an open connection, which has sent the statements and never waits for long."""
+    with closing(database_of(url, **{"read_timeout": 30, **options})) as database:
         database.connect()
         for statement in statements:
             database.execute_sql(statement)

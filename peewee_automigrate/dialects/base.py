@@ -146,6 +146,10 @@ class Dialect:
         """Read: let the database quote a value of this type (or a Peewee node) as a literal."""
         raise NotImplementedError
 
+    def null_clause(self) -> str:
+        """Return what says that a column may hold NULL, "" where that goes without saying."""
+        return ""
+
     def default_clause(self, default: str, type_name: str) -> str:
         """Return what stands behind DEFAULT for a literal of a type."""
         return default
@@ -285,6 +289,16 @@ class Dialect:
         """Return statements that take the locks which a change needs on tables that stand."""
         return []
 
+    def may_go_on(self, error: BaseException) -> bool:
+        """Tell whether the server may complete the statement that met with an error."""
+        return False
+
+    def dangling(self, table: TableName, fk: ForeignKey) -> str | None:
+        """Read: return a query for rows that a foreign key added without a check should refuse,
+        None when there is none.
+        """
+        return None
+
     def in_transaction(self) -> bool:
         """Read: tell whether a transaction is under way, whoever has begun it."""
         return bool(self.database.in_transaction())
@@ -404,4 +418,7 @@ class Dialect:
     def quoted_value(self, value: Any, function: str) -> str:
         """Read: let a function of the database quote a value, which may be a Peewee node."""
         node = value if isinstance(value, Node) else Value(value, converter=False, unpack=False)
-        return str(self.first_value(getattr(fn, function)(node)))
+        text = self.first_value(getattr(fn, function)(node))
+        if text is None:
+            raise ValueError("the connection's character set has no place for it")
+        return str(text)

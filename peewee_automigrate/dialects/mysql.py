@@ -22,7 +22,7 @@ from peewee import Database, PeeweeException
 from ..errors import AutoMigrateError, UnsupportedDatabase
 from ..expression import called_functions, is_constant, tokens
 from ..options import Options
-from ..schema import Catalog, Column, Index, Key, Table, TableName
+from ..schema import Catalog, Column, ForeignKey, Index, Key, Table, TableName
 from . import mysql_catalog, mysql_types
 from .base import Addition, Dialect, Place, Wanted
 from .mysql_catalog import MARK, Settings
@@ -37,6 +37,7 @@ _STEADY = {"current_timestamp", "now", "localtime", "localtimestamp", "curdate",
 # Error numbers: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's server error reference.
 _LOCK_TIMEOUTS = {1205, 1213, 3572}
 _TIMEOUTS = {1969, 3024}
+_LOST = {0, 2006, 2013}
 _IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
 _NOT_INSTANT = {1845, 1846, 4092}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -116,6 +117,10 @@ class Mysql(Dialect):
             return f"CONVERT(X'{str(value).encode().hex()}' USING utf8mb4)"
         return text
 
+    def null_clause(self) -> str:
+        """Without the word some servers give a TIMESTAMP a default of their own."""
+        return "NULL"
+
     def default_clause(self, default: str, type_name: str) -> str:
         """MySQL takes a default of a text as an expression only, in brackets."""
         bare = self.settings.is_mariadb or not mysql_types.is_text(type_name)
@@ -161,7 +166,19 @@ class Mysql(Dialect):
             return "the table is system-versioned, and its history would change"
         if "UNIQUE" in words:
             return "a UNIQUE constraint can't be checked beforehand; declare unique=True instead"
-        return None
+        return self._lacks_letters(addition)
+
+    def _lacks_letters(self, addition: Addition) -> str | None:
+        """Read: say that a default has letters which the table's character set lacks."""
+        charset = (self._collations(addition.table).get("") or "").partition("_")[0]
+        default = addition.default or ""
+        has_own = bool(addition.column.making.constraints)
+        if default.isascii() or charset.startswith("utf8mb4") or has_own:
+            return None
+        kept = f"CONVERT(CONVERT({default} USING {charset}) USING utf8mb4)"
+        if self.rows(f"SELECT {kept} = {default}")[0][0]:
+            return None
+        return f"its default has letters that the table's character set {charset} lacks"
 
     def key_value(self, key: Key) -> str:
         length = re.match(r"\((\d+)\)", key.options)
@@ -383,6 +400,21 @@ class Mysql(Dialect):
     def short_reads(self, seconds: float) -> Iterator[None]:
         with self._setting("lock_wait_timeout", max(math.ceil(seconds), 1)):
             yield
+
+    def may_go_on(self, error: BaseException) -> bool:
+        """A statement goes on when its client is gone."""
+        return _number(error) in _LOST
+
+    def dangling(self, table: TableName, fk: ForeignKey) -> str | None:
+        """Somebody may have written to the column before its foreign key stood."""
+        child, parent = self.quote("c", fk.columns[0]), self.quote("p", fk.parent_columns[0])
+        home = self.home() if table.schema else None
+        source = self.quote(fk.parent.schema or home, fk.parent.name)
+        query = (
+            f"SELECT c.* FROM {self.quote_table(table)} AS c LEFT JOIN {source} AS p"
+            f" ON {parent} = {child} WHERE {child} IS NOT NULL AND {parent} IS NULL"
+        )
+        return query if self.rows(f"{query} LIMIT 1") else None
 
     def in_transaction(self) -> bool:
         """Also one that was begun by SQL, which Peewee does not know of."""
