@@ -30,11 +30,12 @@ from benchmarks.measuring import (
     timed,
 )
 from peewee_automigrate import migrate
+from tests.mysql_servers import main_mysql
 from tests.servers import Server, main_postgres
 
 Copies = Callable[[], "contextmanager[str]"]
 BY_HAND, OURS, PLAYHOUSE = "ALTER TABLE by hand", "migrate()", "playhouse.migrate.add_column"
-STATEMENT = 'ALTER TABLE "person" ADD COLUMN "karma" INTEGER NOT NULL DEFAULT 7'
+STATEMENT = "ALTER TABLE person ADD COLUMN karma INTEGER NOT NULL DEFAULT 7"
 COUNT = "SELECT count(*) FROM person"
 GOAL = 3.0
 GOAL_ROWS = 1_000_000
@@ -43,6 +44,9 @@ FILL = {
     " SELECT i + 1 FROM n WHERE i < {rows}) SELECT 'name ' || i, i || '@example.org' FROM n",
     "postgresql": "INSERT INTO person (name, email) SELECT 'name ' || i, i || '@example.org'"
     " FROM generate_series(1, {rows}) AS i",
+    "mysql": "INSERT INTO person (name, email) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
+    " SELECT i + 1 FROM n WHERE i < {rows}) SELECT concat('name ', i), concat(i, '@example.org')"
+    " FROM n",
 }
 
 
@@ -67,7 +71,8 @@ class After(Before):
 
 def by_hand(database: peewee.Database) -> None:
     """Send the one statement."""
-    database.execute_sql(STATEMENT)
+    instant = ", ALGORITHM=INSTANT" if isinstance(database, peewee.MySQLDatabase) else ""
+    database.execute_sql(STATEMENT + instant)
 
 
 def ours(database: peewee.Database) -> None:
@@ -90,6 +95,8 @@ def prepare(url: str, kind: str, rows: int) -> None:
     database = open_database(url)
     with database.bind_ctx([Before]):
         database.create_tables([Before])
+        if kind == "mysql":
+            database.execute_sql(f"SET SESSION max_recursive_iterations = {rows}")
         database.execute_sql(FILL[kind].format(rows=rows))
     if kind == "postgresql":
         database.execute_sql("VACUUM ANALYZE")
@@ -155,6 +162,24 @@ def postgres_copies(server: Server, rows: int) -> Iterator[Copies]:
         yield copy
 
 
+@contextmanager
+def mysql_copies(server: Server, rows: int) -> Iterator[Copies]:
+    """Give a function that copies a filled table into a database of its own."""
+    with server.database() as source:
+        prepare(source, "mysql", rows)
+        name = source.partition("?")[0].rpartition("/")[2]
+
+        @contextmanager
+        def copy() -> Iterator[str]:
+            with server.database() as target:
+                with closing(open_database(target)) as database:
+                    database.execute_sql(f"CREATE TABLE person LIKE {name}.person")
+                    database.execute_sql(f"INSERT INTO person SELECT * FROM {name}.person")
+                yield target
+
+        yield copy
+
+
 def lines_of(name: str, rows: int, measured: dict[str, Seconds]) -> Iterator[Line]:
     base = measured[BY_HAND]
     yield Line(f"{name}, {rows:,} rows")
@@ -175,7 +200,12 @@ def main() -> None:
             lines += lines_of("SQLite", rows, measure(copies, rounds, rows, 5.0))
         with postgres_copies(server, rows) as copies:
             lines += lines_of("PostgreSQL", rows, measure(copies, rounds, rows, 5.0))
-        print_machine(open_database(server.url))
+        with main_mysql() as mysql:
+            servers = [open_database(one.url) for one in (server, mysql) if one]
+            if mysql:
+                with mysql_copies(mysql, rows) as copies:
+                    lines += lines_of("MariaDB", rows, measure(copies, rounds, rows, 5.0))
+            print_machine(*servers)
     print_table("a NOT NULL column with a default", lines)
 
 

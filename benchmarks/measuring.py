@@ -181,6 +181,10 @@ def print_machine(*databases: peewee.Database) -> None:
             version = database.execute_sql("SHOW server_version").fetchone()[0]
             driver = type(database.connection()).__module__.partition(".")[0]
             versions.append(f"PostgreSQL {version} through {driver}")
+        if isinstance(database, peewee.MySQLDatabase):
+            version = database.execute_sql("SELECT version()").fetchone()[0]
+            driver = type(database.connection()).__module__.partition(".")[0]
+            versions.append(f"{version} through {driver}")
     print(
         f"{os.cpu_count()} cores, {_processor()}; Python {platform.python_version()}, "
         f"Peewee {peewee.__version__}, {', '.join(versions)}, "

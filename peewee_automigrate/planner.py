@@ -41,7 +41,7 @@ from .schema import (
     TableName,
     ValidateConstraint,
 )
-from .situation import Situation, Written, is_blocked, table_key
+from .situation import Memory, Situation, is_blocked, table_key
 
 
 class Planner:
@@ -57,14 +57,14 @@ class Planner:
         self.collected = collected
         self.bases = set(collected.bases)
         self.declared = declare(dialect, (*collected.models, *collected.bases))
-        self.written: Written = {}
+        self.memory = Memory()
 
     def plan(self) -> Plan:
         """Reads the catalogue, and of the data what the missing things make necessary."""
         declared, catalog, left_out = self._read()
         difference = diff(declared.tables, catalog, self.dialect)
         situation = Situation(
-            self.dialect, declared, catalog, self.options, difference.changes, self.written
+            self.dialect, declared, catalog, self.options, difference.changes, self.memory
         )
         said: list[Step | Finding] = [*difference.findings, *left_out]
         with ExitStack() as stack:
@@ -264,11 +264,11 @@ def _table_items(situation: Situation, change: CreateTable) -> Iterator[Step | F
     places = {name: name.schema or catalog.default_schema for name in table.sequences}
     standing = {n for n, schema in places.items() if TableName(schema, n.name) in catalog.owners}
     memo = (table.name, change.late, table.indexes, frozenset(standing))
-    if memo not in situation.written:
-        situation.written[memo] = ddl.create_table(
+    if memo not in situation.memory.written:
+        situation.memory.written[memo] = ddl.create_table(
             situation.dialect, situation.models(table.name), change, frozenset(standing)
         )
-    statements = situation.written[memo]
+    statements = situation.memory.written[memo]
     number = len(table.indexes)
     yield Step(
         "create_table",

@@ -7,9 +7,9 @@ Reads only, and only tables in which something is missing; no question is asked 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from peewee import Field, Model
 
@@ -32,8 +32,16 @@ from .schema import (
     TableName,
 )
 
-Written: TypeAlias = dict[Hashable, tuple[str, ...]]
-"""Statements of new tables that an earlier plan of the same run has written."""
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What an earlier plan of the same run has found out, and need not be found out again: the
+    statements of new tables, about how many rows a table has.
+    """
+
+    written: dict[Hashable, tuple[str, ...]] = field(default_factory=dict)
+    rows: dict[TableName, int] = field(default_factory=dict)
+
 
 SAMPLES = 5
 SECONDS = 10.0  # for one question about rows
@@ -70,19 +78,18 @@ class Situation:
         catalog: Catalog,
         options: Options,
         changes: tuple[Change, ...],
-        written: Written,
+        memory: Memory,
     ) -> None:
         self.dialect = dialect
         self.declared = declared
         self.catalog = catalog
         self.options = options
-        self.written = written
+        self.memory = memory
         whole = options.atomic or dialect.database.in_transaction()
         self.builds_online = dialect.builds_online and not whole
         self.columns = [change for change in changes if isinstance(change, AddColumn)]
         self.indexes = [change for change in changes if isinstance(change, AddIndex)]
         self.new_tables = [change for change in changes if isinstance(change, CreateTable)]
-        self._rows: dict[TableName, int] = {}
 
     @cached_property
     def unknown_types(self) -> frozenset[str]:
@@ -113,13 +120,14 @@ class Situation:
 
     def rows(self, table: Table) -> int:
         """Read: count up to ``online_rows``; beyond, take the larger of count and estimate."""
-        if table.name not in self._rows:
+        known = self.memory.rows
+        if not known.get(table.name):
             limit = self.options.online_rows + 1
             counted = self.dialect.count_rows(table.name, limit)
             if counted == limit:
                 counted = max(counted, self.dialect.estimated_rows(table))
-            self._rows[table.name] = counted
-        return self._rows[table.name]
+            known[table.name] = counted
+        return known[table.name]
 
     def with_coming(self, table: Table) -> Table:
         """Return a table that stands with the columns that this run adds to it."""
@@ -128,8 +136,8 @@ class Situation:
 
     def refused_key(self, table: TableName, fk: ForeignKey) -> str | None:
         """Return why the database can't have a foreign key, or None."""
-        _, field = ddl.field_of(self.models(table), self.dialect, fk.columns[0])
-        if not self.dialect.defers_keys and field.deferrable:
+        _, owner = ddl.field_of(self.models(table), self.dialect, fk.columns[0])
+        if not self.dialect.defers_keys and owner.deferrable:
             return f"{self.dialect.name} has no deferrable foreign keys"
         child = self._place(table, fk.columns[0])
         parent = self._place(fk.parent, fk.parent_columns[0])
@@ -163,11 +171,11 @@ class Situation:
         """Read: evaluate a default, and let the database quote it."""
         if column.making.in_database or column.generated:
             return Value(column.default)
-        _, field = ddl.field_of(self.models(table), self.dialect, column.name)
+        _, owner = ddl.field_of(self.models(table), self.dialect, column.name)
         default = None
         try:
-            default = python_default(field)
-            literal = self._literal(field, column, default.value) if default else None
+            default = python_default(owner)
+            literal = self._literal(owner, column, default.value) if default else None
         except Exception as error:  # whatever a model's callable or a field class raises
             varies = default is not None and default.per_row is not None
             reason = "what the callable gives does not fit" if varies else str(error)
@@ -175,9 +183,9 @@ class Situation:
         per_row = default.per_row if default else None
         return Value(per_row=per_row) if per_row else Value(literal)
 
-    def _literal(self, field: Field, column: Column, value: Any) -> str | None:
-        stored = field.db_value(value)
-        length = getattr(field, "max_length", None)
+    def _literal(self, owner: Field, column: Column, value: Any) -> str | None:
+        stored = owner.db_value(value)
+        length = getattr(owner, "max_length", None)
         if isinstance(stored, str) and length and len(stored) > length:
             raise ValueError(f"{stored!r} is longer than {length} characters")
         if stored is None:
@@ -210,6 +218,10 @@ class Situation:
         """Read: say which rows a new column's CHECK would refuse, or that its default has no
         parent row.
         """
+
+        checks = any(map(ddl.is_check, addition.column.making.constraints))
+        if not checks and (addition.foreign_key is None or addition.default is None):
+            return None
 
         def question() -> Finding | None:
             return self._check_problem(addition, table) or self._parent_problem(addition, table)

@@ -337,6 +337,24 @@ KEYS = [
         before=ROWS + "CREATE TABLE p (id {id})",
         refuses="INSERT INTO t (a, n) VALUES ('w', 99)",
     ),
+    *(
+        case(
+            f"a foreign key is added to a table with {what}",
+            lambda M: [
+                long(M, n=ForeignKeyField(p := M("p"), column_name="n", null=True)),
+                p,
+            ],
+            KEYED,
+            before=LONG_ROWS + f"CREATE TABLE p (id {{id}}); ALTER TABLE t ADD {more}",
+        )
+        for what, more in (
+            ("a hash, which is a hidden virtual column", "UNIQUE INDEX other (a)"),
+            ("a virtual column", "v INTEGER AS (b + 1) VIRTUAL"),
+            ("an indexed virtual column", "v INTEGER AS (b + 1) VIRTUAL, ADD INDEX other (v)"),
+            ("a stored column", "v INTEGER AS (b + 1) STORED"),
+            ("a full text index", "FULLTEXT INDEX other (a)"),
+        )
+    ),
     case(
         "a foreign key refuses what is not there, though it was added without a check",
         lambda M: child(M, on_delete="CASCADE"),

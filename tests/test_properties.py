@@ -418,7 +418,7 @@ def standing(database: Database) -> catalogue.Facts:
     found = catalogue.facts(database)
     if not isinstance(database, MySQLDatabase):
         return found
-    keys = {fact[1:3] for fact in found if fact[0] == "foreign key"}
+    keys = {(f[1], name) for f in found if f[0] == "foreign key" for name in (f[2], f[4])}
     return {fact for fact in found if fact[0] != "index key" or fact[1:3] not in keys}
 
 

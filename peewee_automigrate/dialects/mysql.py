@@ -170,10 +170,11 @@ class Mysql(Dialect):
 
     def _lacks_letters(self, addition: Addition) -> str | None:
         """Read: say that a default has letters which the table's character set lacks."""
-        charset = (self._collations(addition.table).get("") or "").partition("_")[0]
         default = addition.default or ""
-        has_own = bool(addition.column.making.constraints)
-        if default.isascii() or charset.startswith("utf8mb4") or has_own:
+        if default.isascii() or addition.column.making.constraints:
+            return None
+        charset = (self._collations(addition.table).get("") or "").partition("_")[0]
+        if charset.startswith("utf8mb4"):
             return None
         kept = f"CONVERT(CONVERT({default} USING {charset}) USING utf8mb4)"
         if self.rows(f"SELECT {kept} = {default}")[0][0]:
@@ -358,8 +359,8 @@ class Mysql(Dialect):
         return dict(zip(names, values, strict=True))
 
     def _release(self, name: str, before: Mapping[str, Any]) -> None:
-        for setting, value in before.items():
-            self.rows(f"SET SESSION {setting} = %s", (value,))
+        settings = ", ".join(f"{setting} = %s" for setting in before)
+        self.rows(f"SET SESSION {settings}", tuple(before.values()))
         self.rows("SELECT RELEASE_LOCK(%s)", (name,))
 
     def _lock_holder(self, name: str) -> str | None:
@@ -392,8 +393,8 @@ class Mysql(Dialect):
     @contextmanager
     def short_locks(self, seconds: float) -> Iterator[None]:
         """In whole seconds. Who locks the session takes it back: `migration_lock`."""
-        for word in _WAITS:
-            self.run(f"SET SESSION {word} = {max(math.ceil(seconds), 1)}")
+        whole = max(math.ceil(seconds), 1)
+        self.run("SET SESSION " + ", ".join(f"{name} = {whole}" for name in _WAITS))
         yield
 
     @contextmanager

@@ -57,6 +57,7 @@ _KNOWN = {
     *("inet", "cidr", "macaddr", "tsvector", "tsquery", "oid", "point", "line", "circle", "box"),
     *("path", "polygon"),
 }
+_SMALL = re.compile(r"-?\d{1,9}")
 _TYPE = re.compile(
     r"([^()\[\]]+?)\s*(?:\(([^)]*)\))?\s*((?:with|without) time zone)?\s*((?:\[\])*)"
 )
@@ -125,6 +126,8 @@ class Postgres(Dialect):
         return self.quoted_value(Cast(value, "text"), "quote_literal")
 
     def refuses_value(self, literal: str, type_name: str) -> str | None:
+        if type_name in ("integer", "bigint") and _SMALL.fullmatch(literal):
+            return None
         try:
             with self.database.atomic():
                 self.rows(f"SELECT CAST({literal} AS {type_name})")
