@@ -378,11 +378,11 @@ def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) 
     form = standing_form(situation, change.table, column)
     (statement,) = ddl.add_foreign_key(dialect, models, change, validated=True)
     clause = ddl.modified_column(dialect, models, change.table, column, form)
-    statements: tuple[str, ...] = (f"{statement}, {clause}",)
     is_empty = not situation.holds_values(change.table, column)
-    if rows and is_empty:
-        statements = dialect.unchecked(statements[0])
-    effect = "builds" if is_empty else "rewrites"
+    statements = dialect.unchecked(statement) if rows and is_empty else (statement,)
+    statements += (ddl.altered(dialect, change.table, [clause]),)
+    table = situation.catalog.tables.get(table_key(dialect, change.table))
+    effect = "rewrites" if table is None or not is_empty else dialect.key_effect(table)
     return Step(
         "add_foreign_key",
         str(change.table),
@@ -390,7 +390,7 @@ def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) 
         statements,
         effect=effect if rows else "instant",
         rows=rows,
-        blocks="writes" if rows and not is_empty else "nothing",
+        blocks="writes" if rows and effect == "rewrites" else "nothing",
         reason=f"refers to {change.foreign_key.parent}",
         parents=situation.standing([change.foreign_key], change.table),
         change=change,

@@ -328,6 +328,10 @@ class Dialect:
         """Return an ALTER TABLE that is to change no row, as the database is told so."""
         return statement
 
+    def key_effect(self, table: Table) -> str:
+        """Return the effect of a foreign key of a column that holds only NULL, and has an index."""
+        return "instant"
+
     def unchecked(self, statement: str) -> tuple[str, ...]:
         """Return the statements that add a foreign key to a column which holds only NULL."""
         return (statement,)

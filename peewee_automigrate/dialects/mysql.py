@@ -28,7 +28,7 @@ from .base import Addition, Dialect, Place, Wanted
 from .mysql_catalog import MARK, Settings
 from .waiting import poll
 
-INSTANT = ", ALGORITHM=INSTANT"
+_ALGORITHM = re.compile(r", ALGORITHM=\w+$")
 _UNLIMITED = 2**32  # bytes
 _LOCK_NAME = 64  # characters
 _WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
@@ -39,7 +39,7 @@ _LOCK_TIMEOUTS = {1205, 1213, 3572}
 _TIMEOUTS = {1969, 3024}
 _LOST = {0, 2006, 2013}
 _IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
-_NOT_INSTANT = {1845, 1846, 4092}
+_REFUSED_ALGORITHM = {1845, 1846, 4092}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PREFIX = re.compile(r"(.+) \( (\d+) \)", re.DOTALL)
 
@@ -151,7 +151,9 @@ class Mysql(Dialect):
         fulltext = any(index.method == "fulltext" for index in table.indexes)
         checked = "CHECK" in words and not self.settings.is_mariadb
         plain = table.options[:1] == ("innodb",) and "compressed" not in table.options
-        if not plain or fulltext or checked or "REFERENCES" in words:
+        virtual = {self.fold(c.name) for c in table.columns if c.generated == "virtual"}
+        indexed = any(virtual & set(map(self.fold, index.columns)) for index in table.indexes)
+        if not plain or indexed or fulltext or checked or "REFERENCES" in words:
             return "rewrites"
         if default is None or is_constant(default):
             return "instant"
@@ -309,12 +311,13 @@ class Mysql(Dialect):
 
     def run(self, statement: str) -> str:
         """Where the server can't do it at once after all, let it choose how."""
+        freely = _ALGORITHM.sub("", statement)
         try:
             return super().run(statement)
         except PeeweeException as error:
-            if not statement.endswith(INSTANT) or _number(error) not in _NOT_INSTANT:
+            if freely == statement or _number(error) not in _REFUSED_ALGORITHM:
                 raise
-        return super().run(statement.removesuffix(INSTANT))
+        return super().run(freely)
 
     def prepare_to_write(self) -> None:
         """In a Galera cluster a lock of one node says nothing to the others."""
@@ -447,7 +450,11 @@ class Mysql(Dialect):
         return _number(error) in _TIMEOUTS
 
     def instant(self, statement: str) -> str:
-        return statement + INSTANT
+        return f"{statement}, ALGORITHM=INSTANT"
+
+    def key_effect(self, table: Table) -> str:
+        """A hash is a hidden virtual column, beside which nothing is done in place."""
+        return "rewrites" if "hash" in table.options else "instant"
 
     def unchecked(self, statement: str) -> tuple[str, ...]:
         """With checks the table is copied; without, InnoDB only builds what index is missing."""

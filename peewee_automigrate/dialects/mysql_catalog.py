@@ -241,7 +241,7 @@ class _Reader:
             kind=_KINDS.get(relation[3], "table"),
             rows=int(relation[5]) if relation[5] is not None else -1,
             schema=schema,
-            options=options,
+            options=(*options, "hash") if _has_hash(details) else options,
             filling=tuple(row[3] for row in rows if row[7] and row[7].endswith(MARK)),
         )
 
@@ -250,8 +250,14 @@ def _of(kinds: dict[tuple[str, str], list[Sequence[Any]]], kind: str) -> list[li
     return [rows for (found, _), rows in kinds.items() if found == kind]
 
 
+def _has_hash(details: Sequence[Sequence[Any]]) -> bool:
+    return any(row[0] == "key" and row[7] == "HASH" for row in details)
+
+
 def _options(relation: Sequence[Any]) -> tuple[str, ...]:
-    """The engine and the row format, then "partitioned" and "system versioned", in lower case."""
+    """The engine and the row format, then "partitioned" and "system versioned", in lower case;
+    "hash" is added for a table whose unique index is one.
+    """
     options = [str(relation[4] or "").lower(), str(relation[6] or "").lower()]
     options += ["partitioned"] if "partitioned" in str(relation[7] or "") else []
     return (*options, *(["system versioned"] if relation[3] == "SYSTEM VERSIONED" else []))
