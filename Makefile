@@ -27,7 +27,7 @@ migrate: $(APP) ## Migrate the example's newest models into kagent.db, or into D
 serve: $(APP) ## Serve the example, migrated at start, on PORT=8000, from kagent.db or DATABASE_URL=...
 	@$(BIN)/flask --app examples.kagent.app run --port $(PORT)
 
-test: $(DEV) ## Run the tests on SQLite and on a PostgreSQL of their own
+test: $(DEV) ## Run the tests on SQLite, and on a PostgreSQL and a MariaDB of their own
 	$(BIN)/python -m pytest
 
 lint: $(DEV) ## Check style and formatting
