@@ -152,7 +152,7 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
                 run = Run(planner, made)
                 run.all()
             run.finish()
-            return _report(made, tuple(run.applied), waited, started)
+            return _report(made, tuple(run.applied.values()), waited, started)
         except (PeeweeException, MigrationFailed) as error:
             busy = any(map(dialect.is_lock_timeout, filter(None, (error, error.__cause__))))
             late = time.monotonic() >= deadline

@@ -42,8 +42,9 @@ class Run:
         self.statement: str | None = None
         self.started: dict[int, float] = {}
         self.seconds: dict[int, float] = {}
-        self.applied: list[Step] = []
-        self.begun: list[Step] = []  # added, and yet to be filled or validated
+        self.numbers = {id(step): number for number, step in enumerate(made.steps, 1)}
+        self.applied: dict[int, Step] = {}
+        self.begun: dict[int, Step] = {}  # added, and yet to be filled or validated
         self.open: list[Step] = []  # in the transaction that is under way
         self.building: Step | None = None
         self.lost = False  # the connection, in the middle of a statement
@@ -65,7 +66,7 @@ class Run:
 
     def finish(self) -> None:
         """Tell that the steps of one transaction are done, now that it is over."""
-        for step in self.applied if self.whole else ():
+        for step in self.applied.values() if self.whole else ():
             self._tell(step, "done")
 
     def _whole(self, steps: Sequence[Step]) -> None:
@@ -161,8 +162,7 @@ class Run:
         self._retried(steps, attempt)
         for step in self.open:
             done = self.applied if self.whole or step.later_at is None else self.begun
-            if step not in done:
-                done.append(step)
+            done[id(step)] = step
         self.open = []
 
     def _retried(self, steps: Sequence[Step], attempt: Callable[[int], None]) -> None:
@@ -210,8 +210,8 @@ class Run:
             self._statement(step, position)
             if not self.dialect.transactional_ddl:
                 self.ran.add((id(step), position))
-                if position + 1 < len(step.statements) and step not in self.begun:
-                    self.begun.append(step)
+                if position + 1 < len(step.statements):
+                    self.begun[id(step)] = step
 
     def _statement(self, step: Step, position: int) -> None:
         """Run and log a statement; its text stays for the error when it fails."""
@@ -252,9 +252,8 @@ class Run:
             self._tell(step, "start")
 
     def _done(self, step: Step) -> None:
-        if step not in self.applied:
-            self.applied.append(step)
-        self.begun = [other for other in self.begun if other is not step]
+        self.applied[id(step)] = step
+        self.begun.pop(id(step), None)
         self._tell(step, "done")
 
     def _elapsed(self, step: Step) -> float:
@@ -264,7 +263,7 @@ class Run:
     def _tell(self, step: Step, state: Any, phase: str = "", fraction: float | None = None) -> None:
         if self.options.on_step:
             seconds = self.seconds.get(id(step), self._elapsed(step))
-            number = self.steps.index(step) + 1
+            number = self.numbers[id(step)]
             event = StepEvent(step, state, number, len(self.steps), seconds, fraction, phase)
             self.options.on_step(event)
 
@@ -299,7 +298,7 @@ class Run:
         )
 
     def _error(self, message: str) -> MigrationFailed:
-        applied = () if self.whole else tuple(self.applied)
+        applied = () if self.whole else tuple(self.applied.values())
         return MigrationFailed(
             f"{message}\n{self._what_remains()}",
             statement=self.statement,
@@ -310,8 +309,11 @@ class Run:
     def _what_remains(self) -> str:
         building = f"{self.building.name} on {self.building.table}" if self.building else ""
         parts = (
-            ("Applied, and stays: {}.", "; ".join(map(str, () if self.whole else self.applied))),
-            ("Begun, and completed by the next run: {}.", "; ".join(map(str, self.begun))),
+            (
+                "Applied, and stays: {}.",
+                "; ".join(map(str, () if self.whole else self.applied.values())),
+            ),
+            ("Begun, and completed by the next run: {}.", "; ".join(map(str, self.begun.values()))),
             ("Rolled back: {}.", "; ".join(map(str, self.open))),
             ("An INVALID index may stay, which the next run replaces: {}.", building),
         )
