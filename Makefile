@@ -6,7 +6,8 @@ PEEWEES = 3.17.0 3.19.0 4.3.0 newest
 PYTHONS = $(or $(foreach v,3.10 3.11 3.12 3.13,$(shell python$(v) -c '' 2>/dev/null && echo python$(v))),python3)
 
 # These take the longest and depend least on versions: `make test` runs them once.
-UNDER_LOAD = concurrency failures locks online pooler properties
+UNDER_LOAD = concurrency failures flask_start kagent_app locks mysql_cluster mysql_kills mysql_locks \
+	mysql_preflight online pooler properties
 
 # It is built from source, and needs libraries that a machine may not have.
 NO_MYSQLCLIENT = "left out: tests through mysqlclient. To run them: apt-get install gcc libmariadb-dev pkg-config python3-dev"

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import peewee
@@ -51,7 +51,8 @@ class MysqlServer(Server):
         with closing(connect(self.url, unquote_password=True)) as database:
             sql = "SELECT id FROM information_schema.processlist WHERE db = %s"
             for (session,) in database.execute_sql(sql, (name,)).fetchall():
-                database.execute_sql(f"KILL {session}")
+                with suppress(peewee.PeeweeException):  # It has ended meanwhile.
+                    database.execute_sql(f"KILL {session}")
             database.execute_sql("SET foreign_key_checks = 0")  # Of keys from another database.
             database.execute_sql(f"DROP DATABASE IF EXISTS {name}")
 
