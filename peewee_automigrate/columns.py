@@ -214,10 +214,12 @@ def _one(dialect: Dialect, table: TableName, group: Sequence[Step]) -> Iterator[
     """Yield each step, and the one that stands for it."""
     clauses = [ddl.clause_of(dialect, table, step.statements[0]) for step in group]
     statement = ddl.altered(dialect, table, clauses)
+    first, *others = group
+    reason = first.reason
     if all(step.effect != "rewrites" for step in group):
         statement = dialect.instant(statement)
-    first, *others = group
-    yield first, replace(first, statements=(statement, *first.statements[1:]))
+        reason += "; as the server can, where it refuses INSTANT" if first.rows else ""
+    yield first, replace(first, statements=(statement, *first.statements[1:]), reason=reason)
     for step in others:
         yield (
             step,

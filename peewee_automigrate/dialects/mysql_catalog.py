@@ -22,11 +22,15 @@ from .mysql_types import canonical_type, is_number
 SETTINGS = """
 SELECT version(), database(), @@lower_case_table_names, @@collation_database, @@sql_mode"""
 
-# One row per relation, one per column. The schema is compared to one constant, since only then
+# One row per schema, relation and column. The schema is compared to one constant, since only then
 # does MariaDB look into no other.
 _RELATIONS = """
-SELECT 'table' AS kind, TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, ROW_FORMAT,
-       CREATE_OPTIONS AS remark, NULL AS characters, 0 AS place
+SELECT 'schema' AS kind, SCHEMA_NAME, '' AS name, NULL AS a, NULL AS b, NULL AS c, NULL AS d,
+       NULL AS remark, NULL AS characters, 0 AS place
+FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {schema}
+UNION ALL
+SELECT 'table', TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, ROW_FORMAT,
+       CREATE_OPTIONS, NULL, 0
 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
 UNION ALL
 SELECT 'column', TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT,
@@ -63,7 +67,6 @@ JOIN information_schema.TABLE_CONSTRAINTS AS t
   ON t.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND t.CONSTRAINT_NAME = c.CONSTRAINT_NAME
 WHERE c.CONSTRAINT_SCHEMA = {schema} AND t.TABLE_NAME IN ({tables})
   AND t.CONSTRAINT_TYPE = 'CHECK'"""
-_SCHEMAS = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({names})"
 _KINDS = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
 _BYTES = {"utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "utf8mb3": 3, "utf8": 3, "ucs2": 2}
 _NOW = re.compile(
@@ -135,16 +138,10 @@ def read(
     fold_table: Callable[[str], str],
     wanted: Wanted,
 ) -> Catalog:
-    """Read the wanted tables; ``ask`` sends a query. Two statements, three where tables of other
-    databases are wanted.
-    """
+    """Read the wanted tables in two statements; ``ask`` sends a query."""
     schemas = sorted({t.schema or settings.schema or "" for t in wanted.tables})
-    others = {t.schema for t in wanted.tables if t.schema}
-    found = {settings.schema} if settings.schema else set()
-    if others:
-        found |= {row[0] for row in ask(_marked(_SCHEMAS, names=len(others)), sorted(others))}
     reader = _Reader(fold_table, settings.is_mariadb)
-    parts = [(name, _names(wanted.tables, name, settings)) for name in schemas if name in found]
+    parts = [(name, _names(wanted.tables, name, settings)) for name in schemas]
     if parts:
         reader.add_relations(_asked(ask, _RELATIONS, parts))
         reader.add_details(_asked(ask, _details(settings, bool(wanted.constrained)), parts))
@@ -153,7 +150,7 @@ def read(
         table = reader.table(want, want.schema or settings.schema or "")
         if table:
             tables[TableName(want.schema, fold_table(want.name))] = table
-    return Catalog(tables, reader.owners, frozenset(found), settings.schema)
+    return Catalog(tables, reader.owners, frozenset(reader.schemas), settings.schema)
 
 
 def _names(tables: Sequence[TableName], schema: str, settings: Settings) -> list[str]:
@@ -169,18 +166,18 @@ def _details(settings: Settings, with_checks: bool) -> str:
     return _DETAILS.replace("{expression}", expression) + (check if with_checks else "")
 
 
-def _marked(sql: str, **counts: int) -> str:
-    return sql.format(**{name: ", ".join(["%s"] * count) for name, count in counts.items()})
-
-
 def _asked(
     ask: Callable[..., list[Any]], sql: str, parts: Sequence[tuple[str, Sequence[str]]]
 ) -> list[Any]:
     """Send one statement for the tables of several schemas."""
-    statements, params = [], []
+    words = re.findall(r"{(schema|tables)}", sql)
+    statements: list[str] = []
+    params: list[str] = []
     for schema, names in parts:
-        statements.append(_marked(sql.replace("{schema}", "%s"), tables=len(names)))
-        params += [schema, *names] * sql.count("{schema}")
+        marks = ", ".join(["%s"] * len(names))
+        statements.append(sql.format(schema="%s", tables=marks))
+        for word in words:
+            params += [schema] if word == "schema" else names
     return ask(" UNION ALL ".join(statements), params)
 
 
@@ -190,6 +187,7 @@ class _Reader:
     def __init__(self, fold_table: Callable[[str], str], is_mariadb: bool) -> None:
         self.fold = fold_table
         self.is_mariadb = is_mariadb
+        self.schemas: set[str] = set()
         self.owners: dict[TableName, str] = {}
         self._relations: dict[tuple[str, str], Sequence[Any]] = {}
         self._columns: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
@@ -198,6 +196,9 @@ class _Reader:
     def add_relations(self, rows: Sequence[Sequence[Any]]) -> None:
         for row in rows:
             place = (row[1], self.fold(row[2]))
+            if row[0] == "schema":
+                self.schemas.add(row[1])
+                continue
             if row[0] == "column":
                 self._columns[place].append(row)
                 continue

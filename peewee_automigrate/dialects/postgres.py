@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from typing import Any
 
 from peewee import Cast, DatabaseError, Value
@@ -21,68 +20,14 @@ from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import postgres_catalog, postgres_online
 from .base import Addition, Dialect, Progress, Wanted
 from .postgres_catalog import MARK
+from .postgres_types import KNOWN, base_type, canonical_type
 from .waiting import poll
 
 _LOCK = 0x70656577  # "peew", the class of our advisory locks
 _MIGRATION = 0
 _THIS_DATABASE = """database = (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
-_ALIASES = {
-    "int": "integer",
-    "int4": "integer",
-    "serial": "integer",
-    "serial4": "integer",
-    "int8": "bigint",
-    "bigserial": "bigint",
-    "serial8": "bigint",
-    "int2": "smallint",
-    "smallserial": "smallint",
-    "varchar": "character varying",
-    "char": "character",
-    "bpchar": "character",
-    "decimal": "numeric",
-    "bool": "boolean",
-    "float4": "real",
-    "float8": "double precision",
-    "float": "double precision",
-    "varbit": "bit varying",
-    "timestamp": "timestamp without time zone",
-    "timestamptz": "timestamp with time zone",
-    "time": "time without time zone",
-    "timetz": "time with time zone",
-}
-_KNOWN = {
-    *_ALIASES.values(),
-    *("text", "uuid", "bytea", "json", "jsonb", "date", "interval", "name", "money", "xml", "bit"),
-    *("inet", "cidr", "macaddr", "tsvector", "tsquery", "oid", "point", "line", "circle", "box"),
-    *("path", "polygon"),
-}
 _SMALL = re.compile(r"-?\d{1,9}")
-_TYPE = re.compile(
-    r"([^()\[\]]+?)\s*(?:\(([^)]*)\))?\s*((?:with|without) time zone)?\s*((?:\[\])*)"
-)
-
-
-@cache
-def canonical_type(text: str) -> str:
-    """Return the spelling of ``format_type`` for a type as Peewee or a person writes it."""
-    words = re.sub(r" generated .*", "", " ".join(text.lower().split()))
-    match = _TYPE.fullmatch(words)
-    if match is None:
-        return text
-    base, modifiers, zone, array = match.groups()
-    name = _ALIASES.get(f"{base}tz" if zone == "with time zone" else base, base)
-    if name == "character" and modifiers is None:
-        modifiers = "1"
-    if modifiers is not None:
-        head, _, tail = name.partition(" with")
-        inner = ",".join(part.strip() for part in modifiers.split(","))
-        name = f"{head}({inner})" + (f" with{tail}" if tail else "")
-    return name + (array or "")
-
-
-def _base_type(canonical: str) -> str:
-    return re.sub(r"\([^)]*\)|(\[\])+$", "", canonical).strip()
 
 
 class Postgres(Dialect):
@@ -105,19 +50,19 @@ class Postgres(Dialect):
     def same_type(self, declared: str, actual: str) -> bool | None:
         if declared == actual:
             return True
-        known = {_base_type(declared), _base_type(actual)} <= _KNOWN
+        known = {base_type(declared), base_type(actual)} <= KNOWN
         return False if known else None
 
     def unknown_types(self, types: Sequence[str]) -> list[str]:
-        asked = sorted({name for name in types if _base_type(name) not in _KNOWN})
+        asked = sorted({name for name in types if base_type(name) not in KNOWN})
         if not asked:
             return []
         rows = self.rows(
             "SELECT t FROM unnest(CAST(%s AS text[])) AS t WHERE to_regtype(t) IS NULL",
-            ([_base_type(name) for name in asked],),
+            ([base_type(name) for name in asked],),
         )
         missing = {row[0] for row in rows}
-        return [name for name in asked if _base_type(name) in missing]
+        return [name for name in asked if base_type(name) in missing]
 
     def literal(self, value: Any, type_name: str) -> str:
         """A value other than text goes through its type, which also checks it."""
@@ -178,7 +123,7 @@ class Postgres(Dialect):
 
     def column_effect(self, table: Table, column: Column, default: str | None) -> str:
         """A default that is not volatile is kept in the catalogue, not written to the rows."""
-        if _base_type(column.type) not in _KNOWN and self._is_domain(column.type):
+        if base_type(column.type) not in KNOWN and self._is_domain(column.type):
             return "rewrites"
         if default is None or is_constant(default):
             return "instant"
@@ -192,7 +137,7 @@ class Postgres(Dialect):
 
     def _is_domain(self, type_name: str) -> bool:
         sql = "SELECT typtype = 'd' FROM pg_catalog.pg_type WHERE oid = to_regtype(%s)"
-        return any(row[0] for row in self.rows(sql, (_base_type(type_name),)))
+        return any(row[0] for row in self.rows(sql, (base_type(type_name),)))
 
     def refuses(self, addition: Addition) -> str | None:
         if addition.table.kind == "partitioned" and addition.column.generated == "virtual":

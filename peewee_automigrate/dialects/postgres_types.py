@@ -1,0 +1,66 @@
+"""PostgreSQL's types: one spelling for each.
+
+Enters and leaves: text. Pure. Source: https://www.postgresql.org/docs/current/datatype.html.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+_ALIASES = {
+    "int": "integer",
+    "int4": "integer",
+    "serial": "integer",
+    "serial4": "integer",
+    "int8": "bigint",
+    "bigserial": "bigint",
+    "serial8": "bigint",
+    "int2": "smallint",
+    "smallserial": "smallint",
+    "varchar": "character varying",
+    "char": "character",
+    "bpchar": "character",
+    "decimal": "numeric",
+    "bool": "boolean",
+    "float4": "real",
+    "float8": "double precision",
+    "float": "double precision",
+    "varbit": "bit varying",
+    "timestamp": "timestamp without time zone",
+    "timestamptz": "timestamp with time zone",
+    "time": "time without time zone",
+    "timetz": "time with time zone",
+}
+KNOWN = {
+    *_ALIASES.values(),
+    *("text", "uuid", "bytea", "json", "jsonb", "date", "interval", "name", "money", "xml", "bit"),
+    *("inet", "cidr", "macaddr", "tsvector", "tsquery", "oid", "point", "line", "circle", "box"),
+    *("path", "polygon"),
+}
+_TYPE = re.compile(
+    r"([^()\[\]]+?)\s*(?:\(([^)]*)\))?\s*((?:with|without) time zone)?\s*((?:\[\])*)"
+)
+
+
+@cache
+def canonical_type(text: str) -> str:
+    """Return the spelling of ``format_type`` for a type as Peewee or a person writes it."""
+    words = re.sub(r" generated .*", "", " ".join(text.lower().split()))
+    match = _TYPE.fullmatch(words)
+    if match is None:
+        return text
+    base, modifiers, zone, array = match.groups()
+    name = _ALIASES.get(f"{base}tz" if zone == "with time zone" else base, base)
+    if name == "character" and modifiers is None:
+        modifiers = "1"
+    if modifiers is not None:
+        head, _, tail = name.partition(" with")
+        inner = ",".join(part.strip() for part in modifiers.split(","))
+        name = f"{head}({inner})" + (f" with{tail}" if tail else "")
+    return name + (array or "")
+
+
+def base_type(canonical: str) -> str:
+    """Return a canonical type without its modifiers."""
+    return re.sub(r"\([^)]*\)|(\[\])+$", "", canonical).strip()
