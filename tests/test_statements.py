@@ -126,6 +126,20 @@ def test_plan_of_several_schemas_reads_in_two_statements(postgres_database: Data
     assert len(sent) <= 2, sent
 
 
+def test_plan_of_several_databases_of_a_server_reads_in_three_statements(
+    mysql_database: MySQLDatabase, mysql_server: MysqlServer
+) -> None:
+    with mysql_server.database() as one, mysql_server.database() as two:
+        models = [
+            model(mysql_database, "t", {"a": IntegerField()}, schema=mysql_server.name_of(url))
+            for url in (one, two)
+        ]
+        migrate(mysql_database, models)
+        with recorded(mysql_database) as sent:
+            assert not plan(mysql_database, models)
+        assert len(sent) <= 3, sent
+
+
 def test_plan_of_attached_schemas_reads_in_two_statements(sqlite_database: SqliteDatabase) -> None:
     models = []
     for n in range(3):
