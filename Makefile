@@ -12,15 +12,17 @@ UNDER_LOAD = concurrency failures flask_start kagent_app locks mysql_cluster mys
 # It is built from source, and needs libraries that a machine may not have.
 NO_MYSQLCLIENT = "left out: tests through mysqlclient. To run them: apt-get install gcc libmariadb-dev pkg-config python3-dev"
 
+OLDEST = .venvs/$(firstword $(PYTHONS))-peewee-$(firstword $(PEEWEES))
+NEWEST = .venvs/$(lastword $(PYTHONS))-peewee-$(lastword $(PEEWEES))
 BIN = .venv/bin
 APP = .venv/.app
 DEV = .venv/.dev
 
 .NOTPARALLEL:
-.PHONY: help migrate serve test lint typecheck check test-matrix matrix-ends bench chaos clean
+.PHONY: help migrate serve test lint typecheck check test-matrix matrix-ends matrix-oldest matrix-newest matrix-environments bench chaos clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
 
 migrate: $(APP) ## Migrate the example's newest models into kagent.db, or into DATABASE_URL=...
 	@DATABASE_URL="$${DATABASE_URL:-sqlite:///kagent.db}" $(BIN)/peewee-automigrate migrate examples.kagent.v3
@@ -43,9 +45,15 @@ check: lint typecheck test ## Lint, typecheck and test
 test-matrix: ## Test all versions of Peewee and Python; one: test-matrix-peewee-3.17.0, test-matrix-python3.10
 	@$(MAKE) --no-print-directory --keep-going $(PEEWEES:%=test-matrix-peewee-%) $(PYTHONS:%=test-matrix-%)
 
-matrix-ends: ## Test the oldest Peewee on the oldest Python found, and the newest on the newest
-	$(call test_with,$(firstword $(PYTHONS)),$(firstword $(PEEWEES)))
-	$(call test_with,$(lastword $(PYTHONS)),$(lastword $(PEEWEES)))
+matrix-ends: matrix-oldest matrix-newest ## Test both ends of the matrix
+
+matrix-oldest: $(OLDEST)/.dev ## Test the oldest Peewee on the oldest Python found
+	$(call test_in,$(OLDEST))
+
+matrix-newest: $(NEWEST)/.dev ## Test the newest Peewee on the newest Python found
+	$(call test_in,$(NEWEST))
+
+matrix-environments: $(OLDEST)/.dev $(NEWEST)/.dev
 
 bench: $(DEV) ## Measure against hand-written SQL and Peewee's own tools
 	$(BIN)/python -m benchmarks.noop
@@ -59,19 +67,24 @@ clean: ## Remove all that the other targets made
 	rm -rf .venv .venvs build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache kagent.db*
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-test-matrix-peewee-%:
-	$(call test_with,$(PYTHON),$*)
+test-matrix-peewee-%: .venvs/$(notdir $(PYTHON))-peewee-%/.dev
+	$(call test_in,$(dir $<))
 
-test-matrix-python%:
-	$(call test_with,python$*,newest)
+test-matrix-python%: .venvs/python%-peewee-newest/.dev
+	$(call test_in,$(dir $<))
 
-# $(1): the Python, $(2): the Peewee, a version or "newest"
-define test_with
-	$(1) -m venv .venvs/$(notdir $(1))-peewee-$(2)
-	.venvs/$(notdir $(1))-peewee-$(2)/bin/python -m pip install -q -U -e '.[dev]' 'peewee$(if $(filter-out newest,$(2)),==$(2))'
-	@.venvs/$(notdir $(1))-peewee-$(2)/bin/python -m pip install -q mysqlclient >/dev/null 2>&1 || echo $(NO_MYSQLCLIENT)
-	.venvs/$(notdir $(1))-peewee-$(2)/bin/python -m pytest -q $(UNDER_LOAD:%=--ignore=tests/test_%.py)
+# $(1): the environment
+define test_in
+	$(1)/bin/python -m pytest -q $(UNDER_LOAD:%=--ignore=tests/test_%.py)
 endef
+
+# The name says which Python and which Peewee, a version or "newest".
+.PRECIOUS: .venvs/%/.dev
+.venvs/%/.dev: setup.cfg pyproject.toml
+	$(patsubst $(notdir $(PYTHON)),$(PYTHON),$(firstword $(subst -peewee-, ,$*))) -m venv $(@D)
+	$(@D)/bin/python -m pip install -q -U -e '.[dev]' 'peewee$(patsubst %,==%,$(filter-out newest,$(lastword $(subst -peewee-, ,$*))))'
+	@$(@D)/bin/python -m pip install -q mysqlclient >/dev/null 2>&1 || echo $(NO_MYSQLCLIENT)
+	@touch $@
 
 $(APP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
