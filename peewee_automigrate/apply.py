@@ -6,7 +6,6 @@ done. This is the only module that changes a database.
 
 from __future__ import annotations
 
-import gc
 import random
 import threading
 import time
@@ -36,7 +35,7 @@ def plan(database: Database, models: Models, **options: Any) -> Plan:
     Raises `ModelsNotFound`, `UnsupportedDatabase`, or the driver's error while reading.
     """
     chosen = Options(**options)
-    with _no_collector(), _session(database, models, chosen) as planner:
+    with _session(database, models, chosen) as planner:
         return _planned(planner)
 
 
@@ -51,8 +50,7 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
     started = time.monotonic()
     with _session(database, models, chosen) as planner:
         dialect = planner.dialect
-        with _no_collector():
-            first = _planned(planner)
+        first = _planned(planner)
         _tell(chosen, first)
         _refuse_blocked(first, chosen)
         if not first.steps:
@@ -66,20 +64,6 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
             report = _locked_run(planner, first, started)
         log.info("%s", report)
         return report
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Pause the garbage collector while many values are made, none of which is garbage: it would
-    walk them all again and again, for a third of the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _refuse_pooler(dialect: Dialect, made: Plan) -> None:
@@ -144,8 +128,7 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
     while True:
         try:
             with _lock(dialect, options) as waited:
-                with _no_collector():
-                    before, made = made, _planned(planner)
+                before, made = made, _planned(planner)
                 if _gist(before) != _gist(made):
                     _tell(options, made)
                 _refuse_blocked(made, options)
