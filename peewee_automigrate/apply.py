@@ -1,7 +1,7 @@
 """The protocol: plan, lock, plan again, run, read back, release.
 
 Enters: what the caller gave to `plan` or `migrate`. Leaves: a `Plan`, or a `Report` of what was
-done. This is the only module that changes a database.
+done. Of the database it takes the lock only; `run` changes it.
 """
 
 from __future__ import annotations

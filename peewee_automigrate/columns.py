@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from . import ddl
 from .dialects import Addition, Dialect
-from .findings import blocked, note
-from .schema import AddColumn, Column, Finding, Step, TableName
+from .findings import blocked, drift, note
+from .schema import UNKNOWN, AddColumn, Column, Finding, Step, TableName
 from .situation import Situation, Value, is_blocked, table_key
 
 
@@ -75,7 +75,7 @@ def _added(situation: Situation, change: AddColumn, addition: Addition) -> Step:
     later = dialect.validates_later and addition.table.kind != "partitioned"
     inline = not (scans and later)
     models = situation.models(change.table)
-    mark = dialect.column_mark() if change.key_follows else ""
+    mark = dialect.column_mark(key_follows=True) if change.key_follows else ""
     given = None if column.making.in_database else default
     form = ddl.ColumnForm(not column.null, given, inline, mark)
     statements = ddl.add_column(dialect, models, change, form)
@@ -118,30 +118,19 @@ def _filled(situation: Situation, change: AddColumn, value: Value) -> Iterator[S
     """
     dialect, column, actual = situation.dialect, change.column, change.actual
     assert actual is not None
+    addition = Addition(actual, column, None, change.foreign_key, True)
+    problem = _fill_problem(situation, change, addition)
+    if problem:
+        yield problem
+        return
     added: tuple[str, ...] = ()
     if not change.fill_only:
-        addition = Addition(actual, column, None, change.foreign_key, True)
-        reason = dialect.refuses(addition) or dialect.refuses_fill(actual)
-        if reason:
-            yield blocked("AM103", change.table, column.name, reason=reason)
-            return
         form = ddl.ColumnForm(not_null=False, default=None, mark=dialect.column_mark())
         added = ddl.add_column(dialect, situation.models(change.table), change, form)
         added += dialect.mark_filling(change.table, column.name)
     finish = _unmarked(situation, change)
     if value == Value() or (dialect.column_mark() and not value.per_row):
-        if not finish:
-            return
-        reason = "an interrupted run has added it; there is nothing to fill any more"
-        yield Step(
-            "add_column",
-            str(change.table),
-            column.name,
-            finish,
-            reason=reason,
-            later_at=0,
-            change=change,
-        )
+        yield _only_unmarked(change, finish)
         return
     triggers = dialect.update_triggers(actual)
     if triggers:
@@ -167,33 +156,64 @@ def _filled(situation: Situation, change: AddColumn, value: Value) -> Iterator[S
         yield note("AM305", change.table, column.name, sql)
 
 
+def _fill_problem(situation: Situation, change: AddColumn, addition: Addition) -> Finding | None:
+    dialect, column = situation.dialect, change.column
+    if change.fill_only:
+        return mark_problem(situation, change.table, column)
+    reason = dialect.refuses(addition) or dialect.refuses_fill(addition.table)
+    return blocked("AM103", change.table, column.name, reason=reason) if reason else None
+
+
+def _only_unmarked(change: AddColumn, finish: tuple[str, ...]) -> Step:
+    return Step(
+        "add_column",
+        str(change.table),
+        change.column.name,
+        finish,
+        reason="an interrupted run has added it; there is nothing to fill any more",
+        later_at=0,
+        change=change,
+    )
+
+
 def _unmarked(situation: Situation, change: AddColumn) -> tuple[str, ...]:
-    """Return statements that take the mark off a filled column, unless a foreign key follows."""
+    """Return statements that take the mark off a filled column, or that mark it as one whose
+    foreign key follows.
+    """
     dialect, table = situation.dialect, change.table
     if not dialect.column_mark():
         return dialect.mark_filled(table, change.column.name)
-    if change.key_follows:
-        return ()
-    form = standing_form(situation, table, change.column)
+    mark = dialect.column_mark(key_follows=True) if change.key_follows else ""
+    form = replace(standing_form(situation, table, change.column), mark=mark)
     models = situation.models(table)
     clause = ddl.modified_column(dialect, models, table, change.column, form)
     return (ddl.altered(dialect, table, [clause]),)
 
 
+def mark_problem(situation: Situation, table: TableName, column: Column) -> Finding | None:
+    """Say that a marked column is not of the type that the model declares by now: to take the mark
+    off would change it.
+    """
+    standing = situation.standing_column(table, column.name)
+    dialect = situation.dialect
+    if not (standing and dialect.column_mark()) or dialect.same_type(column.type, standing.type):
+        return None
+    words = {"declared": column.type, "actual": standing.type}
+    return drift("AM213", table, column.name, **words)
+
+
 def standing_form(situation: Situation, table: TableName, column: Column) -> ddl.ColumnForm:
     """Return how a column stands that an interrupted run has added, or how this one adds it."""
-    dialect = situation.dialect
-    actual = situation.catalog.tables.get(table_key(dialect, table))
-    if actual is None:
+    if table_key(situation.dialect, table) not in situation.catalog.tables:
         return ddl.ColumnForm(not column.null, None)
-    for other in actual.columns:
-        if dialect.fold(other.name) == dialect.fold(column.name):
-            return ddl.ColumnForm(not other.null, other.default)
-    value = situation.values[table, column.name]
-    if value.per_row:
-        return ddl.ColumnForm(not_null=False, default=None)
-    given = None if column.making.in_database else value.expression
-    return ddl.ColumnForm(not column.null, given)
+    standing = situation.standing_column(table, column.name)
+    if standing and standing.default != UNKNOWN:
+        return ddl.ColumnForm(not standing.null, standing.default)
+    value = situation.value(table, column)
+    given = None if column.making.in_database or value.per_row else value.expression
+    if standing:
+        return ddl.ColumnForm(not standing.null, given)
+    return ddl.ColumnForm(not column.null and not value.per_row, given)
 
 
 def merged(dialect: Dialect, steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,6 +41,8 @@ from .schema import (
     TableName,
 )
 
+_PLAIN_INDEX = re.compile("CREATE (UNIQUE |FULLTEXT |SPATIAL )?INDEX [^ ]+( USING [a-zA-Z]+)?$")
+
 Models = Sequence[type[Model]]
 
 
@@ -63,6 +66,11 @@ def field_of(models: Models, dialect: Dialect, column: str) -> tuple[type[Model]
             if dialect.fold(field.column_name) == dialect.fold(column):
                 return model, field
     raise LookupError(column)
+
+
+def has_settings(models: Models) -> bool:
+    """Tell whether a table is declared with settings, such as a character set."""
+    return any(model._meta.table_settings for model in models)
 
 
 def create_schema(dialect: Dialect, schema: str) -> tuple[str, ...]:
@@ -98,13 +106,27 @@ def create_table(
     own = {dialect.fold(field.column_name) for field in first._meta.sorted_fields}
     for column in change.table.columns:
         if dialect.fold(column.name) not in own:
-            keys = [fk for fk in change.table.foreign_keys if fk.columns == (column.name,)]
-            added = AddColumn(change.table.name, column, keys[0] if keys else None)
-            form = ColumnForm(not_null=not column.null, default=None)
-            statements += add_column(dialect, models, added, form)
+            statements += _second_model_column(dialect, models, change, column)
     known = _index_statements(dialect, models) if change.table.indexes else {}
     names = [index.name for index in change.table.indexes if index.name not in inside]
     return (*statements, *(known[name] for name in names))
+
+
+def _second_model_column(
+    dialect: Dialect, models: Models, change: CreateTable, column: Column
+) -> tuple[str, ...]:
+    """Return the statements that add another model's column to the table just created."""
+    table, follows = change.table, dialect.keys_follow
+    fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
+    is_late = fk in change.late
+    mark = dialect.column_mark(key_follows=True) if is_late else ""
+    form = ColumnForm(not_null=not column.null, default=None, mark=mark)
+    added = AddColumn(table.name, column, None if is_late else fk, key_follows=follows)
+    statements = add_column(dialect, models, added, form)
+    if fk and follows and not is_late:
+        key = AddForeignKey(table.name, fk)
+        statements += add_foreign_key(dialect, models, key, validated=True)
+    return statements
 
 
 def _keys_inside(dialect: Dialect, models: Models, change: CreateTable) -> dict[str, SQL]:
@@ -118,7 +140,7 @@ def _keys_inside(dialect: Dialect, models: Models, change: CreateTable) -> dict[
     clauses = {}
     for index in change.table.indexes:
         head, found, keys = known[index.name].partition(target)
-        if found:
+        if found and _PLAIN_INDEX.match(head):
             clause = f"{head.removeprefix('CREATE ')} ({keys}"
             doubled = dialect.database.param == "%s"
             clauses[index.name] = SQL(clause.replace("%", "%%") if doubled else clause)
@@ -143,13 +165,19 @@ class _Shape(Node):
 
 def _deferred(dialect: Dialect, field: Field) -> Field:
     """Return a field without its foreign key, with a mark where the catalogue would not tell."""
-    mark = dialect.column_mark()
+    mark = dialect.column_mark(key_follows=True)
     if field.deferred and not mark:
         return field
     clone = field.clone()
     clone.deferred = True
-    clone.constraints = [*([SQL(mark)] if mark else []), *(field.constraints or ())]
+    if mark:
+        kept = [one for one in field.constraints or () if not _is_comment(_sql_of(one))]
+        clone.constraints = [SQL(mark), *kept]
     return clone
+
+
+def _sql_of(constraint: Any) -> str:
+    return constraint if isinstance(constraint, str) else str(getattr(constraint, "sql", ""))
 
 
 def _located(dialect: Dialect, field: Field) -> Field:
@@ -211,7 +239,11 @@ def _column_constraints(column: Column, form: ColumnForm, dialect: Dialect) -> l
     if column.making.generated_as:
         constraints.append(column.making.generated_as)
     kept = [form.mark] if form.mark else []  # MariaDB wants it before a CHECK
-    kept += [sql for sql in column.making.constraints if form.inline or not is_check(sql)]
+    kept += [
+        sql
+        for sql in column.making.constraints
+        if (form.inline or not is_check(sql)) and not (form.mark and _is_comment(sql))
+    ]
     doubled = dialect.database.param == "%s"
     return [sql.replace("%", "%%") if doubled else sql for sql in constraints + kept]
 
@@ -233,6 +265,10 @@ def modified_column(
     form = replace(form, inline=dialect.columns_have_checks)
     (statement,) = add_column(dialect, models, AddColumn(table, column), form)
     return "MODIFY " + clause_of(dialect, table, statement).removeprefix("ADD ")
+
+
+def _is_comment(constraint: str) -> bool:
+    return [token.lower() for token in tokens(constraint)[:1]] == ["comment"]
 
 
 def is_check(constraint: str) -> bool:

@@ -1,7 +1,8 @@
 """Peewee models -> the tables that they declare.
 
 Enters: a dialect and bound models. Leaves: `schema.Table` values, and for each the models that
-declare it. Sends no statement. Peewee's underscore names stand only here and in `ddl`.
+declare it. Asks the database for nothing but the
+literal of a value that needs its quoting. Peewee's underscore names stand only here and in `ddl`.
 """
 
 from __future__ import annotations
@@ -297,7 +298,7 @@ class _Reader:
             if words[:1] == ["default"]:
                 making = replace(making, in_database=True)
                 default = text.strip()[len("default") :].strip()
-                column = column._replace(default=self.dialect.canonical_default(default))
+                column = column._replace(default=default)
             elif words[:1] in (["generated"], ["as"]):
                 is_stored = "stored" in words or "persistent" in words
                 kind = "identity" if "identity" in words else "virtual"

@@ -244,7 +244,7 @@ class _Comparison:
                 yield AddColumn(table.name, column, None, actual)
             else:
                 yield AddColumn(table.name, column, fk, actual)
-        for name in map(fold, actual.filling):
+        for name in dict.fromkeys(map(fold, (*actual.filling, *actual.keys_due))):
             if name in wanted:
                 yield from self._unfinished(table, actual, wanted[name])
         yield from self._late(table, late)
@@ -258,12 +258,14 @@ class _Comparison:
     def _unfinished(self, table: Table, actual: Table, column: Column) -> Iterator[Change]:
         """Yield what an interrupted run has left to do for a column."""
         fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
-        lacks_key = (
-            self.rules.keys_follow and fk is not None and not find_key(actual, fk, self.rules)
-        )
-        yield AddColumn(table.name, column, None, actual, fill_only=True, key_follows=lacks_key)
-        if fk and lacks_key:
-            yield AddForeignKey(table.name, fk, column=column)
+        fk = fk if self.rules.keys_follow else None
+        stands = fk is not None and bool(find_key(actual, fk, self.rules))
+        is_filling = self.rules.fold(column.name) in map(self.rules.fold, actual.filling)
+        if is_filling:
+            follows = fk is not None and not stands
+            yield AddColumn(table.name, column, None, actual, fill_only=True, key_follows=follows)
+        if fk and not (is_filling and stands):
+            yield AddForeignKey(table.name, fk, column=column, stands=stands)
 
     def _unaddable(
         self, table: Table, actual: Table, column: Column, fk: ForeignKey | None

@@ -28,6 +28,9 @@ class Rules(Protocol):
     def fold_table(self, name: str) -> str:
         """Return the form of a table's name in which the database compares it."""
 
+    def canonical_default(self, text: str) -> str:
+        """Return the catalogue's spelling of a DEFAULT in SQL."""
+
     def same_type(self, declared: str, actual: str) -> bool | None:
         """Compare two canonical types; None when it can't tell."""
 
@@ -52,7 +55,7 @@ def differences(
     fold = rules.fold
     for name, column in declared.items():
         other = known.get(name)
-        if other and other != column and not _is_alike(column, other):
+        if other and other != column and not _is_alike(column, other, rules):
             yield from _column(table, column, other, rules)
     unknown = [column for name, column in known.items() if name not in declared]
     for column in unknown:
@@ -71,10 +74,10 @@ def differences(
         yield from _constraint(table, actual, constraint, rules)
 
 
-def _is_alike(column: Column, actual: Column) -> bool:
+def _is_alike(column: Column, actual: Column, rules: Rules) -> bool:
     """Tell at once what is so for most columns: all that matters is the same."""
     same = column.type == actual.type and column.null == actual.null
-    return same and _same_default(column, actual)
+    return same and _same_default(column, actual, rules)
 
 
 def _column(table: Table, column: Column, actual: Column, rules: Rules) -> Iterator[Finding]:
@@ -95,7 +98,7 @@ def _column(table: Table, column: Column, actual: Column, rules: Rules) -> Itera
         else:
             words = ("nullable", "NOT NULL") if actual.null else ("NOT NULL", "nullable")
             yield drift("AM202", table.name, name, sql, actual=words[0], declared=words[1])
-    if not _same_default(column, actual):
+    if not _same_default(column, actual, rules):
         known = column if column.default != UNKNOWN else column._replace(default=None)
         yield drift(
             "AM203",
@@ -107,7 +110,7 @@ def _column(table: Table, column: Column, actual: Column, rules: Rules) -> Itera
         )
 
 
-def _same_default(column: Column, actual: Column) -> bool:
+def _same_default(column: Column, actual: Column, rules: Rules) -> bool:
     """Compare defaults as far as both are known.
 
     A Python default need not stand in the database. A column that counts up has one of its own.
@@ -119,7 +122,9 @@ def _same_default(column: Column, actual: Column) -> bool:
         return True
     if actual.default and actual.default.lower().startswith("nextval("):
         return True
-    return _default_value(column.default) == _default_value(actual.default)
+    sides = (rules.canonical_default(side.default or "NULL") for side in (column, actual))
+    one, other = map(_default_value, sides)
+    return one == other
 
 
 _NUMBERS = ("::integer", "::bigint", "::smallint", "::numeric", "::real", "::double precision")
@@ -164,13 +169,16 @@ def _renamed(
 def _foreign_key(table: Table, actual: Table, fk: ForeignKey, rules: Rules) -> Iterator[Finding]:
     name = ", ".join(fk.columns)
     found = find_key(actual, fk, rules)
-    if not found and rules.keys_follow and set(fk.columns) <= set(actual.filling):
+    if not found and rules.keys_follow and set(fk.columns) <= {*actual.filling, *actual.keys_due}:
         return
     if not found and fk.deferred and not rules.adds_constraints:
         yield note("AM306", table.name, name, parent=fk.parent)
     elif not found:
         sql = _add_foreign_key(table.name, fk, rules) if rules.adds_constraints else None
         yield drift("AM206", table.name, name, sql, parent=fk.parent)
+    elif any(UNKNOWN in (o.on_delete, o.on_update) for o in found):
+        what = f"what the foreign key to {fk.parent} does, which this role may not read"
+        yield note("AM304", table.name, name, what=what)
     elif not any(o.on_delete == fk.on_delete and o.on_update == fk.on_update for o in found):
         yield drift("AM207", table.name, name, declared=_actions(fk), actual=_actions(found[0]))
     elif not any(other.valid or other.pending for other in found):

@@ -108,6 +108,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "AM211": ("the {index} is INVALID and unknown to the models", "Drop or rebuild it by hand."),
     "AM212": ("the foreign key {constraint} is not validated", "Validate it by hand."),
+    "AM213": (
+        "the type is {actual}, the model says {declared}, and an interrupted run has marked the "
+        "column as not complete",
+        "Bring the two together, then run again.",
+    ),
     "AM210": (
         "missing, beside {others} of the same type, which no model knows: renamed?",
         "If so, rename by hand before you run; otherwise the new column is added.",

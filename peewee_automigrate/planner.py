@@ -13,7 +13,7 @@ from dataclasses import replace
 from peewee import Field
 
 from . import ddl
-from .columns import column_items, merged, standing_form
+from .columns import column_items, mark_problem, merged, standing_form
 from .declared import Declared, declare
 from .dialects import Dialect
 from .diff import diff
@@ -261,8 +261,9 @@ def _change_items(situation: Situation, change: Change) -> Iterator[Step | Findi
             yield from column_items(situation, change)
         case AddIndex():
             yield from _index_items(situation, change)
-        case AddForeignKey():
-            yield _foreign_key_step(situation, change)
+        case AddForeignKey(table, _, _, column):
+            problem = mark_problem(situation, table, column) if column else None
+            yield problem or _foreign_key_step(situation, change)
         case ValidateConstraint():
             yield _validation_step(situation, change)
 
@@ -398,6 +399,7 @@ def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) 
     clause = ddl.modified_column(dialect, models, change.table, column, form)
     is_empty = not situation.holds_values(change.table, column)
     statements = dialect.unchecked(statement) if rows and is_empty else (statement,)
+    statements = () if change.stands else statements
     statements += (ddl.altered(dialect, change.table, [clause]),)
     table = situation.catalog.tables.get(table_key(dialect, change.table))
     effect = "rewrites" if table is None or not is_empty else dialect.key_effect(table)
@@ -406,9 +408,9 @@ def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) 
         str(change.table),
         ", ".join(change.foreign_key.columns),
         statements,
-        effect=effect if rows else "instant",
+        effect=effect if rows and not change.stands else "instant",
         rows=rows,
-        blocks="writes" if rows and effect == "rewrites" else "nothing",
+        blocks="writes" if rows and effect == "rewrites" and not change.stands else "nothing",
         reason=f"refers to {change.foreign_key.parent}",
         parents=situation.standing([change.foreign_key], change.table),
         change=change,

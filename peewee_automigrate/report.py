@@ -195,8 +195,15 @@ def _count_line(plan: Plan) -> str:
 
 
 def sql_text(plan: Plan) -> str:
-    """Return the statements as a script, each closed by a semicolon."""
-    return "".join(f"{statement}\n" for statement in _closed(plan.sql()))
+    """Return the statements as a script, each closed by a semicolon. A column that SQL can't fill
+    keeps its mark, so that `migrate` completes it.
+    """
+    statements = [
+        statement
+        for step in plan.steps
+        for statement in step.statements[: None if step.fill_at is None else step.fill_at + 1]
+    ]
+    return "".join(f"{statement}\n" for statement in _closed(statements))
 
 
 def _closed(statements: Sequence[str]) -> list[str]:

@@ -156,7 +156,8 @@ class Constraint:
 class Table:
     """A table or another relation of ``kind`` table, partitioned, view, materialized view,
     foreign or virtual. ``rows`` is the server's estimate, -1 when it has none; ``options`` are
-    those of SQLite, such as "strict"; ``filling`` names columns whose fill was interrupted.
+    those of SQLite, such as "strict"; ``filling`` names columns whose fill was interrupted,
+    ``keys_due`` those whose foreign key is still to come.
     """
 
     name: TableName
@@ -172,6 +173,7 @@ class Table:
     schema: str | None = None
     options: tuple[str, ...] = ()
     filling: tuple[str, ...] = ()
+    keys_due: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,13 +255,15 @@ class AddForeignKey:
     """Add a foreign key that could not stand in its table's or column's own statement.
 
     ``new_table``: the run creates its table, so no row has to be checked. ``column`` is the one
-    whose mark this takes off, where the same run or an interrupted one has added it.
+    whose mark this takes off, where the same run or an interrupted one has added it; ``stands``:
+    only that is left to do.
     """
 
     table: TableName
     foreign_key: ForeignKey
     new_table: bool = False
     column: Column | None = None
+    stands: bool = False
 
     def __str__(self) -> str:
         columns = ", ".join(self.foreign_key.columns)

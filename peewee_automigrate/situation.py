@@ -150,18 +150,30 @@ class Situation:
         for side in filter(None, (actual, declared)):
             for column in side.columns:
                 if fold(column.name) == fold(name):
-                    return Place(actual, column, side is not actual)
+                    return Place(actual, column, side is not actual, self._is_plain(table))
         return None
+
+    def _is_plain(self, table: TableName) -> bool:
+        """Tell whether a table is declared without settings and schema of its own."""
+        models = self.declared.models.get(table_key(self.dialect, table), ())
+        return table.schema is None and not ddl.has_settings(models)
+
+    def standing_column(self, table: TableName, name: str) -> Column | None:
+        """Return a column as it stands, None where it does not."""
+        actual, fold = self.catalog.tables.get(table_key(self.dialect, table)), self.dialect.fold
+        columns = actual.columns if actual else ()
+        return next((c for c in columns if fold(c.name) == fold(name)), None)
+
+    def value(self, table: TableName, column: Column) -> Value:
+        """Return what the rows of a column get, missing or marked."""
+        return self.values.get((table, column.name)) or self._value(table, column)
 
     def holds_values(self, table: TableName, column: Column) -> bool:
         """Read: tell whether any row has, or gets, a value other than NULL in a column."""
         value = self.values.get((table, column.name), Value())
         if value.per_row or value.expression is not None:
             return True
-        actual = self.catalog.tables.get(table_key(self.dialect, table))
-        if actual is None or not any(
-            self.dialect.fold(c.name) == self.dialect.fold(column.name) for c in actual.columns
-        ):
+        if self.standing_column(table, column.name) is None:
             return False
         where = f"{self.dialect.quote(column.name)} IS NOT NULL"
         source = self.dialect.quote_table(table)
@@ -272,9 +284,8 @@ class Situation:
         index, actual = change.index, change.actual
         assert actual is not None
         coming = {
-            c.column.name: self.dialect.typed(
-                self.values[c.table, c.column.name].expression, c.column.type
-            )
+            c.column.name: generated_expression(c.column)
+            or self.dialect.typed(self.values[c.table, c.column.name].expression, c.column.type)
             for c in self.columns
             if c.table == change.table and not c.fill_only
         }
@@ -315,6 +326,13 @@ class Situation:
 
     def _count(self, query: str) -> int:
         return int(self.dialect.rows(f"SELECT count(*) FROM ({query}) AS counted")[0][0])
+
+
+def generated_expression(column: Column) -> str:
+    """Return the expression of a generated column, "" for another one."""
+    _, opening, rest = column.making.generated_as.partition("(")
+    body, closing, _ = rest.rpartition(")")
+    return f"({body})" if opening and closing else ""
 
 
 def _tuple(values: tuple[object, ...]) -> str:

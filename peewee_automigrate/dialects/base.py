@@ -50,11 +50,14 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A column, and its table as it stands; None for a table that the run creates."""
+    """A column, and its table as it stands; None for a table that the run creates. ``is_plain``:
+    such a table has no settings and no schema of its own.
+    """
 
     table: Table | None
     column: Column
     is_new: bool
+    is_plain: bool = True
 
 
 class Dialect:
@@ -341,9 +344,9 @@ class Dialect:
         """Tell whether a column that is defined anew loses its CHECK, unless that is repeated."""
         return True
 
-    def column_mark(self) -> str:
-        """Return a constraint that marks a new column as not complete, "" where `mark_filling`
-        does.
+    def column_mark(self, *, key_follows: bool = False) -> str:
+        """Return a constraint that marks a new column as not filled, or as still without its
+        foreign key; "" where `mark_filling` does.
         """
         return ""
 

@@ -15,7 +15,7 @@ from typing import Any
 from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import mysql_catalog, mysql_types
 from .base import Wanted
-from .mysql_catalog import MARK
+from .mysql_catalog import KEY_MARK, MARK
 from .mysql_limits import MysqlLimits
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -133,7 +133,8 @@ class Mysql(MysqlLimits):
             change = f"SET DEFAULT {column.default}" if column.default else "DROP DEFAULT"
             return f"{target} ALTER COLUMN {name} {change}"
         null = "NULL" if column.null else "NOT NULL"
-        return f"{target} MODIFY COLUMN {name} {column.type} {null}"
+        rest = "/* and its DEFAULT, COMMENT and COLLATE as they are */"
+        return f"{target} MODIFY COLUMN {name} {column.type} {null} {rest}"
 
     def instant(self, statement: str) -> str:
         return f"{statement}, ALGORITHM=INSTANT"
@@ -149,8 +150,8 @@ class Mysql(MysqlLimits):
         """To MySQL each CHECK is one of the table."""
         return self.settings.is_mariadb
 
-    def column_mark(self) -> str:
-        return f"COMMENT '{MARK}'"
+    def column_mark(self, *, key_follows: bool = False) -> str:
+        return f"COMMENT '{KEY_MARK if key_follows else MARK}'"
 
     def _row_key(self, table: Table) -> list[tuple[str, str]]:
         return [(self.quote(name), "") for name in table.primary_key]

@@ -34,7 +34,7 @@ SELECT 'table', TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, ROW_FO
 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
 UNION ALL
 SELECT 'column', TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT,
-       concat_ws('\\n', EXTRA, COLUMN_COMMENT), CHARACTER_SET_NAME, ORDINAL_POSITION
+       concat_ws(_utf8mb4 X'0A', EXTRA, COLUMN_COMMENT), CHARACTER_SET_NAME, ORDINAL_POSITION
 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
 """
 
@@ -73,6 +73,7 @@ _NOW = re.compile(
     r"\b(current_timestamp|now|localtime|localtimestamp)\b(\s*\(\s*(\d*)\s*\))?", re.I
 )
 MARK = "peewee_automigrate: unfinished"
+KEY_MARK = "peewee_automigrate: foreign key follows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +118,13 @@ def bytes_per_character(charset: str | None) -> int:
 
 def canonical_default(text: str) -> str:
     """Return a default in the spelling in which all servers' texts of it agree."""
-    text = text.replace("\\'", "''")
-    if text[:1] == "'":
-        return text
+    text = re.sub(r"\s+on update\s.*", "", text.replace("\\'", "''"), flags=re.IGNORECASE)
     if text[:2] in ("x'", "X'"):
         return text.upper()
     if text[:2] in ("b'", "B'"):
         return str(int(text[2:-1], 2))
+    if "'" in text or '"' in text:
+        return text
     return _NOW.sub(lambda now: f"current_timestamp{f'({now[3]})' if now[3] else ''}", text)
 
 
@@ -243,7 +244,8 @@ class _Reader:
             rows=int(relation[5]) if relation[5] is not None else -1,
             schema=schema,
             options=(*options, "hash") if _has_hash(details) else options,
-            filling=tuple(row[3] for row in rows if row[7] and row[7].endswith(MARK)),
+            filling=tuple(row[3] for row in rows if (row[7] or "").endswith(MARK)),
+            keys_due=tuple(row[3] for row in rows if (row[7] or "").endswith(KEY_MARK)),
         )
 
 
@@ -310,7 +312,8 @@ def _index(rows: list[Sequence[Any]], charsets: dict[str, str | None], limit: in
 
 
 def _foreign_key(rows: list[Sequence[Any]], actions: Sequence[Any] | None) -> ForeignKey:
-    on_delete, on_update = map(canonical_action, actions[5:7] if actions else ("", ""))
+    unknown = (UNKNOWN, UNKNOWN)  # to a role that may only read
+    on_delete, on_update = map(canonical_action, actions[5:7] if actions else unknown)
     return ForeignKey(
         columns=tuple(row[5] for row in rows),
         parent=TableName(rows[0][6], rows[0][7]),

@@ -68,6 +68,9 @@ class MysqlLimits(MysqlSession):
         return f"its default has letters that the table's character set {charset} lacks"
 
     def refuses_fill(self, table: Table) -> str | None:
+        keys = {column.type for column in table.columns if column.name in table.primary_key}
+        if any(mysql_types.base_type(key) == "float" for key in keys):
+            return "the primary key is a FLOAT, whose values no query can name"
         if table.primary_key:
             return None
         return "the table has no primary key, so that its rows can't be told apart to fill it"
@@ -86,14 +89,16 @@ class MysqlLimits(MysqlSession):
         if not mysql_types.has_characters(types[0]) or child.column.making.constraints:
             return None
         collations = self._collation(child), self._collation(parent)
-        if collations[0] == collations[1]:
+        if collations[0] == collations[1] or not all(collations):
             return None
         return f"it is {collations[0]}, and the column that it refers to is {collations[1]}"
 
     def _collation(self, place: Place) -> str:
-        """Read: return the collation of a column that stands, or that it would get."""
+        """Read: return the collation of a column that stands, or that it would get; "" when it
+        can't tell.
+        """
         if place.table is None:
-            return self.settings.collation
+            return self.settings.collation if place.is_plain else ""
         collations = self._collations(place.table)
         return collations.get("" if place.is_new else self.fold(place.column.name)) or ""
 

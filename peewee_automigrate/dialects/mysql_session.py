@@ -75,7 +75,7 @@ class MysqlSession(Dialect):
             raise AutoMigrateError(
                 "the server is a node of a Galera cluster, where GET_LOCK holds on one node only, "
                 "so that two migrators could run at once. Print the statements by "
-                "`plan --format sql`, and run them on one node."
+                "`plan --format sql`, run them on one node, and fill the columns that it names."
             )
 
     @contextmanager
