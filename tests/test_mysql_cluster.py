@@ -17,8 +17,8 @@ from tests.workers import database_of, fill, first, second
 PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
 REFUSED = (
     "the server is a node of a Galera cluster, where GET_LOCK holds on one node only, so that two "
-    "migrators could run at once. Print the statements by `plan --format sql`, and run them on "
-    "one node."
+    "migrators could run at once. Print the statements by `plan --format sql`, run them on one "
+    "node, and fill the columns that it names."
 )
 
 
