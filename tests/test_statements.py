@@ -270,7 +270,16 @@ def test_script_pasted_makes_what_migrate_makes(
     migrate(database, grown(database), online_rows=online_rows)
     script = sql_text(plan(another, grown(another), online_rows=online_rows))
     shell.paste(another, script)
+    assert unmarked(catalogue.facts(another)) == catalogue.facts(database)
+    migrate(another, after(another), online_rows=online_rows)
     assert catalogue.facts(another) == catalogue.facts(database)
+
+
+def unmarked(found: catalogue.Facts) -> catalogue.Facts:
+    """Return the facts without the marks of columns whose rows no script can fill."""
+    mark = "peewee_automigrate: unfinished"
+    kept = [fact for fact in found if not (fact[0] == "comment" and fact[-1] == mark)]
+    return {tuple("" if item == mark else item for item in fact) for fact in kept}
 
 
 def test_script_of_the_command_line_is_the_plan(
