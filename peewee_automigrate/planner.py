@@ -403,6 +403,8 @@ def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) 
     statements += (ddl.altered(dialect, change.table, [clause]),)
     table = situation.catalog.tables.get(table_key(dialect, change.table))
     effect = "rewrites" if table is None or not is_empty else dialect.key_effect(table)
+    if effect == "instant" and not situation.has_index(change.table, column):
+        effect = "builds"
     return Step(
         "add_foreign_key",
         str(change.table),

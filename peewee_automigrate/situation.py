@@ -168,6 +168,13 @@ class Situation:
         """Return what the rows of a column get, missing or marked."""
         return self.values.get((table, column.name)) or self._value(table, column)
 
+    def has_index(self, table: TableName, column: Column) -> bool:
+        """Tell whether an index begins with a column, or will when this run's are built."""
+        actual, fold = self.catalog.tables.get(table_key(self.dialect, table)), self.dialect.fold
+        coming = [change.index for change in self.indexes if change.table == table]
+        firsts = [i.columns[:1] for i in (*(actual.indexes if actual else ()), *coming)]
+        return any(fold(name) == fold(column.name) for names in firsts for name in names)
+
     def holds_values(self, table: TableName, column: Column) -> bool:
         """Read: tell whether any row has, or gets, a value other than NULL in a column."""
         value = self.values.get((table, column.name), Value())

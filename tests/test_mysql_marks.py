@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from peewee import CharField, Database, ForeignKeyField, IntegerField, MySQLDatabase
+from peewee import SQL, CharField, Database, ForeignKeyField, IntegerField, MySQLDatabase
 
 from peewee_automigrate import migrate, plan
 from peewee_automigrate.report import sql_text
@@ -63,6 +63,23 @@ def test_mark_comes_off_a_default_that_the_catalogue_can_not_show(database: MySQ
     database.execute_sql("INSERT INTO t (id) VALUES (9)")
     assert asked(database, "SELECT n FROM t WHERE id = 9") == [("wer?",)]
     assert not plan(database, with_key(database, default="wer?"))
+
+
+def test_comment_of_the_model_does_not_hide_the_mark(database: MySQLDatabase) -> None:
+    own = IntegerField(default=iter(range(1, 99)).__next__, constraints=[SQL("COMMENT 'own'")])
+    models = [model(database, "t", {"n": own})]
+    database.execute_sql(plan(database, models).sql()[0])  # and here the run is killed
+    migrate(database, models)
+    assert len(set(asked(database, "SELECT n FROM t WHERE n IS NOT NULL"))) == 2
+    assert asked(database, COMMENTS) == [("own",)]
+
+
+@pytest.mark.parametrize(("index", "effect"), [(True, "instant"), (False, "builds")])
+def test_key_makes_the_index_that_is_not_there(
+    database: MySQLDatabase, index: bool, effect: str
+) -> None:
+    made = plan(database, with_key(database, null=True, index=index))
+    assert [s.effect for s in made.steps if s.kind == "add_foreign_key"] == [effect]
 
 
 def test_script_leaves_what_it_can_not_fill_to_migrate(database: MySQLDatabase) -> None:
