@@ -228,18 +228,20 @@ class _Reader:
 
     def table(self) -> Table:
         meta = self.meta
-        fields = [field for field in meta.sorted_fields if self._has_column(field)]
-        sequences = filter(None, map(sequence_of, fields))
+        fields = self._fields()
+        sequences = [sequence_of(field) for field in fields if field.sequence]
         keys = () if self.is_virtual else meta.get_primary_keys()
         return Table(
             name=TableName(meta.schema, meta.table_name),
             columns=tuple(map(self._column, fields)),
-            primary_key=tuple(field.column_name for field in keys),
+            primary_key=tuple([field.column_name for field in keys]),
             indexes=tuple(map(self._index, self._indexes())),
             foreign_keys=tuple(
-                _foreign_key(self.dialect, field)
-                for field in fields
-                if isinstance(field, ForeignKeyField)
+                [
+                    _foreign_key(self.dialect, field)
+                    for field in fields
+                    if isinstance(field, ForeignKeyField)
+                ]
             ),
             constraints=tuple(
                 Constraint(*named_constraint(sql), sql=sql)
@@ -250,16 +252,21 @@ class _Reader:
                 TableName(other._meta.schema, other._meta.table_name)
                 for other in meta.depends_on or ()
             ),
-            sequences=tuple(sequences) if self.dialect.database.sequences else (),
+            sequences=tuple(filter(None, sequences)) if self.dialect.database.sequences else (),
         )
 
-    def _has_column(self, field: Field) -> bool:
-        if isinstance(field, DeferredForeignKey):
-            raise ModelsNotFound(
-                f"{self.model.__name__}.{field.name}: waits for a model named "
-                f"{field.rel_model_name!r}. Import that model first."
-            )
-        return not (self.is_virtual and (field.auto_increment or field._hidden))
+    def _fields(self) -> list[Field]:
+        """Return the fields that have a column."""
+        fields = self.meta.sorted_fields
+        for field in fields:
+            if isinstance(field, DeferredForeignKey):
+                raise ModelsNotFound(
+                    f"{self.model.__name__}.{field.name}: waits for a model named "
+                    f"{field.rel_model_name!r}. Import that model first."
+                )
+        if self.is_virtual:
+            return [field for field in fields if not (field.auto_increment or field._hidden)]
+        return list(fields)
 
     def _render(self, node: Any) -> str:
         context = LiteralContext.for_dialect(self.dialect)
@@ -385,10 +392,9 @@ def _united(
             "Give one of them another table name."
         )
     added = tuple(c for c in second.columns if dialect.fold(c.name) not in known)
-    return replace(
-        first,
+    return first._replace(
         columns=first.columns + added,
-        indexes=tuple(dict.fromkeys(first.indexes + second.indexes)),
+        indexes=tuple({i._replace(sql=""): i for i in first.indexes + second.indexes}.values()),
         foreign_keys=tuple(dict.fromkeys(first.foreign_keys + second.foreign_keys)),
         constraints=tuple(dict.fromkeys(first.constraints + second.constraints)),
         depends_on=first.depends_on + second.depends_on,

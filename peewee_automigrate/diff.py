@@ -7,9 +7,8 @@ which they can run, and findings. Pure: no connection, no peewee, no dialect.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from .drift import Rules, differences, does_constraint, find_key
+from .drift import Rules, differences, does_constraint, find_key, matched
 from .findings import blocked, drift, note
 from .schema import (
     UNKNOWN,
@@ -133,7 +132,7 @@ class _Comparison:
                 yield taken
             else:
                 indexes.append(index)
-        kept = replace(table, indexes=tuple(indexes), schema=schema)
+        kept = table._replace(indexes=tuple(indexes), schema=schema)
         self.standing[key] = kept
         self.names[TableName(schema, key.name)] = "a table"
         yield CreateTable(kept, late)
@@ -227,11 +226,9 @@ class _Comparison:
 
     def _existing_table(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
         fold = self.rules.fold
-        known = {fold(column.name): column for column in actual.columns}
-        wanted = {fold(column.name): column for column in table.columns}
-        missing = [column for name, column in wanted.items() if name not in known]
+        columns = matched(table, actual, fold)
         late: list[ForeignKey] = []
-        for column in missing:
+        for column in columns.missing:
             fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
             problem = self._unaddable(table, actual, column, fk)
             if problem:
@@ -244,16 +241,17 @@ class _Comparison:
                 yield AddColumn(table.name, column, None, actual)
             else:
                 yield AddColumn(table.name, column, fk, actual)
-        for name in dict.fromkeys(map(fold, (*actual.filling, *actual.keys_due))):
-            if name in wanted:
-                yield from self._unfinished(table, actual, wanted[name])
+        unfinished = {*map(fold, actual.filling), *map(fold, actual.keys_due)}
+        for column, _ in columns.pairs if unfinished else ():
+            if fold(column.name) in unfinished:
+                yield from self._unfinished(table, actual, column)
         yield from self._late(table, late)
         yield from self._indexes(table, actual)
         pending = [c.name for c in actual.constraints if c.pending]
         pending += [fk.name for fk in actual.foreign_keys if fk.pending]
         for name in pending:
             yield ValidateConstraint(table.name, name, actual)
-        yield from differences(table, actual, wanted, known, self.rules)
+        yield from differences(table, actual, columns, self.rules)
 
     def _unfinished(self, table: Table, actual: Table, column: Column) -> Iterator[Change]:
         """Yield what an interrupted run has left to do for a column."""
@@ -284,15 +282,15 @@ class _Comparison:
 
     def _indexes(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
         fold = self.rules.fold
-        by_name = {fold(index.name): index for index in actual.indexes}
+        standing = {fold(index.name): index for index in actual.indexes}
         if not self.rules.shares_index_names:
             place = f"{actual.schema}.{self.rules.fold_table(table.name.name)}"
             owner = f"an index of {table.name}"
-            self.names.update({TableName(place, name): owner for name in by_name})
+            self.names.update({TableName(place, name): owner for name in standing})
         used: set[str] = set()
         coming: list[Index] = []
         for index in table.indexes:
-            named = by_name.get(fold(index.name))
+            named = standing.get(fold(index.name))
             answer = satisfies(named, index, self.rules) if named else False
             if named and answer is not False:
                 used.add(named.name)
@@ -326,21 +324,20 @@ class _Comparison:
         if not other.valid:
             yield drift("AM211", table.name, other.name, index=other)
             return
+        if not other.unique or other.origin == "pk":
+            return
         wanted = any(satisfies(other, index, self.rules) for index in table.indexes)
-        if other.unique and not wanted and not self._is_known(table, other):
+        if not wanted and not self._is_known(table, other):
             yield note("AM302", table.name, other.name, index=other)
 
     def _is_known(self, table: Table, index: Index) -> bool:
-        """Tell whether a unique index stands for the primary key or a constraint of the model."""
+        """Tell whether a unique index stands for a constraint of the model."""
         fold = self.rules.fold
         own = {
             fold(c.name) for c in table.columns if "UNIQUE" in map(str.upper, c.making.constraints)
         }
-        return (
-            index.origin == "pk"
-            or (len(index.columns) == 1 and fold(index.columns[0]) in own)
-            or any(does_constraint(index, constraint, fold) for constraint in table.constraints)
-        )
+        is_own = len(index.columns) == 1 and fold(index.columns[0]) in own
+        return is_own or any(does_constraint(index, c, fold) for c in table.constraints)
 
     def _is_leftover(self, actual: Index, declared: Index) -> bool | None:
         """Tell whether an index is what a failed build has left; None when it can't tell."""

@@ -5,12 +5,16 @@ Enters: one declared table, the actual one, and the dialect's rules. Leaves: fin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 from .expression import normalize, unquote
 from .findings import drift, note
 from .schema import UNKNOWN, Column, Constraint, Finding, ForeignKey, Index, Table, TableName
+
+_NAME = attrgetter("name")
 
 
 class Rules(Protocol):
@@ -41,34 +45,46 @@ class Rules(Protocol):
         """Quote an identifier."""
 
 
-def differences(
-    table: Table,
-    actual: Table,
-    declared: Mapping[str, Column],
-    known: Mapping[str, Column],
-    rules: Rules,
-) -> Iterator[Finding]:
-    """Yield a finding for each thing in which a table differs from its declaration.
-
-    ``declared`` and ``known`` are the two tables' columns by folded name.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How a table's columns go with the declared ones: ``pairs`` of a declared and an actual
+    column, the declared ones that are ``missing``, and the actual ones that are ``unknown``.
     """
-    fold = rules.fold
-    for name, column in declared.items():
-        other = known.get(name)
-        if other and other != column and not _is_alike(column, other, rules):
+
+    pairs: Sequence[tuple[Column, Column]]
+    missing: Sequence[Column] = ()
+    unknown: Sequence[Column] = ()
+
+
+def matched(table: Table, actual: Table, fold: Callable[[str], str]) -> Columns:
+    """Match columns by their folded names; the same names in the same order need no folding."""
+    if list(map(_NAME, table.columns)) == list(map(_NAME, actual.columns)):
+        return Columns(list(zip(table.columns, actual.columns, strict=True)))
+    known = {fold(column.name): column for column in actual.columns}
+    wanted = {fold(column.name): column for column in table.columns}
+    return Columns(
+        [(column, known[name]) for name, column in wanted.items() if name in known],
+        [column for name, column in wanted.items() if name not in known],
+        [column for name, column in known.items() if name not in wanted],
+    )
+
+
+def differences(table: Table, actual: Table, columns: Columns, rules: Rules) -> Iterator[Finding]:
+    """Yield a finding for each thing in which a table differs from its declaration."""
+    for column, other in columns.pairs:
+        if other != column and not _is_alike(column, other, rules):
             yield from _column(table, column, other, rules)
-    unknown = [column for name, column in known.items() if name not in declared]
-    for column in unknown:
+    for column in columns.unknown:
         yield _unknown_column(table, column, rules)
-    for name, column in declared.items():
-        if name not in known:
-            yield from _renamed(table, column, unknown, rules)
-    keys = [tuple(map(fold, side.primary_key)) for side in (table, actual)]
-    if keys[0] and keys[0] != keys[1]:
-        texts = [", ".join(side.primary_key) or "none" for side in (table, actual)]
+    for column in columns.missing:
+        yield from _renamed(table, column, columns.unknown, rules)
+    keys = table.primary_key, actual.primary_key
+    if keys[0] and keys[0] != keys[1] and not _same_names(*keys, rules.fold):
+        texts = [", ".join(key) or "none" for key in keys]
         yield drift("AM204", table.name, None, declared=texts[0], actual=texts[1])
+    missing = {rules.fold(column.name) for column in columns.missing}
     for fk in table.foreign_keys:
-        if all(fold(column) in known for column in fk.columns):
+        if missing.isdisjoint(map(rules.fold, fk.columns)):
             yield from _foreign_key(table, actual, fk, rules)
     for constraint in table.constraints:
         yield from _constraint(table, actual, constraint, rules)
@@ -156,7 +172,7 @@ def _unknown_column(table: Table, column: Column, rules: Rules) -> Finding:
 
 
 def _renamed(
-    table: Table, column: Column, unknown: list[Column], rules: Rules
+    table: Table, column: Column, unknown: Sequence[Column], rules: Rules
 ) -> Iterator[Finding]:
     alike = [other.name for other in unknown if rules.same_type(column.type, other.type)]
     if alike:
@@ -194,10 +210,14 @@ def find_key(actual: Table, fk: ForeignKey, rules: Rules) -> list[ForeignKey]:
     return [
         other
         for other in actual.foreign_keys
-        if tuple(map(fold, other.columns)) == tuple(map(fold, fk.columns))
-        and rules.fold_table(other.parent.name) == rules.fold_table(fk.parent.name)
+        if _same_names(other.columns, fk.columns, fold)
+        and _same_names(other.parent[1:], fk.parent[1:], rules.fold_table)
         and (not fk.parent.schema or fk.parent.schema == other.parent.schema)
     ]
+
+
+def _same_names(one: Sequence[str], other: Sequence[str], fold: Callable[[str], str]) -> bool:
+    return one == other or list(map(fold, one)) == list(map(fold, other))
 
 
 def _actions(fk: ForeignKey) -> str:

@@ -147,7 +147,7 @@ def _reconciled(dialect: Dialect, declared: Declared, catalog: Catalog) -> Catal
             indexes = tuple(
                 _agreed(dialect, tables[key], table, index) for index in tables[key].indexes
             )
-            tables[key] = replace(tables[key], indexes=indexes)
+            tables[key] = tables[key]._replace(indexes=indexes)
     return replace(catalog, tables=tables)
 
 
@@ -158,9 +158,9 @@ def _agreed(dialect: Dialect, actual: Table, table: Table, index: Index) -> Inde
         if named and texts and other.sql and len(other.keys) == len(index.keys):
             answer = dialect.same_expressions(actual, other, index)
             if answer is None:
-                return replace(index, where=UNKNOWN)
+                return index._replace(where=UNKNOWN)
             if answer and index.columns == other.columns:
-                return replace(index, keys=other.keys, where=other.where)
+                return index._replace(keys=other.keys, where=other.where)
     return index
 
 
@@ -316,7 +316,7 @@ def _without_refused_indexes(
         else:
             kept.append(index)
     return (
-        replace(change, table=replace(table, indexes=tuple(kept))) if refused else change
+        replace(change, table=table._replace(indexes=tuple(kept))) if refused else change
     ), refused
 
 

@@ -72,8 +72,7 @@ class Key(NamedTuple):
         return f"{text} {self.options}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """An index, or the index behind a unique constraint or a primary key.
 
     ``keys`` are in index order, without ``INCLUDE`` columns; ``where`` is a normalised predicate.
@@ -89,7 +88,7 @@ class Index:
     nulls_distinct: bool = True
     valid: bool = True
     origin: str = "index"
-    sql: str = field(default="", compare=False)
+    sql: str = ""
     misread: tuple[str, ...] = ()
 
     @property
@@ -120,8 +119,7 @@ class Index:
         return " ".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
+class ForeignKey(NamedTuple):
     """A foreign key. ``columns`` and ``parent_columns`` pair up in order; a parent column "" is
     the parent's primary key. ``pending``: an interrupted run of ours has not validated it yet.
 
@@ -152,8 +150,7 @@ class Constraint:
     sql: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table or another relation of ``kind`` table, partitioned, view, materialized view,
     foreign or virtual. ``rows`` is the server's estimate, -1 when it has none; ``options`` are
     those of SQLite, such as "strict"; ``filling`` names columns whose fill was interrupted,

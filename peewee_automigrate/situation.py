@@ -7,7 +7,7 @@ Reads only, and only tables in which something is missing; no question is asked 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -132,7 +132,7 @@ class Situation:
     def with_coming(self, table: Table) -> Table:
         """Return a table that stands with the columns that this run adds to it."""
         coming = [c.column for c in self.columns if c.table == table.name and not c.fill_only]
-        return replace(table, columns=(*table.columns, *coming)) if coming else table
+        return table._replace(columns=(*table.columns, *coming)) if coming else table
 
     def refused_key(self, table: TableName, fk: ForeignKey) -> str | None:
         """Return why the database can't have a foreign key, or None."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..schema import Catalog, Column, Index, Key, Table, TableName
@@ -67,7 +66,7 @@ class Mysql(MysqlLimits):
                 key._replace(options=key.options.replace("desc", "").strip()) for key in keys
             )
         method = index.method if index.method in ("fulltext", "spatial") else "btree"
-        return replace(index, keys=keys, method=method)
+        return index._replace(keys=keys, method=method)
 
     def _ignores_order(self) -> bool:
         """Read: MariaDB has descending keys since 10.8."""

@@ -29,7 +29,7 @@ FROM {schema}.sqlite_master AS m JOIN pragma_table_xinfo(m.name, :schema) AS x
 WHERE m.type IN ('table', 'view') AND lower(m.name) IN (SELECT value FROM json_each(:tables))
 UNION ALL
 SELECT 'key', :schema, m.name, l.name, l."unique", l.origin, l.partial, k.cid, k.name,
-       CASE WHEN k."desc" THEN 'desc' ELSE '' END || ',' || k.coll
+       CASE WHEN k."desc" THEN 'desc,' || k.coll WHEN k.coll <> 'BINARY' THEN ',' || k.coll END
 FROM {schema}.sqlite_master AS m
 JOIN pragma_index_list(m.name, :schema) AS l JOIN pragma_index_xinfo(l.name, :schema) AS k
 WHERE m.type = 'table' AND k.key AND lower(m.name) IN (SELECT value FROM json_each(:tables))
@@ -39,7 +39,9 @@ SELECT 'parent', :schema, m.name, f."table", f.id, f."from", f."to", f.on_delete
 FROM {schema}.sqlite_master AS m JOIN pragma_foreign_key_list(m.name, :schema) AS f
 WHERE m.type = 'table' AND lower(m.name) IN (SELECT value FROM json_each(:tables))
 UNION ALL
-SELECT 'name', :schema, m.tbl_name, m.name, m.type, NULL, NULL, NULL, NULL, m.sql
+SELECT 'name', :schema, m.tbl_name, m.name, lower(m.name),
+       CASE m.type WHEN 'index' THEN 'an index of ' || m.tbl_name ELSE 'a ' || m.type END,
+       NULL, NULL, NULL, m.sql
 FROM {schema}.sqlite_master AS m
 WHERE lower(m.name) IN (SELECT value FROM json_each(:names))
    OR m.type = 'index' AND lower(m.tbl_name) IN (SELECT value FROM json_each(:tables))
@@ -48,6 +50,7 @@ _ACTIONS = {"NO ACTION": "", "NONE": ""}
 
 
 _Row: TypeAlias = tuple[Any, ...]
+_Place: TypeAlias = tuple[Any, ...]  # schema and table
 _GENERATED = {2: "virtual", 3: "stored"}
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
@@ -106,18 +109,24 @@ class _Reader:
     """Sorts the rows of the catalogue query by table, and makes tables of them."""
 
     def __init__(self, rows: list[_Row]) -> None:
-        kinds = _grouped(rows, itemgetter(0))
-        place = itemgetter(1, 2)
-        self.columns = _grouped(kinds["column"], place)
-        self.keys = _grouped(kinds["key"], place)
-        self.parents = _grouped(kinds["parent"], place)
+        self.columns: dict[_Place, list[_Row]] = {}
+        self.keys: dict[_Place, list[_Row]] = {}
+        self.parents: dict[_Place, list[_Row]] = {}
+        self.names: dict[_Place, list[_Row]] = {}
+        kinds = {
+            "column": self.columns,
+            "key": self.keys,
+            "parent": self.parents,
+            "name": self.names,
+        }
+        for (kind, *place), part in groupby(rows, itemgetter(0, 1, 2)):
+            kinds[kind].setdefault(tuple(place), []).extend(part)
         self.places = {(schema, fold(name)): (schema, name) for schema, name in self.columns}
-        self.owners = {}
-        self.index_sql = {}
-        for _, schema, table, name, kind, *_, sql in kinds["name"]:
-            owner = f"an index of {table}" if kind == "index" else f"a {kind}"
-            self.owners[TableName(schema, fold(name))] = owner
-            self.index_sql[schema, name] = sql or ""
+        self.owners = {
+            TableName(schema, row[4]): row[5]
+            for (schema, _), part in self.names.items()
+            for row in part
+        }
 
     def table(self, wanted: TableName, is_constrained: bool) -> Table | None:
         place = self.places.get((wanted.schema or "main", fold(wanted.name)))
@@ -130,9 +139,17 @@ class _Reader:
         primary = tuple(row[3] for row in sorted((r for r in rows if r[7]), key=itemgetter(7)))
         options = table_options(sql) if kind == "table" else ()
         is_rowid = len(primary) == 1 and "without rowid" not in options
-        columns = tuple([_column(row, is_rowid) for row in rows if row[8] != 1])
+        columns = tuple(
+            [
+                _special_column(row, is_rowid)
+                if row[7] or row[8]
+                else Column(row[3], canonical_type(row[4]), not row[5], row[6])
+                for row in rows
+                if row[8] != 1
+            ]
+        )
         indexes = [
-            _index(name, keys, columns, self.index_sql.get((place[0], name), ""))
+            _plain_index(name, keys) or _index(name, keys, columns, self._sql(place, name))
             for name, keys in _grouped(self.keys.get(place, ()), itemgetter(3)).items()
         ]
         if primary and not any(index.origin == "pk" for index in indexes):
@@ -150,26 +167,35 @@ class _Reader:
             options=options,
         )
 
+    def _sql(self, place: _Place, name: str) -> str:
+        return next((row[9] or "" for row in self.names.get(place, ()) if row[3] == name), "")
 
-def _column(row: _Row, is_rowid: bool) -> Column:
+
+def _special_column(row: _Row, is_rowid: bool) -> Column:
+    """Make a column of the primary key, or a generated one."""
     _, _, _, name, type_name, not_null, default, primary, hidden, _ = row
     canonical = canonical_type(type_name)
-    if not (primary or hidden):
-        return Column(name, canonical, not not_null, default)
     rowid_alias = is_rowid and primary and canonical == "INTEGER"
     generated = "rowid" if rowid_alias else _GENERATED.get(hidden, "")
     return Column(name, canonical, not (not_null or rowid_alias), default, generated)
 
 
-def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -> Index:
-    """Make an index of its rows; the statement is read only where they do not say all."""
+def _plain_index(name: str, rows: list[_Row]) -> Index | None:
+    """Make an index of its rows, or return None where they do not say all of it."""
     unique, origin, partial = bool(rows[0][4]), rows[0][5], rows[0][6]
-    if origin == "c" and not partial and all(row[9] == ",BINARY" and row[7] >= -1 for row in rows):
-        return Index(name, tuple([Key(row[8]) for row in rows]), unique)
-    keys = tuple([Key(row[8], True, row[9].split(",")[0]) for row in rows if row[7] >= -1])
-    binary = origin != "c" or all(row[9].endswith(",BINARY") for row in rows)
-    if len(keys) == len(rows) and not partial and binary:
-        return Index(name, keys, unique, origin="index" if origin == "c" else origin)
+    if partial or -2 in map(itemgetter(7), rows):
+        return None
+    texts = [row[9] or "" for row in rows]
+    if origin == "c" and not set(texts) <= {"", "desc,BINARY"}:
+        return None
+    keys = [Key(row[8], True, text.split(",")[0]) for row, text in zip(rows, texts, strict=True)]
+    return Index(name, tuple(keys), unique, origin="index" if origin == "c" else origin)
+
+
+def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -> Index:
+    """Make an index of its rows and its statement."""
+    unique, partial = bool(rows[0][4]), rows[0][6]
+    keys = tuple([Key(row[8], True, (row[9] or "").split(",")[0]) for row in rows if row[7] != -2])
     parsed = parse_index(sql)
     if parsed is None:
         return Index(name, keys, unique, where=UNKNOWN if partial else "")
