@@ -81,7 +81,8 @@ def collect(items: Models) -> Collected:
         else:
             raise ModelsNotFound(f"{item!r}: neither a Peewee model nor a module.")
     bases = {base for model in found for base in model.__mro__[1:] if base in found} - set(given)
-    bases -= {parent for model in {*given, *found} - bases for parent in _parents(model)}
+    if bases:
+        bases -= {parent for model in {*given, *found} - bases for parent in _parents(model)}
     chosen = [model for model in {**given, **found} if model not in bases and _is_wanted(model)]
     chosen += _through_models(chosen)
     refusing = [model for model in {**given, **found} if not _is_wanted(model)]

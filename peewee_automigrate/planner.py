@@ -74,11 +74,20 @@ class Planner:
         self.bases = set(collected.bases)
         self.declared = declare(dialect, (*collected.models, *collected.bases))
         self.memory = Memory()
+        self.last: tuple[Catalog, Plan] | None = None  # where only the catalogue was asked
 
     @_no_collector()
     def plan(self) -> Plan:
         """Reads the catalogue, and of the data what the missing things make necessary."""
         declared, catalog, left_out = self._read()
+        if self.last and self.last[0] == catalog:
+            return self.last[1]
+        made = self._plan(declared, catalog, left_out)
+        creates = {"create_schema", "create_table"} >= {step.kind for step in made.steps}
+        self.last = (catalog, made) if creates and not made.blocked else None
+        return made
+
+    def _plan(self, declared: Declared, catalog: Catalog, left_out: list[Finding]) -> Plan:
         difference = diff(declared.tables, catalog, self.dialect)
         situation = Situation(
             self.dialect, declared, catalog, self.options, difference.changes, self.memory
@@ -99,7 +108,8 @@ class Planner:
         )
 
     def _summary(self, declared: Declared) -> str:
-        keys = {table_key(self.dialect, table.name) for table in declared.tables}
+        tables = declared.tables if self.bases else ()
+        keys = {table_key(self.dialect, table.name) for table in tables}
         present = {model for key in keys for model in self.declared.models[key]}
         return self.collected.summary(self.bases - present, self.dialect.place())
 
@@ -124,9 +134,9 @@ class Planner:
             for key, models in self.declared.models.items()
             if key not in catalog.tables and set(models) <= self.bases
         }
-        tables = tuple(
-            t for t in self.declared.tables if table_key(self.dialect, t.name) not in absent
-        )
+        tables = self.declared.tables
+        if absent:
+            tables = tuple(t for t in tables if table_key(self.dialect, t.name) not in absent)
         declared = Declared(tables, self.declared.models)
         left_out = [note("AM307", key, None) for key in sorted(absent, key=str)]
         return declared, _reconciled(self.dialect, declared, catalog), left_out
