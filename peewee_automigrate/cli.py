@@ -144,11 +144,7 @@ def _exit_code(error: Exception) -> int:
     return 4 if isinstance(error, MigrationFailed | LockTimeout) else 2
 
 
-@click.group(
-    cls=_Commands,
-    epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+@click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,

@@ -31,15 +31,7 @@ from playhouse.migrate import SchemaMigrator
 from .declared import LiteralContext, index_sql, rendered
 from .dialects import Dialect
 from .expression import named_constraint, parse_index, tokens
-from .schema import (
-    AddColumn,
-    AddForeignKey,
-    AddIndex,
-    Column,
-    CreateTable,
-    ForeignKey,
-    TableName,
-)
+from .schema import AddColumn, AddForeignKey, AddIndex, Column, CreateTable, ForeignKey, TableName
 
 _PLAIN_INDEX = re.compile("CREATE (UNIQUE |FULLTEXT |SPATIAL )?INDEX [^ ]+( USING [a-zA-Z]+)?$")
 

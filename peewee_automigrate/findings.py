@@ -17,10 +17,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{what}, which can't be added to a table that stands",
         "Add it by your own script, then run again.",
     ),
-    "AM103": (
-        "{reason}",
-        "Declare it otherwise, or add it by your own script, then run again.",
-    ),
+    "AM103": ("{reason}", "Declare it otherwise, or add it by your own script, then run again."),
     "AM104": (
         "unique, and its constant default would stand in {rows} rows",
         "Give it null=True without a default, or a default that differs for each row.",
@@ -37,10 +34,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the relation is a {kind}, and these columns are missing: {columns}",
         "Add them to the {kind} by your own script.",
     ),
-    "AM108": (
-        "the name is taken by {owner}",
-        "Give the model another table name.",
-    ),
+    "AM108": ("the name is taken by {owner}", "Give the model another table name."),
     "AM109": (
         "refers to the table {parent}, which is neither in the database nor among the models",
         "Name its model too, then run again.",
@@ -49,10 +43,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the default can't be used: {reason}",
         "Give it a default that fits the column, then run again.",
     ),
-    "AM111": (
-        "needs {what}, which is blocked",
-        "Resolve that first.",
-    ),
+    "AM111": ("needs {what}, which is blocked", "Resolve that first."),
     "AM112": (
         "{what}",
         "Attach or create it, or set the connection's search path, then run again.",
@@ -78,10 +69,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "refers to {parent} ({columns}), which is neither its primary key nor unique",
         "Declare that field unique=True, then run again.",
     ),
-    "AM118": (
-        "{reason}",
-        "Declare both sides alike, then run again.",
-    ),
+    "AM118": ("{reason}", "Declare both sides alike, then run again."),
     "AM119": (
         "{what} is longer than {limit} characters, which the database refuses",
         "Give it a shorter name.",
@@ -118,10 +106,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "If so, rename by hand before you run; otherwise the new column is added.",
     ),
     "AM301": ("not in the model", "It stays."),
-    "AM302": (
-        "the {index} is in no model, and can refuse rows that the model allows",
-        "It stays.",
-    ),
+    "AM302": ("the {index} is in no model, and can refuse rows that the model allows", "It stays."),
     "AM303": ("the relation is a {kind} with all columns of the model", "It is never altered."),
     "AM304": ("can't tell whether the model and the database agree on {what}", "Compare by hand."),
     "AM305": (

@@ -64,11 +64,7 @@ def _wrapped(text: str, width: int | None, indent: str) -> list[str]:
     if width is None:
         return [text]
     return textwrap.wrap(
-        text,
-        width,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     ) or [""]
 
 

@@ -139,11 +139,7 @@ class Run:
         return self.dialect.is_valid(change.table, change.index.name)
 
     def _transaction(
-        self,
-        steps: Sequence[Step],
-        work: Callable[[Sequence[Step]], None],
-        *,
-        locks: bool = True,
+        self, steps: Sequence[Step], work: Callable[[Sequence[Step]], None], *, locks: bool = True
     ) -> None:
         """Run ``work`` in a transaction whose waits for locks are short, and try again.
 

@@ -13,17 +13,7 @@ from functools import cache
 from typing import Any
 
 from ..expression import normalize, order_options, parse_index
-from ..schema import (
-    UNKNOWN,
-    Catalog,
-    Column,
-    Constraint,
-    ForeignKey,
-    Index,
-    Key,
-    Table,
-    TableName,
-)
+from ..schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
 from .base import Wanted
 
 # Tables on which a function that locks what it describes would wait.
@@ -227,13 +217,7 @@ def _column(
 ) -> tuple[int, Column, str | None, bool]:
     kinds = {"s": "stored", "v": "virtual", "": "identity" if identity else ""}
     made = kinds.get(generated, "")
-    column = Column(
-        name,
-        type_name,
-        not not_null,
-        None if made else default,
-        made,
-    )
+    column = Column(name, type_name, not not_null, None if made else default, made)
     return number, column, collation, description == MARK
 
 

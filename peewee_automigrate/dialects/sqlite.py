@@ -17,11 +17,7 @@ from peewee import OperationalError
 
 from ..expression import is_constant, tokens
 from ..options import Options
-from ..schema import (
-    Catalog,
-    Column,
-    Table,
-)
+from ..schema import Catalog, Column, Table
 from . import sqlite_catalog
 from .base import Addition, Dialect, Wanted
 from .waiting import poll
