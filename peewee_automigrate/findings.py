@@ -6,6 +6,8 @@ AM1xx is blocked, AM2xx drift, AM3xx a note. Each text is a fact and a remedy.
 
 from __future__ import annotations
 
+from functools import partial
+
 from .schema import Finding, TableName
 
 TEXTS: dict[str, tuple[str, str]] = {
@@ -130,34 +132,23 @@ TEXTS: dict[str, tuple[str, str]] = {
 }
 
 
-def blocked(
-    code: str, table: TableName, name: str | None, sql: str | None = None, **words: object
-) -> Finding:
-    """Make a finding about something that is missing and must not be added blindly."""
-    return _finding("blocked", code, table, name, sql, words)
-
-
-def drift(
-    code: str, table: TableName, name: str | None, sql: str | None = None, **words: object
-) -> Finding:
-    """Make a finding about something that exists and differs."""
-    return _finding("drift", code, table, name, sql, words)
-
-
-def note(
-    code: str, table: TableName, name: str | None, sql: str | None = None, **words: object
-) -> Finding:
-    """Make a finding that only informs."""
-    return _finding("note", code, table, name, sql, words)
-
-
 def _finding(
     level: str,
     code: str,
     table: TableName,
     name: str | None,
-    sql: str | None,
-    words: dict[str, object],
+    sql: str | None = None,
+    **words: object,
 ) -> Finding:
     fact, remedy = (text.format(sql=sql, **words) for text in TEXTS[code])
     return Finding(code, level, str(table), name, fact, remedy, sql)
+
+
+blocked = partial(_finding, "blocked")
+"""Makes a finding about something that is missing and must not be added blindly."""
+
+drift = partial(_finding, "drift")
+"""Makes a finding about something that exists and differs."""
+
+note = partial(_finding, "note")
+"""Makes a finding that only informs."""
