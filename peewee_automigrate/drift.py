@@ -18,7 +18,7 @@ _NAME = attrgetter("name")
 
 
 class Rules(Protocol):
-    """What the comparison must know of a database; `dialects.Dialect` has it all."""
+    """What the comparison must know of a database; `dialects.Dialect` has it all, and explains."""
 
     shares_index_names: bool
     creates_schemas: bool
@@ -26,23 +26,13 @@ class Rules(Protocol):
     parents_first: bool
     keys_follow: bool
 
-    def fold(self, name: str) -> str:
-        """Return the form of a name in which the database compares it."""
-
-    def fold_table(self, name: str) -> str:
-        """Return the form of a table's name in which the database compares it."""
-
-    def canonical_default(self, text: str) -> str:
-        """Return the catalogue's spelling of a DEFAULT in SQL."""
-
-    def same_type(self, declared: str, actual: str) -> bool | None:
-        """Compare two canonical types; None when it can't tell."""
-
-    def alter_sql(self, table: TableName, column: Column, what: str) -> str | None:
-        """Return SQL for a person who wants to change a column."""
-
-    def quote(self, *path: str | None) -> str:
-        """Quote an identifier."""
+    def fold(self, name: str) -> str: ...
+    def fold_table(self, name: str) -> str: ...
+    def canonical_default(self, text: str) -> str: ...
+    def same_type(self, declared: str, actual: str) -> bool | None: ...
+    def alter_sql(self, table: TableName, column: Column, what: str) -> str | None: ...
+    def quote(self, *path: str | None) -> str: ...
+    def quote_table(self, table: TableName) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +167,7 @@ def _renamed(
     alike = [other.name for other in unknown if rules.same_type(column.type, other.type)]
     if alike:
         quote = rules.quote
-        target = quote(table.name.schema, table.name.name)
+        target = rules.quote_table(table.name)
         sql = f"ALTER TABLE {target} RENAME COLUMN {quote(alike[0])} TO {quote(column.name)}"
         yield note("AM210", table.name, column.name, sql, others=", ".join(alike))
 
@@ -199,8 +189,7 @@ def _foreign_key(table: Table, actual: Table, fk: ForeignKey, rules: Rules) -> I
         yield drift("AM207", table.name, name, declared=_actions(fk), actual=_actions(found[0]))
     elif not any(other.valid or other.pending for other in found):
         constraint = rules.quote(found[0].name)
-        target = rules.quote(table.name.schema, table.name.name)
-        sql = f"ALTER TABLE {target} VALIDATE CONSTRAINT {constraint}"
+        sql = f"ALTER TABLE {rules.quote_table(table.name)} VALIDATE CONSTRAINT {constraint}"
         yield drift("AM212", table.name, name, sql, constraint=found[0].name)
 
 
@@ -227,8 +216,7 @@ def _actions(fk: ForeignKey) -> str:
 def _add_foreign_key(table: TableName, fk: ForeignKey, rules: Rules) -> str:
     columns = ", ".join(map(rules.quote, fk.columns))
     parents = ", ".join(map(rules.quote, fk.parent_columns))
-    target = rules.quote(table.schema, table.name)
-    parent = rules.quote(fk.parent.schema, fk.parent.name)
+    target, parent = rules.quote_table(table), rules.quote_table(fk.parent)
     actions = f" ON DELETE {fk.on_delete}" if fk.on_delete else ""
     actions += f" ON UPDATE {fk.on_update}" if fk.on_update else ""
     return (
@@ -249,7 +237,7 @@ def _constraint(
     if any(does_constraint(index, constraint, fold) for index in actual.indexes):
         return
     columns = _listed_columns(constraint, "foreign key")
-    if any(list(map(fold, fk.columns)) == list(map(fold, columns)) for fk in actual.foreign_keys):
+    if any(_same_names(fk.columns, columns, fold) for fk in actual.foreign_keys):
         return
     name = constraint.name or None
     kind = constraint.text.split(" ", 1)[0]
@@ -257,7 +245,7 @@ def _constraint(
     if alike and not constraint.name:
         yield note("AM304", table.name, name, what=f"the constraint {constraint.text}")
         return
-    target = rules.quote(table.name.schema, table.name.name)
+    target = rules.quote_table(table.name)
     sql = f"ALTER TABLE {target} ADD {constraint.sql}" if rules.adds_constraints else None
     yield drift("AM208", table.name, name, sql, constraint=constraint.text)
 
@@ -266,8 +254,7 @@ def does_constraint(index: Index, constraint: Constraint, fold: Callable[[str], 
     """Tell whether a unique index does what a UNIQUE constraint is for."""
     if not (index.unique and index.valid and index.is_plain):
         return False
-    columns = _listed_columns(constraint, "unique")
-    return list(map(fold, columns)) == list(map(fold, index.columns))
+    return _same_names(_listed_columns(constraint, "unique"), index.columns, fold)
 
 
 def _listed_columns(constraint: Constraint, kind: str) -> list[str]:
