@@ -75,7 +75,7 @@ def _added(situation: Situation, change: AddColumn, addition: Addition) -> Step:
     later = dialect.validates_later and addition.table.kind != "partitioned"
     inline = not (scans and later)
     models = situation.models(change.table)
-    mark = dialect.column_mark(key_follows=True) if change.key_follows else ""
+    mark = dialect.key_mark if change.key_follows else ""
     given = None if column.making.in_database else default
     form = ddl.ColumnForm(not column.null, given, inline, mark)
     statements = ddl.add_column(dialect, models, change, form)
@@ -83,7 +83,7 @@ def _added(situation: Situation, change: AddColumn, addition: Addition) -> Step:
     if not inline:
         names = [name for name, _ in ddl.later_constraints(dialect, models, change)]
         for name in names:
-            statements += dialect.mark_pending(change.table, name)
+            statements += dialect.mark("constraint", change.table, name)
         later_at = len(statements)
         statements += ddl.validations(dialect, change.table, names)
     effect = (
@@ -125,11 +125,11 @@ def _filled(situation: Situation, change: AddColumn, value: Value) -> Iterator[S
         return
     added: tuple[str, ...] = ()
     if not change.fill_only:
-        form = ddl.ColumnForm(not_null=False, default=None, mark=dialect.column_mark())
+        form = ddl.ColumnForm(not_null=False, default=None, mark=dialect.fill_mark)
         added = ddl.add_column(dialect, situation.models(change.table), change, form)
-        added += dialect.mark_filling(change.table, column.name)
+        added += dialect.mark("column", change.table, column.name)
     finish = _unmarked(situation, change)
-    if value == Value() or (dialect.column_mark() and not value.per_row):
+    if value == Value() or (dialect.fill_mark and not value.per_row):
         yield _only_unmarked(change, finish)
         return
     triggers = dialect.update_triggers(actual)
@@ -181,9 +181,9 @@ def _unmarked(situation: Situation, change: AddColumn) -> tuple[str, ...]:
     foreign key follows.
     """
     dialect, table = situation.dialect, change.table
-    if not dialect.column_mark():
-        return dialect.mark_filled(table, change.column.name)
-    mark = dialect.column_mark(key_follows=True) if change.key_follows else ""
+    if not dialect.fill_mark:
+        return dialect.unmark("column", table, change.column.name)
+    mark = dialect.key_mark if change.key_follows else ""
     form = replace(standing_form(situation, table, change.column), mark=mark)
     models = situation.models(table)
     clause = ddl.modified_column(dialect, models, table, change.column, form)
@@ -196,7 +196,7 @@ def mark_problem(situation: Situation, table: TableName, column: Column) -> Find
     """
     standing = situation.standing_column(table, column.name)
     dialect = situation.dialect
-    if not (standing and dialect.column_mark()) or dialect.same_type(column.type, standing.type):
+    if not (standing and dialect.fill_mark) or dialect.same_type(column.type, standing.type):
         return None
     words = {"declared": column.type, "actual": standing.type}
     return drift("AM213", table, column.name, **words)

@@ -111,8 +111,7 @@ def _second_model_column(
     table, follows = change.table, dialect.keys_follow
     fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
     is_late = fk in change.late
-    mark = dialect.column_mark(key_follows=True) if is_late else ""
-    form = ColumnForm(not_null=not column.null, default=None, mark=mark)
+    form = ColumnForm(not column.null, None, mark=dialect.key_mark if is_late else "")
     added = AddColumn(table.name, column, None if is_late else fk, key_follows=follows)
     statements = add_column(dialect, models, added, form)
     if fk and follows and not is_late:
@@ -157,7 +156,7 @@ class _Shape(Node):
 
 def _deferred(dialect: Dialect, field: Field) -> Field:
     """Return a field without its foreign key, with a mark where the catalogue would not tell."""
-    mark = dialect.column_mark(key_follows=True)
+    mark = dialect.key_mark
     if field.deferred and not mark:
         return field
     clone = field.clone()
@@ -222,7 +221,7 @@ def _entity(model: type[Model]) -> Entity:
 
 def _column_constraints(column: Column, form: ColumnForm, dialect: Dialect) -> list[str]:
     """Return a column's constraints as SQL; a per cent sign is doubled as in a model's own SQL."""
-    null = "NOT NULL" if form.not_null else dialect.null_clause()
+    null = "NOT NULL" if form.not_null else dialect.null_word
     constraints = [null] if null and not column.generated else []
     if column.making.in_database:
         constraints.append(f"DEFAULT {column.default}")
@@ -375,7 +374,7 @@ def validations(dialect: Dialect, table: TableName, constraints: Sequence[str]) 
         for name in constraints
         for statement in (
             f"ALTER TABLE {target} VALIDATE CONSTRAINT {dialect.quote(name)}",
-            *dialect.mark_validated(table, name),
+            *dialect.unmark("constraint", table, name),
         )
     )
 

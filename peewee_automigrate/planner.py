@@ -383,7 +383,7 @@ def _foreign_key_step(situation: Situation, change: AddForeignKey) -> Step:
     later_at = None
     if later:
         name = ddl.foreign_key_name(dialect, models, fk)
-        statements += dialect.mark_pending(change.table, name)
+        statements += dialect.mark("constraint", change.table, name)
         later_at = len(statements)
         statements += ddl.validations(dialect, change.table, [name])
     return Step(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from peewee import SQL, Database, Entity, Node, NodeList, Value, fn
 
@@ -19,6 +19,8 @@ from ..options import Options
 from ..schema import Catalog, Column, ForeignKey, Index, Key, Table, TableName
 
 FILL_ROWS = 1000
+MARK = "peewee_automigrate: unfinished"
+Marked: TypeAlias = Literal["column", "constraint"]
 Progress: TypeAlias = Callable[[str, float | None], None]
 """Is told what goes on, and the fraction done (0 to 1, None when unknown)."""
 
@@ -78,6 +80,9 @@ class Dialect:
     keys_follow = False  # a foreign key is added by a statement of its own, after the indexes
     defers_keys = True  # a foreign key can be DEFERRABLE
     longest_name: int | None = None  # in characters, where a longer one is an error
+    null_word = ""  # says that a column may hold NULL; "" where that goes without saying
+    fill_mark = ""  # the constraint that marks a new column as not filled; "" where `mark` does
+    key_mark = ""  # the one that marks a new column as still without its foreign key
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -148,10 +153,6 @@ class Dialect:
     def literal(self, value: Any, type_name: str) -> str:
         """Read: let the database quote a value of this type (or a Peewee node) as a literal."""
         raise NotImplementedError
-
-    def null_clause(self) -> str:
-        """Return what says that a column may hold NULL, "" where that goes without saying."""
-        return ""
 
     def default_clause(self, default: str, type_name: str) -> str:
         """Return what stands behind DEFAULT for a literal of a type."""
@@ -344,25 +345,11 @@ class Dialect:
         """Tell whether a column that is defined anew loses its CHECK, unless that is repeated."""
         return True
 
-    def column_mark(self, *, key_follows: bool = False) -> str:
-        """Return a constraint that marks a new column as not filled, or as still without its
-        foreign key; "" where `mark_filling` does.
-        """
-        return ""
-
-    def mark_filling(self, table: TableName, column: str) -> tuple[str, ...]:
-        """Return statements that mark a column as not filled yet, in the catalogue."""
+    def mark(self, kind: Marked, table: TableName, name: str) -> tuple[str, ...]:
+        """Return statements that mark in the catalogue what is not filled or validated yet."""
         return ()
 
-    def mark_filled(self, table: TableName, column: str) -> tuple[str, ...]:
-        """Return statements that take the mark away again."""
-        return ()
-
-    def mark_pending(self, table: TableName, constraint: str) -> tuple[str, ...]:
-        """Return statements that mark a constraint as not validated yet, in the catalogue."""
-        return ()
-
-    def mark_validated(self, table: TableName, constraint: str) -> tuple[str, ...]:
+    def unmark(self, kind: Marked, table: TableName, name: str) -> tuple[str, ...]:
         """Return statements that take the mark away again."""
         return ()
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import mysql_catalog, mysql_types
-from .base import Wanted
-from .mysql_catalog import KEY_MARK, MARK
+from .base import MARK, Wanted
+from .mysql_catalog import KEY_MARK
 from .mysql_limits import MysqlLimits
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -33,6 +33,9 @@ class Mysql(MysqlLimits):
     keys_follow = True
     defers_keys = False
     longest_name = 64
+    null_word = "NULL"  # without it some servers give a TIMESTAMP a default of their own
+    fill_mark = f"COMMENT '{MARK}'"
+    key_mark = f"COMMENT '{KEY_MARK}'"
     canonical_type = staticmethod(mysql_types.canonical_type)
     canonical_default = staticmethod(mysql_catalog.canonical_default)
     canonical_action = staticmethod(mysql_catalog.canonical_action)
@@ -85,10 +88,6 @@ class Mysql(MysqlLimits):
         if "\\" in text and "NO_BACKSLASH_ESCAPES" in self.settings.sql_mode:
             return f"CONVERT(X'{str(value).encode().hex()}' USING utf8mb4)"
         return text
-
-    def null_clause(self) -> str:
-        """Without the word some servers give a TIMESTAMP a default of their own."""
-        return "NULL"
 
     def default_clause(self, default: str, type_name: str) -> str:
         """MySQL takes a default of a text as an expression only, in brackets."""
@@ -148,9 +147,6 @@ class Mysql(MysqlLimits):
     def columns_have_checks(self) -> bool:
         """To MySQL each CHECK is one of the table."""
         return self.settings.is_mariadb
-
-    def column_mark(self, *, key_follows: bool = False) -> str:
-        return f"COMMENT '{KEY_MARK if key_follows else MARK}'"
 
     def _row_key(self, table: Table) -> list[tuple[str, str]]:
         return [(self.quote(name), "") for name in table.primary_key]

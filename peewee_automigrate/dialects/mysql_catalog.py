@@ -16,7 +16,7 @@ from typing import Any
 
 from ..expression import normalize
 from ..schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
-from .base import Wanted
+from .base import MARK, Wanted
 from .mysql_types import canonical_type, is_number
 
 SETTINGS = """
@@ -72,7 +72,6 @@ _BYTES = {"utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "utf8mb3": 3, "utf
 _NOW = re.compile(
     r"\b(current_timestamp|now|localtime|localtimestamp)\b(\s*\(\s*(\d*)\s*\))?", re.I
 )
-MARK = "peewee_automigrate: unfinished"
 KEY_MARK = "peewee_automigrate: foreign key follows"
 
 

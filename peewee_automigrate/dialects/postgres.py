@@ -18,8 +18,7 @@ from ..expression import called_functions, is_constant, parse_index
 from ..options import Options
 from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import postgres_catalog, postgres_online
-from .base import Addition, Dialect, Progress, Wanted
-from .postgres_catalog import MARK
+from .base import MARK, Addition, Dialect, Marked, Progress, Wanted
 from .postgres_types import KNOWN, base_type, canonical_type
 from .waiting import poll
 
@@ -296,21 +295,16 @@ class Postgres(Dialect):
     def run_online(self, statement: str, progress: Progress) -> None:
         postgres_online.build(self.database, self._escaped(statement), (_LOCK,), progress)
 
-    def mark_filling(self, table: TableName, column: str) -> tuple[str, ...]:
-        target = f"{self.quote_table(table)}.{self.quote(column)}"
-        return (f"COMMENT ON COLUMN {target} IS '{MARK}'",)
+    def mark(self, kind: Marked, table: TableName, name: str) -> tuple[str, ...]:
+        return self._comment(kind, table, name, f"'{MARK}'")
 
-    def mark_filled(self, table: TableName, column: str) -> tuple[str, ...]:
-        target = f"{self.quote_table(table)}.{self.quote(column)}"
-        return (f"COMMENT ON COLUMN {target} IS NULL",)
+    def unmark(self, kind: Marked, table: TableName, name: str) -> tuple[str, ...]:
+        return self._comment(kind, table, name, "NULL")
 
-    def mark_pending(self, table: TableName, constraint: str) -> tuple[str, ...]:
-        target = f"{self.quote(constraint)} ON {self.quote_table(table)}"
-        return (f"COMMENT ON CONSTRAINT {target} IS '{MARK}'",)
-
-    def mark_validated(self, table: TableName, constraint: str) -> tuple[str, ...]:
-        target = f"{self.quote(constraint)} ON {self.quote_table(table)}"
-        return (f"COMMENT ON CONSTRAINT {target} IS NULL",)
+    def _comment(self, kind: Marked, table: TableName, name: str, text: str) -> tuple[str, ...]:
+        quoted, own = self.quote_table(table), self.quote(name)
+        target = f"{quoted}.{own}" if kind == "column" else f"{own} ON {quoted}"
+        return (f"COMMENT ON {kind.upper()} {target} IS {text}",)
 
     def _row_key(self, table: Table) -> list[tuple[str, str]]:
         """The primary key, or the row's place where there is none."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..expression import normalize, order_options, parse_index
 from ..schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
-from .base import Wanted
+from .base import MARK, Wanted
 
 # Tables on which a function that locks what it describes would wait.
 _LOCKED = """ARRAY(
@@ -109,7 +109,6 @@ _KINDS = {
     "c": "composite type",
 }
 _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
-MARK = "peewee_automigrate: unfinished"
 
 
 @cache
