@@ -93,7 +93,7 @@ def create_table(
     ]
     if inside or any(map(operator.is_not, fields, first._meta.sorted_fields)):
         manager.model = _Shape(first, fields, tuple(inside.values()))
-    manager._create_context = lambda: LiteralContext.for_dialect(dialect, **manager.context_options)
+    manager._create_context = lambda: LiteralContext(dialect, **manager.context_options)
     statements.append(rendered(manager._create_table(safe=False)))
     own = {dialect.fold(field.column_name) for field in first._meta.sorted_fields}
     for column in change.table.columns:
@@ -133,8 +133,7 @@ def _keys_inside(dialect: Dialect, models: Models, change: CreateTable) -> dict[
         head, found, keys = known[index.name].partition(target)
         if found and _PLAIN_INDEX.match(head):
             clause = f"{head.removeprefix('CREATE ')} ({keys}"
-            doubled = dialect.database.param == "%s"
-            clauses[index.name] = SQL(clause.replace("%", "%%") if doubled else clause)
+            clauses[index.name] = SQL(dialect.escaped(clause))
     return clauses
 
 
@@ -202,7 +201,7 @@ def add_column(
     clone.collation = None  # among the constraints
     nodes: list[Any] = []
     migrator = SchemaMigrator.from_database(dialect.database)
-    migrator.make_context = lambda: LiteralContext.for_dialect(dialect)
+    migrator.make_context = lambda: LiteralContext(dialect)
     migrator._alter_table = lambda context, _: context.literal("ALTER TABLE ").sql(_entity(model))
     inline = form.inline and change.foreign_key is not None and not change.key_follows
     migrator.add_inline_fk_sql = lambda context, fk: _references(context, fk) if inline else None
@@ -235,8 +234,7 @@ def _column_constraints(column: Column, form: ColumnForm, dialect: Dialect) -> l
         for sql in column.making.constraints
         if (form.inline or not is_check(sql)) and not (form.mark and _is_comment(sql))
     ]
-    doubled = dialect.database.param == "%s"
-    return [sql.replace("%", "%%") if doubled else sql for sql in constraints + kept]
+    return list(map(dialect.escaped, constraints + kept))
 
 
 def altered(dialect: Dialect, table: TableName, clauses: Sequence[str]) -> str:
@@ -348,7 +346,7 @@ def _add_key(dialect: Dialect, field: ForeignKeyField, name: str) -> str:
     clone = _located(dialect, field).clone()
     clone.constraint_name = name
     options = field.model._schema.context_options
-    context = LiteralContext.for_dialect(dialect, **options).literal("ALTER TABLE ")
+    context = LiteralContext(dialect, **options).literal("ALTER TABLE ")
     context = context.sql(_entity(field.model)).literal(" ADD ")
     return rendered(context.sql(clone.foreign_key_constraint()))
 

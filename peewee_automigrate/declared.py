@@ -97,12 +97,13 @@ def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
 class LiteralContext(Context):
     """A context that writes values into the SQL, since DDL takes no parameters.
 
-    A per cent sign is doubled where the driver would read it as a parameter's start; `rendered`
-    takes that back, together with those that the models' own SQL has doubled for the driver.
+    It has the database's settings, and ``options`` over them. A per cent sign is doubled where the
+    driver would read it as a parameter's start; `rendered` takes that back, together with those
+    that the models' own SQL has doubled for the driver.
     """
 
-    def __init__(self, dialect: Dialect, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, dialect: Dialect, **options: Any) -> None:
+        super().__init__(**{**dialect.database.get_context_options(), **options})
         self.dialect = dialect
 
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Context:
@@ -119,12 +120,7 @@ class LiteralContext(Context):
             text = _query_val_transform(value)
         else:
             text = self.dialect.literal(value, "text")
-        return self.literal(text.replace("%", "%%") if self.state.param == "%s" else text)
-
-    @classmethod
-    def for_dialect(cls, dialect: Dialect, **options: Any) -> LiteralContext:
-        """Return an empty context with the database's settings."""
-        return cls(dialect, **{**dialect.database.get_context_options(), **options})
+        return self.literal(self.dialect.escaped(text))
 
 
 def _is_plain(value: object) -> bool:
@@ -145,7 +141,7 @@ def index_sql(dialect: Dialect, model: type[Model], index: Node) -> str:
     """Return the CREATE INDEX statement of one of a model's indexes."""
     if isinstance(index, PeeweeIndex):
         index = index.safe(False)
-    context = LiteralContext.for_dialect(dialect, **model._schema.context_options)
+    context = LiteralContext(dialect, **model._schema.context_options)
     return rendered(context.sql(index))
 
 
@@ -213,7 +209,7 @@ class _Types:
         return self.dialect.canonical_type(text)
 
     def _rendered(self, node: Node) -> str:
-        return rendered(LiteralContext.for_dialect(self.dialect).sql(node))
+        return rendered(LiteralContext(self.dialect).sql(node))
 
 
 class _Reader:
@@ -269,7 +265,7 @@ class _Reader:
         return list(fields)
 
     def _render(self, node: Any) -> str:
-        context = LiteralContext.for_dialect(self.dialect)
+        context = LiteralContext(self.dialect)
         return rendered(context.sql(SQL(node) if isinstance(node, str) else node))
 
     def _column(self, field: Field) -> Column:

@@ -23,6 +23,9 @@ MARK = "peewee_automigrate: unfinished"
 Marked: TypeAlias = Literal["column", "constraint"]
 Progress: TypeAlias = Callable[[str, float | None], None]
 """Is told what goes on, and the fraction done (0 to 1, None when unknown)."""
+Keys: TypeAlias = Sequence[tuple[str, str]]
+"""Quoted name and type of the columns by which rows are told apart."""
+Rows: TypeAlias = Sequence[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +171,12 @@ class Dialect:
 
     def rows(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
         """Read: return all rows of a query; without ``params`` a per cent sign is only that."""
-        sql = self._escaped(sql) if params is None else sql
+        sql = self.escaped(sql) if params is None else sql
         return list(self.database.execute_sql(sql, params).fetchall())
 
-    def _escaped(self, sql: str) -> str:
-        """Drivers whose parameter is ``%s`` read a per cent sign as the start of one, and Peewee
-        always passes parameters: each is doubled on the way.
+    def escaped(self, sql: str) -> str:
+        """Return SQL as Peewee sends it, always with parameters: drivers whose parameter is ``%s``
+        read a per cent sign as the start of one, so that each is doubled.
         """
         doubled = self.database.param == "%s"
         return sql.replace("%", "%%") if doubled else sql
@@ -269,7 +272,7 @@ class Dialect:
 
     def run(self, statement: str) -> str:
         """Write: send one statement as it is. Returns what was sent."""
-        self.database.execute_sql(self._escaped(statement))
+        self.database.execute_sql(self.escaped(statement))
         return statement
 
     def prepare_to_write(self) -> None:
@@ -364,17 +367,16 @@ class Dialect:
         """Write: give each row whose new column is NULL a value of its own, in batches.
 
         ``batch`` is given each batch to run, and may run it again; ``done`` is called with the
-        number of rows filled so far. Rows are walked in the order of
-        their key, so that each is seen once, also when a value is NULL again.
+        number of rows filled so far. Rows are walked in the order of their key, so that each is
+        seen once, also when a value is NULL again.
         """
-        keys = self._row_key(table)
-        own = [f"t.{self._escaped(name)}" for name, _ in keys]
+        keys = [(self.escaped(name), type_name) for name, type_name in self._row_key(table)]
+        own = [f"t.{name}" for name, _ in keys]
         names = ", ".join(own)
         values = ", ".join(map(self._key_value, own))
         marks = ", ".join(self._mark(type_name) for _, type_name in keys)
-        source, target = (
-            self._escaped(text) for text in (self.quote_table(table.name), self.quote(column.name))
-        )
+        source = self.escaped(self.quote_table(table.name))
+        target = self.escaped(self.quote(column.name))
         after, last, filled = "", (), 0
         while True:
             query = f"SELECT {values} FROM {source} AS t WHERE t.{target} IS NULL {after}"
@@ -386,8 +388,8 @@ class Dialect:
             after, last, filled = f"AND ({names}) > ({marks})", rows[-1], filled + len(rows)
             done(filled)
 
-    def _row_key(self, table: Table) -> list[tuple[str, str]]:
-        """Return quoted name and type of the columns by which rows are told apart."""
+    def _row_key(self, table: Table) -> Keys:
+        """Return the columns by which rows are told apart."""
         raise NotImplementedError
 
     def _key_value(self, name: str) -> str:
@@ -398,14 +400,7 @@ class Dialect:
         """Return the placeholder of a value of a type."""
         return str(self.database.param)
 
-    def _fill_rows(
-        self,
-        source: str,
-        target: str,
-        column: Column,
-        keys: Sequence[tuple[str, str]],
-        rows: Sequence[tuple[Any, ...]],
-    ) -> None:
+    def _fill_rows(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
         """Write: set the column of some rows; each of ``rows`` is the value, then the key."""
         raise NotImplementedError
 

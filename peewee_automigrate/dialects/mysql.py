@@ -13,7 +13,7 @@ from typing import Any
 
 from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import mysql_catalog, mysql_types
-from .base import MARK, Wanted
+from .base import MARK, Keys, Rows, Wanted
 from .mysql_catalog import KEY_MARK
 from .mysql_limits import MysqlLimits
 
@@ -148,21 +148,13 @@ class Mysql(MysqlLimits):
         """To MySQL each CHECK is one of the table."""
         return self.settings.is_mariadb
 
-    def _row_key(self, table: Table) -> list[tuple[str, str]]:
+    def _row_key(self, table: Table) -> Keys:
         return [(self.quote(name), "") for name in table.primary_key]
 
-    def _fill_rows(
-        self,
-        source: str,
-        target: str,
-        column: Column,
-        keys: Sequence[tuple[str, str]],
-        rows: Sequence[tuple[Any, ...]],
-    ) -> None:
+    def _fill_rows(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
         """One UPDATE. A column that the server would touch by itself is set to what it holds."""
-        own = [self._escaped(name) for name, _ in keys]
-        match = " AND ".join(f"{name} = %s" for name in own)
-        names = ", ".join(own)
+        match = " AND ".join(f"{name} = %s" for name, _ in keys)
+        names = ", ".join(name for name, _ in keys)
         marks = f"({', '.join(['%s'] * len(keys))})"
         cases = " ".join([f"WHEN {match} THEN %s"] * len(rows))
         kept = "".join(f", {name} = {name}" for name in self._self_updating(source))
@@ -175,9 +167,9 @@ class Mysql(MysqlLimits):
 
     def _self_updating(self, source: str) -> list[str]:
         """Read: columns that are ON UPDATE CURRENT_TIMESTAMP."""
-        rows = self.rows(f"SHOW COLUMNS FROM {source.replace('%%', '%')}")
+        rows = self.rows(f"SHOW COLUMNS FROM {source}", ())
         return [
-            self._escaped(self.quote(row[0])) for row in rows if "on update" in str(row[5]).lower()
+            self.escaped(self.quote(row[0])) for row in rows if "on update" in str(row[5]).lower()
         ]
 
 

@@ -18,7 +18,7 @@ from ..expression import called_functions, is_constant, parse_index
 from ..options import Options
 from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import postgres_catalog, postgres_online
-from .base import MARK, Addition, Dialect, Marked, Progress, Wanted
+from .base import MARK, Addition, Dialect, Keys, Marked, Progress, Rows, Wanted
 from .postgres_types import KNOWN, base_type, canonical_type
 from .waiting import poll
 
@@ -293,7 +293,7 @@ class Postgres(Dialect):
         return f"a unique index here must have {', '.join(missing)} as well" if missing else None
 
     def run_online(self, statement: str, progress: Progress) -> None:
-        postgres_online.build(self.database, self._escaped(statement), (_LOCK,), progress)
+        postgres_online.build(self.database, self.escaped(statement), (_LOCK,), progress)
 
     def mark(self, kind: Marked, table: TableName, name: str) -> tuple[str, ...]:
         return self._comment(kind, table, name, f"'{MARK}'")
@@ -306,7 +306,7 @@ class Postgres(Dialect):
         target = f"{quoted}.{own}" if kind == "column" else f"{own} ON {quoted}"
         return (f"COMMENT ON {kind.upper()} {target} IS {text}",)
 
-    def _row_key(self, table: Table) -> list[tuple[str, str]]:
+    def _row_key(self, table: Table) -> Keys:
         """The primary key, or the row's place where there is none."""
         types = {column.name: column.type for column in table.columns}
         keys = [(self.quote(name), types[name]) for name in table.primary_key]
@@ -320,18 +320,11 @@ class Postgres(Dialect):
     def _mark(self, type_name: str) -> str:
         return f"CAST(%s AS {type_name})"
 
-    def _fill_rows(
-        self,
-        source: str,
-        target: str,
-        column: Column,
-        keys: Sequence[tuple[str, str]],
-        rows: Sequence[tuple[Any, ...]],
-    ) -> None:
+    def _fill_rows(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
         """One UPDATE, and outside of a transaction one short transaction."""
         heads = [f"key_{number}" for number in range(len(keys))]
         pairs = zip(keys, heads, strict=True)
-        join = " AND ".join(f"t.{self._escaped(name)} = s.{head}" for (name, _), head in pairs)
+        join = " AND ".join(f"t.{name} = s.{head}" for (name, _), head in pairs)
         marks = ", ".join(self._mark(name) for name in (column.type, *(t for _, t in keys)))
         self.database.execute_sql(
             f"UPDATE {source} AS t SET {target} = s.value"

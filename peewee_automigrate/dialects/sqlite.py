@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..expression import is_constant, tokens
 from ..options import Options
 from ..schema import Catalog, Column, Table
 from . import sqlite_catalog
-from .base import Addition, Dialect, Wanted
+from .base import Addition, Dialect, Keys, Rows, Wanted
 from .waiting import poll
 
 _ROWIDS = ("rowid", "_rowid_", "oid")
@@ -193,7 +193,7 @@ class Sqlite(Dialect):
     def is_timeout(self, error: BaseException) -> bool:
         return isinstance(error, OperationalError) and "interrupted" in str(error)
 
-    def _row_key(self, table: Table) -> list[tuple[str, str]]:
+    def _row_key(self, table: Table) -> Keys:
         """The rowid, under a name that no column hides, or else the primary key."""
         hidden = {self.fold(column.name) for column in table.columns}
         free = [name for name in _ROWIDS if name not in hidden]
@@ -201,14 +201,7 @@ class Sqlite(Dialect):
             return [(free[0], "")]
         return [(self.quote(name), "") for name in table.primary_key]
 
-    def _fill_rows(
-        self,
-        source: str,
-        target: str,
-        column: Column,
-        keys: Sequence[tuple[str, str]],
-        rows: Sequence[tuple[Any, ...]],
-    ) -> None:
+    def _fill_rows(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
         where = " AND ".join(f"{name} = ?" for name, _ in keys)
         statement = f"UPDATE {source} SET {target} = ? WHERE {where}"
         self.database.cursor().executemany(statement, rows)
