@@ -12,7 +12,7 @@ from . import ddl
 from .dialects import Addition, Dialect
 from .findings import blocked, drift, note
 from .schema import UNKNOWN, AddColumn, Column, Finding, Step, TableName
-from .situation import Situation, Value, is_blocked, table_key
+from .situation import Situation, Value, is_blocked
 
 
 def column_items(situation: Situation, change: AddColumn) -> Iterator[Step | Finding]:
@@ -27,7 +27,7 @@ def column_items(situation: Situation, change: AddColumn) -> Iterator[Step | Fin
     elif value.per_row or change.fill_only:
         yield from _filled(situation, change, value)
     else:
-        rows = situation.dialect.has_rows(change.table)
+        rows = situation.has_rows(change.table)
         addition = Addition(actual, column, value.expression, change.foreign_key, rows)
         problem = _problem(situation, change, addition)
         if problem:
@@ -204,7 +204,7 @@ def mark_problem(situation: Situation, table: TableName, column: Column) -> Find
 
 def standing_form(situation: Situation, table: TableName, column: Column) -> ddl.ColumnForm:
     """Return how a column stands that an interrupted run has added, or how this one adds it."""
-    if table_key(situation.dialect, table) not in situation.catalog.tables:
+    if situation.actual(table) is None:
         return ddl.ColumnForm(not column.null, None)
     standing = situation.standing_column(table, column.name)
     if standing and standing.default != UNKNOWN:

@@ -6,7 +6,7 @@ Enters: a dialect, collected and bound models, options. Leaves: a `Plan`. Reads 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -29,7 +29,6 @@ from .schema import (
     AddIndex,
     Catalog,
     Change,
-    Column,
     CreateSchema,
     CreateTable,
     Difference,
@@ -183,7 +182,8 @@ def _items(situation: Situation, difference: Difference) -> Iterator[Step | Find
     stopped = {(f.table, fold(f.name or "")) for f in difference.findings if is_blocked(f)}
     for change in difference.changes:
         obstacle = _obstacle(situation, change, stopped)
-        if obstacle and _follows_blocked(change, stopped, fold):
+        follows = change.column if isinstance(change, AddForeignKey) else None
+        if obstacle and follows and (obstacle.table, fold(follows.name)) in stopped:
             continue  # its column has said so
         items = [obstacle] if obstacle else list(_change_items(situation, change))
         found = [item for item in items if isinstance(item, Finding) and is_blocked(item)]
@@ -192,16 +192,6 @@ def _items(situation: Situation, difference: Difference) -> Iterator[Step | Find
         elif not isinstance(change, CreateTable):
             stopped |= {(finding.table, fold(finding.name or "")) for finding in found}
         yield from items
-
-
-def _follows_blocked(
-    change: Change, stopped: set[tuple[str, str]], fold: Callable[[str], str]
-) -> bool:
-    """Tell whether a foreign key follows a column that is blocked."""
-    match change:
-        case AddForeignKey(table, _, _, Column(name=name)):
-            return (str(table), fold(name)) in stopped
-    return False
 
 
 def _obstacle(
@@ -373,7 +363,7 @@ def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Find
 def _foreign_key_step(situation: Situation, change: AddForeignKey) -> Step:
     """The key of a table with rows is validated afterwards, under a light lock."""
     dialect, fk, models = situation.dialect, change.foreign_key, situation.models(change.table)
-    table = situation.catalog.tables.get(table_key(dialect, change.table))
+    table = situation.actual(change.table)
     rows = situation.rows(table) if table else 0
     if change.column is not None:
         return _following_key_step(situation, change, rows)
@@ -411,7 +401,7 @@ def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) 
     statements = dialect.unchecked(statement) if rows and is_empty else (statement,)
     statements = () if change.stands else statements
     statements += (ddl.altered(dialect, change.table, [clause]),)
-    table = situation.catalog.tables.get(table_key(dialect, change.table))
+    table = situation.actual(change.table)
     effect = "rewrites" if table is None or not is_empty else dialect.key_effect(table)
     if effect == "instant" and not situation.has_index(change.table, column):
         effect = "builds"

@@ -113,26 +113,38 @@ class Situation:
         """Return the models that declare a table."""
         return self.declared.models[table_key(self.dialect, table)]
 
+    def actual(self, table: TableName) -> Table | None:
+        """Return a table as it stands, None where it does not."""
+        return self.catalog.tables.get(table_key(self.dialect, table))
+
     def standing(self, keys: Iterable[ForeignKey], table: TableName) -> tuple[TableName, ...]:
         """Return the tables that stand and that these foreign keys of a table refer to."""
         parents = sorted({fk.parent for fk in keys if fk.parent != table}, key=str)
-        return tuple(p for p in parents if table_key(self.dialect, p) in self.catalog.tables)
+        return tuple(filter(self.actual, parents))
+
+    def has_rows(self, table: TableName, where: str = "") -> bool:
+        """Read: tell whether a table has any row."""
+        source = self.dialect.quote_table(table)
+        return bool(self.dialect.rows(f"SELECT 1 FROM {source}{where} LIMIT 1"))
 
     def rows(self, table: Table) -> int:
         """Read: count up to ``online_rows``; beyond, take the larger of count and estimate."""
         known = self.memory.rows
         if not known.get(table.name):
             limit = self.options.online_rows + 1
-            counted = self.dialect.count_rows(table.name, limit)
+            source = self.dialect.quote_table(table.name)
+            counted = self._count(f"SELECT 1 FROM {source} LIMIT {limit}")
             if counted == limit:
                 counted = max(counted, self.dialect.estimated_rows(table))
             known[table.name] = counted
         return known[table.name]
 
+    def _coming(self, table: TableName) -> list[Column]:
+        return [c.column for c in self.columns if c.table == table and not c.fill_only]
+
     def with_coming(self, table: Table) -> Table:
         """Return a table that stands with the columns that this run adds to it."""
-        coming = [c.column for c in self.columns if c.table == table.name and not c.fill_only]
-        return table._replace(columns=(*table.columns, *coming)) if coming else table
+        return table._replace(columns=(*table.columns, *self._coming(table.name)))
 
     def refused_key(self, table: TableName, fk: ForeignKey) -> str | None:
         """Return why the database can't have a foreign key, or None."""
@@ -145,8 +157,8 @@ class Situation:
 
     def _place(self, table: TableName, name: str) -> Place | None:
         """Return a column as it stands, or else as it is declared."""
-        key, fold = table_key(self.dialect, table), self.dialect.fold
-        actual, declared = self.catalog.tables.get(key), self._declared_tables.get(key)
+        actual, fold = self.actual(table), self.dialect.fold
+        declared = self._declared_tables.get(table_key(self.dialect, table))
         for side in filter(None, (actual, declared)):
             for column in side.columns:
                 if fold(column.name) == fold(name):
@@ -160,7 +172,7 @@ class Situation:
 
     def standing_column(self, table: TableName, name: str) -> Column | None:
         """Return a column as it stands, None where it does not."""
-        actual, fold = self.catalog.tables.get(table_key(self.dialect, table)), self.dialect.fold
+        actual, fold = self.actual(table), self.dialect.fold
         columns = actual.columns if actual else ()
         return next((c for c in columns if fold(c.name) == fold(name)), None)
 
@@ -170,7 +182,7 @@ class Situation:
 
     def has_index(self, table: TableName, column: Column) -> bool:
         """Tell whether an index begins with a column, or will when this run's are built."""
-        actual, fold = self.catalog.tables.get(table_key(self.dialect, table)), self.dialect.fold
+        actual, fold = self.actual(table), self.dialect.fold
         coming = [change.index for change in self.indexes if change.table == table]
         firsts = [i.columns[:1] for i in (*(actual.indexes if actual else ()), *coming)]
         return any(fold(name) == fold(column.name) for names in firsts for name in names)
@@ -182,9 +194,7 @@ class Situation:
             return True
         if self.standing_column(table, column.name) is None:
             return False
-        where = f"{self.dialect.quote(column.name)} IS NOT NULL"
-        source = self.dialect.quote_table(table)
-        return bool(self.dialect.rows(f"SELECT 1 FROM {source} WHERE {where} LIMIT 1"))
+        return self.has_rows(table, f" WHERE {self.dialect.quote(column.name)} IS NOT NULL")
 
     def _value(self, table: TableName, column: Column) -> Value:
         """Read: evaluate a default, and let the database quote it."""
@@ -237,7 +247,6 @@ class Situation:
         """Read: say which rows a new column's CHECK would refuse, or that its default has no
         parent row.
         """
-
         checks = any(map(ddl.is_check, addition.column.making.constraints))
         if not checks and (addition.foreign_key is None or addition.default is None):
             return None
@@ -267,7 +276,7 @@ class Situation:
             return None
         value = self.dialect.typed(addition.default, addition.column.type)
         where = f"{fk.parent} ({fk.parent_columns[0]})"
-        if table_key(self.dialect, fk.parent) in self.catalog.tables:
+        if self.actual(fk.parent):
             parent = self.dialect.quote_table(fk.parent)
             key = self.dialect.quote(fk.parent_columns[0])
             if self._count(f"SELECT 1 FROM {parent} WHERE {key} = {value}"):
@@ -291,10 +300,9 @@ class Situation:
         index, actual = change.index, change.actual
         assert actual is not None
         coming = {
-            c.column.name: generated_expression(c.column)
-            or self.dialect.typed(self.values[c.table, c.column.name].expression, c.column.type)
-            for c in self.columns
-            if c.table == change.table and not c.fill_only
+            column.name: generated_expression(column)
+            or self.dialect.typed(self.values[change.table, column.name].expression, column.type)
+            for column in self._coming(change.table)
         }
         keys = self._key_texts(change)
         conditions = [f"{key} IS NOT NULL" for key in keys] if index.nulls_distinct else []

@@ -185,15 +185,6 @@ class Dialect:
         """Read: return the value of ``SELECT node``."""
         return self.database.execute(NodeList((SQL("SELECT"), node))).fetchone()[0]
 
-    def has_rows(self, table: TableName) -> bool:
-        """Read: tell whether a table has any row."""
-        return bool(self.rows(f"SELECT 1 FROM {self.quote_table(table)} LIMIT 1"))
-
-    def count_rows(self, table: TableName, at_most: int) -> int:
-        """Read: count rows, stopping at ``at_most``."""
-        source = f"SELECT 1 FROM {self.quote_table(table)} LIMIT {at_most}"
-        return int(self.rows(f"SELECT count(*) FROM ({source}) AS counted")[0][0])
-
     def estimated_rows(self, table: Table) -> int:
         """Read: return about how many rows a large table has."""
         return table.rows
