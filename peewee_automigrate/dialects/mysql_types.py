@@ -10,38 +10,24 @@ import re
 from decimal import Decimal, InvalidOperation
 from functools import cache
 
-_ALIASES = {
-    "integer": "int",
-    "int4": "int",
-    "int8": "bigint",
-    "int2": "smallint",
-    "int1": "tinyint",
-    "int3": "mediumint",
-    "middleint": "mediumint",
-    "bool": "tinyint(1)",
-    "boolean": "tinyint(1)",
-    "serial": "bigint unsigned",
-    "double precision": "double",
-    "real": "double",
-    "float4": "float",
-    "float8": "double",
-    "numeric": "decimal",
-    "dec": "decimal",
-    "fixed": "decimal",
-    "character": "char",
-    "character varying": "varchar",
-    "char varying": "varchar",
-    "national varchar": "varchar",
-    "national character varying": "varchar",
-    "nvarchar": "varchar",
-    "nchar varchar": "varchar",
-    "national char": "char",
-    "national character": "char",
-    "nchar": "char",
-    "long": "mediumtext",
-    "long varchar": "mediumtext",
-    "long varbinary": "mediumblob",
+_SPELLINGS = {
+    "int": "integer, int4",
+    "bigint": "int8",
+    "smallint": "int2",
+    "tinyint": "int1",
+    "mediumint": "int3, middleint",
+    "tinyint(1)": "bool, boolean",
+    "bigint unsigned": "serial",
+    "double": "double precision, real, float8",
+    "float": "float4",
+    "decimal": "numeric, dec, fixed",
+    "char": "character, national char, national character, nchar",
+    "varchar": "character varying, char varying, national varchar, "
+    "national character varying, nvarchar, nchar varchar",
+    "mediumtext": "long, long varchar",
+    "mediumblob": "long varbinary",
 }
+_ALIASES = {other: name for name, others in _SPELLINGS.items() for other in others.split(", ")}
 _INTEGERS = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8}
 _SIZES = _INTEGERS | {
     **{"float": 4, "double": 8, "date": 3, "time": 6, "datetime": 8, "timestamp": 7, "year": 1},
