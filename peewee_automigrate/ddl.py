@@ -109,7 +109,7 @@ def _second_model_column(
 ) -> tuple[str, ...]:
     """Return the statements that add another model's column to the table just created."""
     table, follows = change.table, dialect.keys_follow
-    fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
+    fk = table.key_of(column.name)
     is_late = fk in change.late
     form = ColumnForm(not column.null, None, mark=dialect.key_mark if is_late else "")
     added = AddColumn(table.name, column, None if is_late else fk, key_follows=follows)
@@ -178,8 +178,7 @@ def _located(dialect: Dialect, field: Field) -> Field:
         return field
     table, parent = field.model._meta, field.rel_model._meta
     home = dialect.home() if table.schema and not parent.schema else None
-    limit = dialect.longest_name
-    is_long = limit is not None and len(table.table_name) + len("_ibfk_999") > limit
+    is_long = len(table.table_name) + len("_ibfk_999") > dialect.longest_name
     if home is None and not is_long:
         return field
     clone = field.clone()

@@ -229,7 +229,7 @@ class _Comparison:
         columns = matched(table, actual, fold)
         late: list[ForeignKey] = []
         for column in columns.missing:
-            fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
+            fk = table.key_of(column.name)
             problem = self._unaddable(table, actual, column, fk)
             if problem:
                 yield problem
@@ -255,8 +255,7 @@ class _Comparison:
 
     def _unfinished(self, table: Table, actual: Table, column: Column) -> Iterator[Change]:
         """Yield what an interrupted run has left to do for a column."""
-        fk = next((fk for fk in table.foreign_keys if fk.columns == (column.name,)), None)
-        fk = fk if self.rules.keys_follow else None
+        fk = table.key_of(column.name) if self.rules.keys_follow else None
         stands = fk is not None and bool(find_key(actual, fk, self.rules))
         is_filling = self.rules.fold(column.name) in map(self.rules.fold, actual.filling)
         if is_filling:

@@ -202,8 +202,8 @@ def _obstacle(
         return None
     table, columns, name, keys = _needs(change)
     limit = situation.dialect.longest_name
-    for what, text in _names(change) if limit else ():
-        if len(text) > (limit or 0):
+    for what, text in _names(change):
+        if len(text) > limit:
             return blocked("AM119", table, name, what=what, limit=limit)
     for column in columns:
         if (str(table), situation.dialect.fold(column)) in stopped:
@@ -322,7 +322,6 @@ def _without_refused_indexes(
 
 def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Finding]:
     dialect, index, actual = situation.dialect, change.index, change.actual
-    assert actual is not None
     grown = situation.with_coming(actual)
     refusal = dialect.refuses_index(grown, index)
     if refusal:
@@ -420,16 +419,14 @@ def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) 
 
 
 def _validation_step(situation: Situation, change: ValidateConstraint) -> Step:
-    actual = change.actual
-    assert actual is not None
-    is_key = any(fk.name == change.name for fk in actual.foreign_keys)
+    is_key = any(fk.name == change.name for fk in change.actual.foreign_keys)
     return Step(
         "add_foreign_key" if is_key else "add_column",
         str(change.table),
         change.name,
         ddl.validations(situation.dialect, change.table, [change.name]),
         effect="scans",
-        rows=situation.rows(actual),
+        rows=situation.rows(change.actual),
         reason="an interrupted run has added it",
         later_at=0,
         change=change,

@@ -172,6 +172,10 @@ class Table(NamedTuple):
     filling: tuple[str, ...] = ()
     keys_due: tuple[str, ...] = ()
 
+    def key_of(self, column: str) -> ForeignKey | None:
+        """Return the foreign key of this one column."""
+        return next((fk for fk in self.foreign_keys if fk.columns == (column,)), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -239,7 +243,7 @@ class AddIndex:
 
     table: TableName
     index: Index
-    actual: Table | None = None
+    actual: Table
     leftover: bool = False
 
     def __str__(self) -> str:
@@ -273,7 +277,7 @@ class ValidateConstraint:
 
     table: TableName
     name: str
-    actual: Table | None = None
+    actual: Table
 
     def __str__(self) -> str:
         return f"validate constraint {self.name} of {self.table}"
@@ -298,7 +302,7 @@ class Finding:
     name: str | None
     fact: str
     remedy: str = ""
-    sql: str | None = field(default=None)
+    sql: str | None = None
 
     @property
     def head(self) -> str:

@@ -297,8 +297,7 @@ class Situation:
         return self._ask(lambda: self._duplicates(change), change.table, change.index.name)
 
     def _duplicates(self, change: AddIndex) -> Finding | None:
-        index, actual = change.index, change.actual
-        assert actual is not None
+        index = change.index
         coming = {
             column.name: generated_expression(column)
             or self.dialect.typed(self.values[change.table, column.name].expression, column.type)
@@ -310,7 +309,7 @@ class Situation:
         conditions += [f"({parsed.expressions[-1]})"] if parsed else []
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         listed = ", ".join(keys)
-        query = f"SELECT {listed}, count(*) FROM {self._source(actual, coming)}{where}"
+        query = f"SELECT {listed}, count(*) FROM {self._source(change.actual, coming)}{where}"
         query += f" GROUP BY {listed} HAVING count(*) > 1"
         groups = self._count(query)
         if not groups:

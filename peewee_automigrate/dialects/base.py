@@ -7,6 +7,7 @@ but neither models nor the modules above.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Dialect:
     alters_at_once = False  # all columns of a table are added by one ALTER TABLE
     keys_follow = False  # a foreign key is added by a statement of its own, after the indexes
     defers_keys = True  # a foreign key can be DEFERRABLE
-    longest_name: int | None = None  # in characters, where a longer one is an error
+    longest_name: float = math.inf  # in characters, where a longer one is an error
     null_word = ""  # says that a column may hold NULL; "" where that goes without saying
     fill_mark = ""  # the constraint that marks a new column as not filled; "" where `mark` does
     key_mark = ""  # the one that marks a new column as still without its foreign key
