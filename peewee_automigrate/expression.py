@@ -8,7 +8,7 @@ change nothing, spelling of operators), so that two texts of one expression beco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 _TOKEN = re.compile(
@@ -281,8 +281,7 @@ def parse_index(sql: str) -> ParsedIndex | None:
         method = lower[lower.index("using") + 1]
     tail = lower[closing + 1 :]
     where = items[closing + 1 + tail.index("where") + 1 :] if "where" in tail else []
-    parts = list(split_list(items[opening + 1 : closing]))
-    keys = tuple(map(parse_key, parts))
+    keys = tuple(map(parse_key, split_list(items[opening + 1 : closing])))
     raw = [key.source for key in keys if not key.is_column]
     raw += [" ".join(where)] if where else []
     return ParsedIndex(
@@ -336,11 +335,14 @@ def table_options(sql: str) -> tuple[str, ...]:
     return tuple(" ".join(part).lower() for part in split_list(items[closing + 1 :]))
 
 
+def upper_words(texts: Iterable[str]) -> set[str]:
+    """Return the tokens of several texts, in upper case."""
+    return {token.upper() for text in texts for token in tokens(text)}
+
+
 def is_constant(default: str) -> bool:
     """Tell whether a DEFAULT is one literal, with a sign at most."""
-    items = tokens(default)
-    while len(items) > 2 and items[0] == "(" and _closing(items, 0) == len(items) - 1:
-        items = items[1:-1]
+    items = _bare(tokens(default))
     if items and items[0] in "+-":
         items = items[1:]
     if len(items) != 1:

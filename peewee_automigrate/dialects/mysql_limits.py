@@ -12,7 +12,7 @@ import re
 
 from peewee import Database
 
-from ..expression import called_functions, is_constant, tokens
+from ..expression import called_functions, is_constant, upper_words
 from ..schema import Column, ForeignKey, Index, Key, Table, TableName
 from . import mysql_catalog, mysql_types
 from .base import Addition, Place
@@ -31,7 +31,7 @@ class MysqlLimits(MysqlSession):
 
     def column_effect(self, table: Table, column: Column, default: str | None) -> str:
         """INSTANT changes the dictionary only, where nothing has to be computed for each row."""
-        words = {word.upper() for sql in column.making.constraints for word in tokens(sql)}
+        words = upper_words(column.making.constraints)
         fulltext = any(index.method == "fulltext" for index in table.indexes)
         checked = "CHECK" in words and not self.settings.is_mariadb
         plain = table.options[:1] == ("innodb",) and "compressed" not in table.options
@@ -45,12 +45,9 @@ class MysqlLimits(MysqlSession):
         return "instant" if called <= _STEADY else "rewrites"
 
     def refuses(self, addition: Addition) -> str | None:
-        words = {
-            token.upper() for sql in addition.column.making.constraints for token in tokens(sql)
-        }
         if "system versioned" in addition.table.options:
             return "the table is system-versioned, and its history would change"
-        if "UNIQUE" in words:
+        if "UNIQUE" in upper_words(addition.column.making.constraints):
             return "a UNIQUE constraint can't be checked beforehand; declare unique=True instead"
         return self._lacks_letters(addition)
 

@@ -134,13 +134,11 @@ class MysqlSession(Dialect):
             f" WHERE ID <> CONNECTION_ID() AND {condition} ORDER BY TIME DESC LIMIT 3",
             params,
         )
-        return (
-            "; ".join(
-                f"connection {number} ({user}@{host}, {command} for {seconds} s)"
-                for number, user, host, command, seconds in rows
-            )
-            or None
-        )
+        found = [
+            f"connection {number} ({user}@{host}, {command} for {seconds} s)"
+            for number, user, host, command, seconds in rows
+        ]
+        return "; ".join(found) or None
 
     @contextmanager
     def short_locks(self, seconds: float) -> Iterator[None]:

@@ -19,10 +19,10 @@ from ..options import Options
 from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import postgres_catalog, postgres_online
 from .base import MARK, Addition, Dialect, Keys, Marked, Progress, Rows, Wanted
+from .postgres_online import BUILD, LOCK
 from .postgres_types import KNOWN, base_type, canonical_type
 from .waiting import poll
 
-_LOCK = 0x70656577  # "peew", the class of our advisory locks
 _MIGRATION = 0
 _THIS_DATABASE = """database = (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
@@ -189,22 +189,22 @@ class Postgres(Dialect):
     def _try_lock(self) -> bool:
         inside = self.database.in_transaction()
         function = "pg_try_advisory_xact_lock" if inside else "pg_try_advisory_lock"
-        return bool(self.rows(f"SELECT {function}(%s, %s)", (_LOCK, _MIGRATION))[0][0])
+        return bool(self.rows(f"SELECT {function}(%s, %s)", (LOCK, _MIGRATION))[0][0])
 
     def _unlock(self) -> None:
         """A lost connection has let go of the lock by itself."""
         if postgres_online.is_usable(self.database):
-            self.rows("SELECT pg_advisory_unlock(%s, %s)", (_LOCK, _MIGRATION))
+            self.rows("SELECT pg_advisory_unlock(%s, %s)", (LOCK, _MIGRATION))
 
     def _is_building(self) -> bool:
         """An index build goes on when its client was killed; it holds a lock of its own."""
         sql = "SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted"
         sql += f" AND classid::bigint = %s AND objid = %s AND {_THIS_DATABASE}"
-        return bool(self.rows(sql, (_LOCK, postgres_online.BUILD)))
+        return bool(self.rows(sql, (LOCK, BUILD)))
 
     def _lock_holder(self) -> str | None:
         return self._describe(
-            f"l.locktype = 'advisory' AND l.classid::bigint = %s AND {_THIS_DATABASE}", (_LOCK,)
+            f"l.locktype = 'advisory' AND l.classid::bigint = %s AND {_THIS_DATABASE}", (LOCK,)
         )
 
     def blockers(self, table: TableName) -> str | None:
@@ -218,14 +218,11 @@ class Postgres(Dialect):
             f" WHERE l.granted AND l.pid <> pg_backend_pid() AND {condition} ORDER BY 1 LIMIT 3",
             params,
         )
-        return (
-            "; ".join(
-                f"pid {pid} ({application or 'no application_name'}, {state or 'unknown'}"
-                f" for {seconds or 0} s)"
-                for pid, application, state, seconds in rows
-            )
-            or None
-        )
+        found = [
+            f"pid {pid} ({name or 'no application_name'}, {state or 'unknown'} for {time or 0} s)"
+            for pid, name, state, time in rows
+        ]
+        return "; ".join(found) or None
 
     @contextmanager
     def short_locks(self, seconds: float) -> Iterator[None]:
@@ -293,7 +290,7 @@ class Postgres(Dialect):
         return f"a unique index here must have {', '.join(missing)} as well" if missing else None
 
     def run_online(self, statement: str, progress: Progress) -> None:
-        postgres_online.build(self.database, self.escaped(statement), (_LOCK,), progress)
+        postgres_online.build(self.database, self.escaped(statement), progress)
 
     def mark(self, kind: Marked, table: TableName, name: str) -> tuple[str, ...]:
         return self._comment(kind, table, name, f"'{MARK}'")

@@ -13,6 +13,9 @@ from typing import Any
 
 from peewee import Database, PeeweeException
 
+from .base import Progress
+
+LOCK = 0x70656577  # "peew", the class of our advisory locks
 BUILD = 1  # the advisory lock that a build holds, also when its client has been killed
 _PROBES = 10  # with 8 clients at once, one probe was wrong in 6 of 320 tries, ten in none of 640
 EVERY = 0.5  # seconds between two looks at the progress
@@ -53,12 +56,7 @@ class _Worker(threading.Thread):
         self.join()
 
 
-def build(
-    database: Database,
-    statement: str,
-    lock: tuple[int],
-    progress: Callable[[str, float | None], None],
-) -> None:
+def build(database: Database, statement: str, progress: Progress) -> None:
     """Write: run CREATE or DROP INDEX CONCURRENTLY, telling the progress meanwhile.
 
     No lock_timeout applies: an unrelated reader would cancel the build, and leave an INVALID
@@ -67,7 +65,7 @@ def build(
 
     def work(worker: _Worker) -> None:
         execute = database.execute_sql
-        execute("SELECT pg_advisory_lock(%s, %s)", (*lock, BUILD))
+        execute("SELECT pg_advisory_lock(%s, %s)", (LOCK, BUILD))
         execute("SET lock_timeout = 0")
         execute("SET statement_timeout = 0")
         try:
@@ -76,7 +74,7 @@ def build(
             if is_usable(database):
                 execute("RESET lock_timeout")
                 execute("RESET statement_timeout")
-                execute("SELECT pg_advisory_unlock(%s, %s)", (*lock, BUILD))
+                execute("SELECT pg_advisory_unlock(%s, %s)", (LOCK, BUILD))
 
     worker = _Worker(database, work)
     worker.start()

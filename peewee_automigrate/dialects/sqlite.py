@@ -15,7 +15,7 @@ from typing import Any
 
 from peewee import OperationalError
 
-from ..expression import is_constant, tokens
+from ..expression import is_constant, tokens, upper_words
 from ..options import Options
 from ..schema import Catalog, Column, Table
 from . import sqlite_catalog
@@ -78,14 +78,11 @@ class Sqlite(Dialect):
 
     def refuses(self, addition: Addition) -> str | None:
         """Section "ALTER TABLE ADD COLUMN" of the manual; SQLite looks at rows, not at types."""
-        words = {
-            token.upper() for sql in addition.column.making.constraints for token in tokens(sql)
-        }
         if "strict" in addition.table.options:
             problem = self._refused_by_strict(addition)
             if problem:
                 return problem
-        if "UNIQUE" in words:
+        if "UNIQUE" in upper_words(addition.column.making.constraints):
             return "SQLite adds no column with a UNIQUE constraint; declare unique=True instead"
         if not addition.has_rows or addition.default is None:
             return None
@@ -131,8 +128,7 @@ class Sqlite(Dialect):
 
     def column_effect(self, table: Table, column: Column, default: str | None) -> str:
         """Only the schema's text changes, but a CHECK is tried on each row."""
-        checks = any("check" in tokens(sql.lower()) for sql in column.making.constraints)
-        return "scans" if checks else "instant"
+        return "scans" if "CHECK" in upper_words(column.making.constraints) else "instant"
 
     @contextmanager
     def migration_lock(self, options: Options, waiting: Callable[[str], None]) -> Iterator[float]:
