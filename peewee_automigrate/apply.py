@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from peewee import Database, InterfaceError, PeeweeException
@@ -127,7 +127,7 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
     deadline = time.monotonic() + options.lock_wait
     while True:
         try:
-            with _lock(dialect, options) as waited:
+            with dialect.migration_lock(options, log.info) as waited:
                 before, made = made, _planned(planner)
                 if _gist(before) != _gist(made):
                     _tell(options, made)
@@ -234,7 +234,3 @@ def _in_process_lock(seconds: float) -> Iterator[None]:
         yield
     finally:
         _IN_PROCESS.release()
-
-
-def _lock(dialect: Dialect, options: Options) -> AbstractContextManager[float]:
-    return dialect.migration_lock(options, lambda line: log.info("%s", line))

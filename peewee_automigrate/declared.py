@@ -31,6 +31,7 @@ from peewee import (
 from peewee import Index as PeeweeIndex
 
 from .dialects import Dialect, Wanted
+from .drift import matched
 from .errors import ModelsNotFound
 from .expression import named_constraint, parse_index, tokens
 from .schema import (
@@ -169,10 +170,8 @@ def python_default(field: Field) -> Default | None:
     return Default(value) if field.default() == value else Default(value, field.default)
 
 
-def sequence_of(field: Field) -> TableName | None:
+def _sequence(field: Field) -> TableName:
     """Return the sequence that a field names."""
-    if not field.sequence:
-        return None
     parts = getattr(field, "_sequence_parts", None)
     schema, name = parts() if parts else (None, field.sequence)
     return TableName(schema, name)
@@ -225,7 +224,7 @@ class _Reader:
     def table(self) -> Table:
         meta = self.meta
         fields = self._fields()
-        sequences = [sequence_of(field) for field in fields if field.sequence]
+        has_sequences = self.dialect.database.sequences
         keys = () if self.is_virtual else meta.get_primary_keys()
         return Table(
             name=TableName(meta.schema, meta.table_name),
@@ -248,7 +247,7 @@ class _Reader:
                 TableName(other._meta.schema, other._meta.table_name)
                 for other in meta.depends_on or ()
             ),
-            sequences=tuple(filter(None, sequences)) if self.dialect.database.sequences else (),
+            sequences=tuple(_sequence(f) for f in fields if has_sequences and f.sequence),
         )
 
     def _fields(self) -> list[Field]:
@@ -371,13 +370,11 @@ def _united(
     dialect: Dialect, first: Table, second: Table, models: tuple[type[Model], ...]
 ) -> Table:
     """Unite two declarations of one table, or say where they contradict each other."""
-    known = {dialect.fold(column.name): column for column in first.columns}
-    shared = [column for column in second.columns if dialect.fold(column.name) in known]
+    columns = matched(second, first, dialect.fold)
     clashes = [
         column.name
-        for column in shared
-        if (column.type, column.null)
-        != ((other := known[dialect.fold(column.name)]).type, other.null)
+        for column, other in columns.pairs
+        if (column.type, column.null) != (other.type, other.null)
     ]
     keys = first.primary_key and second.primary_key and first.primary_key != second.primary_key
     if clashes or keys:
@@ -387,9 +384,8 @@ def _united(
             f"{first.name}: {names} declare {what} differently. "
             "Give one of them another table name."
         )
-    added = tuple(c for c in second.columns if dialect.fold(c.name) not in known)
     return first._replace(
-        columns=first.columns + added,
+        columns=(*first.columns, *columns.missing),
         indexes=tuple({i._replace(sql=""): i for i in first.indexes + second.indexes}.values()),
         foreign_keys=tuple(dict.fromkeys(first.foreign_keys + second.foreign_keys)),
         constraints=tuple(dict.fromkeys(first.constraints + second.constraints)),

@@ -216,10 +216,9 @@ class _Comparison:
     # A relation that stands
 
     def _other_relation(self, table: Table, actual: Table) -> Iterator[Finding]:
-        known = {self.rules.fold(column.name) for column in actual.columns}
-        missing = [c.name for c in table.columns if self.rules.fold(c.name) not in known]
+        missing = matched(table, actual, self.rules.fold).missing
         if missing:
-            columns = ", ".join(missing)
+            columns = ", ".join(column.name for column in missing)
             yield blocked("AM107", table.name, None, kind=_kind(actual), columns=columns)
         elif actual.kind != table.kind:
             yield note("AM303", table.name, None, kind=_kind(actual))

@@ -178,25 +178,21 @@ def by_database(
     groups: dict[int, tuple[Any, list[Any]]] = {}
     for owner, items in parts:
         groups.setdefault(id(owner), (owner, []))[1].extend(items)
-        if must_exist:
-            _checked(owner)
+    for owner, _ in groups.values() if must_exist else ():
+        _checked(owner)
     return list(groups.values())
 
 
-def _by_owner(
-    items: Sequence[Any], fallback: Database | None
-) -> list[tuple[Database, Sequence[Any]]]:
-    """Group models by the database that they are bound to."""
+def _by_owner(items: Sequence[Any], fallback: Database | None) -> list[tuple[Any, Any]]:
+    """Pair models with the database that they are bound to."""
     collected = collect(items)
-    groups: dict[int, tuple[Database, list[Any]]] = {}
-    for model in collected.models:
-        owner = _owner(model, fallback)
-        groups.setdefault(id(owner), (owner, []))[1].append(model)
+    parts = [(_owner(model, fallback), (model,)) for model in collected.models]
+    owners = {id(owner) for owner, _ in parts}
     others = {id(owner) for base in collected.bases if (owner := database_of(base)) is not None}
-    if len(groups) == 1 and others <= set(groups):
+    if len(owners) == 1 and others <= owners:
         # As they came, so that the plan can tell which of the found models look abstract.
-        return [(owner, items) for owner, _ in groups.values()]
-    return list(groups.values())
+        return [(parts[0][0], items)]
+    return parts
 
 
 def _owner(model: type[Model], fallback: Database | None) -> Database:

@@ -134,7 +134,7 @@ class Run:
             lambda: not self.dialect.is_being_built(change.table, change.index.name),
             lambda: self.dialect.blockers(change.table),
             self.options.lock_wait,
-            lambda line: log.info("%s", line),
+            log.info,
         )
         return self.dialect.is_valid(change.table, change.index.name)
 

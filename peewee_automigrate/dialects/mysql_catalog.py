@@ -142,9 +142,8 @@ def read(
     schemas = sorted({t.schema or settings.schema or "" for t in wanted.tables})
     reader = _Reader(fold_table, settings.is_mariadb)
     parts = [(name, _names(wanted.tables, name, settings)) for name in schemas]
-    if parts:
-        reader.add_relations(_asked(ask, _RELATIONS, parts))
-        reader.add_details(_asked(ask, _details(settings, bool(wanted.constrained)), parts))
+    reader.add_relations(_asked(ask, _RELATIONS, parts))
+    reader.add_details(_asked(ask, _details(settings, bool(wanted.constrained)), parts))
     tables = {}
     for want in wanted.tables:
         table = reader.table(want, want.schema or settings.schema or "")
@@ -222,7 +221,7 @@ class _Reader:
         kinds = defaultdict(list)
         for row in sorted(details, key=lambda row: int(row[10])):
             kinds[row[0], row[3]].append(row)
-        options = _options(relation)
+        options = _options(relation, details)
         limit = key_limit(options)
         indexes = [_index(found, charsets, limit) for found in _of(kinds, "key")]
         actions = {row[3]: row for row in details if row[0] == "actions"}
@@ -242,7 +241,7 @@ class _Reader:
             kind=_KINDS.get(relation[3], "table"),
             rows=int(relation[5]) if relation[5] is not None else -1,
             schema=schema,
-            options=(*options, "hash") if _has_hash(details) else options,
+            options=options,
             filling=tuple(row[3] for row in rows if (row[7] or "").endswith(MARK)),
             keys_due=tuple(row[3] for row in rows if (row[7] or "").endswith(KEY_MARK)),
         )
@@ -252,17 +251,15 @@ def _of(kinds: dict[tuple[str, str], list[Sequence[Any]]], kind: str) -> list[li
     return [rows for (found, _), rows in kinds.items() if found == kind]
 
 
-def _has_hash(details: Sequence[Sequence[Any]]) -> bool:
-    return any(row[0] == "key" and row[7] == "HASH" for row in details)
-
-
-def _options(relation: Sequence[Any]) -> tuple[str, ...]:
-    """The engine and the row format, then "partitioned" and "system versioned", in lower case;
-    "hash" is added for a table whose unique index is one.
+def _options(relation: Sequence[Any], details: Sequence[Sequence[Any]]) -> tuple[str, ...]:
+    """The engine and the row format, then "partitioned", "system versioned" and "hash" (a unique
+    index is one), in lower case.
     """
     options = [str(relation[4] or "").lower(), str(relation[6] or "").lower()]
     options += ["partitioned"] if "partitioned" in str(relation[7] or "") else []
-    return (*options, *(["system versioned"] if relation[3] == "SYSTEM VERSIONED" else []))
+    options += ["system versioned"] if relation[3] == "SYSTEM VERSIONED" else []
+    is_hash = any(row[0] == "key" and row[7] == "HASH" for row in details)
+    return (*options, *(["hash"] if is_hash else []))
 
 
 def _column(row: Sequence[Any], is_mariadb: bool) -> Column:
