@@ -116,7 +116,7 @@ class LiteralContext(Context):
             with self(converter=None):
                 return self.sql(value)
         if isinstance(value, bool):
-            text = self.dialect.truth(value)
+            text = self.dialect.truths[value]
         elif value is None or isinstance(value, int) or _is_plain(value):
             text = _query_val_transform(value)
         else:
@@ -284,7 +284,7 @@ class _Reader:
         except Exception:  # whatever a field class raises, the column is asked again when missing
             return UNKNOWN
         if isinstance(value, bool):
-            return self.dialect.truth(value)
+            return self.dialect.truths[value]
         if type(value) is int:
             return str(value)
         is_text = isinstance(value, str) and isinstance(field, CharField | TextField)

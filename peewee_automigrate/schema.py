@@ -102,11 +102,8 @@ class Index(NamedTuple):
         return not self.where and all(key.is_column for key in self.keys)
 
     def __str__(self) -> str:
-        parts = ["unique index" if self.unique else "index"]
-        if self.method != "btree":
-            parts.append(f"using {self.method}")
-        parts.append(self.definition)
-        return " ".join(parts)
+        using = "" if self.method == "btree" else f" using {self.method}"
+        return f"{'unique ' if self.unique else ''}index{using} {self.definition}"
 
     @property
     def definition(self) -> str:

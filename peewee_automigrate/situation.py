@@ -220,7 +220,7 @@ class Situation:
         if stored is None:
             return None
         if isinstance(stored, bool):
-            literal = self.dialect.truth(stored)
+            literal = self.dialect.truths[stored]
         else:
             plain = type(stored) is int
             literal = str(stored) if plain else self.dialect.literal(stored, column.type)

@@ -84,6 +84,8 @@ class Dialect:
     keys_follow = False  # a foreign key is added by a statement of its own, after the indexes
     defers_keys = True  # a foreign key can be DEFERRABLE
     longest_name: float = math.inf  # in characters, where a longer one is an error
+    truths = ("FALSE", "TRUE")  # the literals of both
+    casts_values = True  # a value is of a column's type only after a CAST
     null_word = ""  # says that a column may hold NULL; "" where that goes without saying
     fill_mark = ""  # the constraint that marks a new column as not filled; "" where `mark` does
     key_mark = ""  # the one that marks a new column as still without its foreign key
@@ -144,10 +146,6 @@ class Dialect:
         """Compare two canonical types; None when it can't tell."""
         return True if declared == actual else None
 
-    def truth(self, value: bool) -> str:
-        """Return the literal of a boolean."""
-        return "TRUE" if value else "FALSE"
-
     # Questions: these read the database.
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
@@ -168,7 +166,8 @@ class Dialect:
 
     def typed(self, expression: str | None, type_name: str) -> str:
         """Return an expression as a column of this type would hold it; None is NULL."""
-        return f"CAST({expression or 'NULL'} AS {type_name})"
+        text = expression or "NULL"
+        return f"CAST({text} AS {type_name})" if self.casts_values else text
 
     def rows(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
         """Read: return all rows of a query; without ``params`` a per cent sign is only that."""
@@ -362,7 +361,7 @@ class Dialect:
         number of rows filled so far. Rows are walked in the order of their key, so that each is
         seen once, also when a value is NULL again.
         """
-        keys = [(self.escaped(name), type_name) for name, type_name in self._row_key(table)]
+        keys = [(self.escaped(name), type_name) for name, type_name in self.row_key(table)]
         own = [f"t.{name}" for name, _ in keys]
         names = ", ".join(own)
         values = ", ".join(map(self._key_value, own))
@@ -380,9 +379,10 @@ class Dialect:
             after, last, filled = f"AND ({names}) > ({marks})", rows[-1], filled + len(rows)
             done(filled)
 
-    def _row_key(self, table: Table) -> Keys:
-        """Return the columns by which rows are told apart."""
-        raise NotImplementedError
+    def row_key(self, table: Table) -> Keys:
+        """Return the columns by which rows are told apart: the primary key."""
+        types = {column.name: column.type for column in table.columns}
+        return [(self.quote(name), types.get(name, "")) for name in table.primary_key]
 
     def _key_value(self, name: str) -> str:
         """Return what to select of a key's column, so that it can be sent back."""

@@ -33,6 +33,8 @@ class Mysql(MysqlLimits):
     keys_follow = True
     defers_keys = False
     longest_name = 64
+    truths = ("0", "1")
+    casts_values = False
     null_word = "NULL"  # without it some servers give a TIMESTAMP a default of their own
     fill_mark = f"COMMENT '{MARK}'"
     key_mark = f"COMMENT '{KEY_MARK}'"
@@ -75,9 +77,6 @@ class Mysql(MysqlLimits):
         """Read: MariaDB has descending keys since 10.8."""
         return self.settings.is_mariadb and self.settings.version < (10, 8)
 
-    def truth(self, value: bool) -> str:
-        return "1" if value else "0"
-
     def literal(self, value: Any, type_name: str) -> str:
         """Bytes go as hexadecimal digits, and so does text in which a backslash is only that."""
         if isinstance(value, bytes | bytearray | memoryview):
@@ -104,9 +103,6 @@ class Mysql(MysqlLimits):
             text = literal[1:-1].replace("''", "'").replace("\\\\", "\\")
             is_wrong = literal[:1] == "'" and not mysql_types.holds_text(type_name, text)
         return f"{literal} is no {type_name}" if is_wrong else None
-
-    def typed(self, expression: str | None, type_name: str) -> str:
-        return expression or "NULL"
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
         return mysql_catalog.read(self.rows, self.settings, self.fold_table, wanted)
@@ -147,9 +143,6 @@ class Mysql(MysqlLimits):
     def columns_have_checks(self) -> bool:
         """To MySQL each CHECK is one of the table."""
         return self.settings.is_mariadb
-
-    def _row_key(self, table: Table) -> Keys:
-        return [(self.quote(name), "") for name in table.primary_key]
 
     def _fill_rows(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
         """One UPDATE. A column that the server would touch by itself is set to what it holds."""

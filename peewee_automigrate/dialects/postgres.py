@@ -303,12 +303,10 @@ class Postgres(Dialect):
         target = f"{quoted}.{own}" if kind == "column" else f"{own} ON {quoted}"
         return (f"COMMENT ON {kind.upper()} {target} IS {text}",)
 
-    def _row_key(self, table: Table) -> Keys:
+    def row_key(self, table: Table) -> Keys:
         """The primary key, or the row's place where there is none."""
-        types = {column.name: column.type for column in table.columns}
-        keys = [(self.quote(name), types[name]) for name in table.primary_key]
         place = [("tableoid", "oid")] if table.kind == "partitioned" else []
-        return keys or [*place, ("ctid", "tid")]
+        return super().row_key(table) or [*place, ("ctid", "tid")]
 
     def _key_value(self, name: str) -> str:
         """As text: a driver has no value for each value of a key, such as infinity."""

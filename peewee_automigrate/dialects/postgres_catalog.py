@@ -166,7 +166,7 @@ class _Reader:
             self._relations[relation] = oid
             self.oids[oid] = (_KINDS[kind], estimate)
             if column[0] is not None:
-                self._columns[oid].append(_column(*column))
+                self._columns[oid].append(_column(column))
 
     def add_details(self, rows: Sequence[Sequence[Any]]) -> None:
         for row in rows:
@@ -203,17 +203,8 @@ class _Reader:
         )
 
 
-def _column(
-    name: str,
-    number: int,
-    type_name: str,
-    not_null: bool,
-    default: str | None,
-    generated: str,
-    identity: str,
-    collation: str | None,
-    description: str | None,
-) -> tuple[int, Column, str | None, bool]:
+def _column(row: Sequence[Any]) -> tuple[int, Column, str | None, bool]:
+    name, number, type_name, not_null, default, generated, identity, collation, description = row
     kinds = {"s": "stored", "v": "virtual", "": "identity" if identity else ""}
     made = kinds.get(generated, "")
     column = Column(name, type_name, not not_null, None if made else default, made)

@@ -40,6 +40,8 @@ class Sqlite(Dialect):
     parents_first = False
     one_transaction = True
     makes_file = True
+    truths = ("0", "1")
+    casts_values = False  # a cast would be stricter than a column is
     fold = staticmethod(sqlite_catalog.fold)
     canonical_type = staticmethod(sqlite_catalog.canonical_type)
 
@@ -58,9 +60,6 @@ class Sqlite(Dialect):
         lengths = {tuple(re.findall(r"\d+", side)) for side in (declared, actual) if "(" in side}
         return _affinity(declared) == _affinity(actual) and len(lengths) < 2
 
-    def truth(self, value: bool) -> str:
-        return "1" if value else "0"
-
     def literal(self, value: Any, type_name: str) -> str:
         """Infinity has no literal of its own; a string ends at a NUL character."""
         if isinstance(value, float) and math.isinf(value):
@@ -68,10 +67,6 @@ class Sqlite(Dialect):
         if isinstance(value, str) and "\0" in value:
             raise ValueError("SQLite has no literal for a text with a NUL character")
         return self.quoted_value(value, "quote")
-
-    def typed(self, expression: str | None, type_name: str) -> str:
-        """A cast would be stricter than a column is."""
-        return expression or "NULL"
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
         return sqlite_catalog.read(self.rows, self.quote, wanted)
@@ -112,7 +107,7 @@ class Sqlite(Dialect):
 
     def estimated_rows(self, table: Table) -> int:
         """The largest rowid is found at once, where a count would read the whole table."""
-        ((key, _), *_) = self._row_key(table)
+        ((key, _), *_) = self.row_key(table)
         sql = f"SELECT max({key}) FROM {self.quote_table(table.name)}"
         return int(self.rows(sql)[0][0]) if key in _ROWIDS else table.rows
 
@@ -189,13 +184,13 @@ class Sqlite(Dialect):
     def is_timeout(self, error: BaseException) -> bool:
         return isinstance(error, OperationalError) and "interrupted" in str(error)
 
-    def _row_key(self, table: Table) -> Keys:
+    def row_key(self, table: Table) -> Keys:
         """The rowid, under a name that no column hides, or else the primary key."""
         hidden = {self.fold(column.name) for column in table.columns}
         free = [name for name in _ROWIDS if name not in hidden]
         if free and "without rowid" not in table.options:
             return [(free[0], "")]
-        return [(self.quote(name), "") for name in table.primary_key]
+        return super().row_key(table)
 
     def _fill_rows(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
         where = " AND ".join(f"{name} = ?" for name, _ in keys)

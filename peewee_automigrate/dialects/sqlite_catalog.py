@@ -109,18 +109,11 @@ class _Reader:
     """Sorts the rows of the catalogue query by table, and makes tables of them."""
 
     def __init__(self, rows: list[_Row]) -> None:
-        self.columns: dict[_Place, list[_Row]] = {}
-        self.keys: dict[_Place, list[_Row]] = {}
-        self.parents: dict[_Place, list[_Row]] = {}
-        self.names: dict[_Place, list[_Row]] = {}
-        kinds = {
-            "column": self.columns,
-            "key": self.keys,
-            "parent": self.parents,
-            "name": self.names,
-        }
+        kinds: dict[str, dict[_Place, list[_Row]]] = defaultdict(dict)
         for (kind, *place), part in groupby(rows, itemgetter(0, 1, 2)):
             kinds[kind].setdefault(tuple(place), []).extend(part)
+        self.columns, self.keys = kinds["column"], kinds["key"]
+        self.parents, self.names = kinds["parent"], kinds["name"]
         self.places = {(schema, fold(name)): (schema, name) for schema, name in self.columns}
         self.owners = {
             TableName(schema, row[4]): row[5]
