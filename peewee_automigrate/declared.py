@@ -87,7 +87,7 @@ def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
     types = _Types(dialect)
     for model in models:
         table = _Reader(dialect, model, types).table()
-        key = TableName(table.name.schema, dialect.fold_table(table.name.name))
+        key = dialect.table_key(table.name)
         if key in tables:
             table = _united(dialect, tables[key], table, (*owners[key], model))
         tables[key] = table

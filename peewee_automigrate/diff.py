@@ -89,6 +89,7 @@ class _Comparison:
     def __init__(self, declared: Sequence[Table], catalog: Catalog, rules: Rules) -> None:
         self.catalog = catalog
         self.rules = rules
+        self._key = rules.table_key
         self.declared = {self._key(table.name): table for table in declared}
         self.standing = dict(catalog.tables)  # with those that this run creates
         self.names: dict[TableName, str] = dict(catalog.owners)  # with those that it takes
@@ -105,9 +106,6 @@ class _Comparison:
                 yield from self._existing_table(table, actual)
             else:
                 yield from self._other_relation(table, actual)
-
-    def _key(self, name: TableName) -> TableName:
-        return TableName(name.schema, self.rules.fold_table(name.name))
 
     def _schemas(self) -> Iterator[Change | Finding]:
         names = {table.name.schema for table in self.declared.values() if table.name.schema}

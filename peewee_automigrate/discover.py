@@ -20,7 +20,7 @@ from peewee import Database, ImproperlyConfigured, Model, SqliteDatabase
 from playhouse import db_url
 
 from .errors import AutoMigrateError, ModelsNotFound
-from .models import collect, database_of, unwrapped
+from .models import collect, database_of, one_line, unwrapped
 
 # Where one release of Peewee lacks a scheme that another has, this one reaches the same database.
 _ALIASES = {
@@ -93,7 +93,7 @@ def named(spec: str) -> Any:
         try:
             return value()
         except Exception as error:
-            raise ModelsNotFound(f"{spec}: fails: {_one_line(error)}.") from error
+            raise ModelsNotFound(f"{spec}: fails: {one_line(error)}.") from error
     return value
 
 
@@ -105,11 +105,7 @@ def _imported(name: str) -> Any:
             raise ModelsNotFound(
                 f"{name}: there is no module {error.name!r}. Run from its folder, or install it."
             ) from error
-        raise ModelsNotFound(f"{name}: fails to import: {_one_line(error)}.") from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelsNotFound(f"{name}: fails to import: {one_line(error)}.") from error
 
 
 def open_url(url: str) -> Database:

@@ -130,8 +130,12 @@ def _submodules(module: ModuleType) -> Iterator[ModuleType]:
         try:
             yield importlib.import_module(found.name)
         except (Exception, SystemExit) as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ModelsNotFound(f"{found.name}: fails to import: {reason}.") from error
+            raise ModelsNotFound(f"{found.name}: fails to import: {one_line(error)}.") from error
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's kind and text."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _parents(model: type[Model]) -> set[type[Model]]:

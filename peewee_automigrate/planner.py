@@ -41,7 +41,7 @@ from .schema import (
     TableName,
     ValidateConstraint,
 )
-from .situation import Memory, Situation, is_blocked, table_key
+from .situation import Memory, Situation, is_blocked
 
 
 @contextmanager
@@ -108,7 +108,7 @@ class Planner:
 
     def _summary(self, declared: Declared) -> str:
         tables = declared.tables if self.bases else ()
-        keys = {table_key(self.dialect, table.name) for table in tables}
+        keys = {self.dialect.table_key(table.name) for table in tables}
         present = {model for key in keys for model in self.declared.models[key]}
         return self.collected.summary(self.bases - present, self.dialect.place())
 
@@ -122,7 +122,7 @@ class Planner:
 
     def field(self, table: TableName, column: str) -> Field:
         """Return the field that declares a column."""
-        models = self.declared.models[table_key(self.dialect, table)]
+        models = self.declared.models[self.dialect.table_key(table)]
         return ddl.field_of(models, self.dialect, column)[1]
 
     def _read(self) -> tuple[Declared, Catalog, list[Finding]]:
@@ -135,7 +135,7 @@ class Planner:
         }
         tables = self.declared.tables
         if absent:
-            tables = tuple(t for t in tables if table_key(self.dialect, t.name) not in absent)
+            tables = tuple(t for t in tables if self.dialect.table_key(t.name) not in absent)
         declared = Declared(tables, self.declared.models)
         left_out = [note("AM307", key, None) for key in sorted(absent, key=str)]
         return declared, _reconciled(self.dialect, declared, catalog), left_out
@@ -151,7 +151,7 @@ def _reconciled(dialect: Dialect, declared: Declared, catalog: Catalog) -> Catal
     """
     tables = dict(catalog.tables)
     for table in declared.tables:
-        key = table_key(dialect, table.name)
+        key = dialect.table_key(table.name)
         if key in tables and any(index.sql for index in table.indexes):
             indexes = tuple(
                 _agreed(dialect, tables[key], table, index) for index in tables[key].indexes

@@ -52,11 +52,6 @@ def is_blocked(finding: Finding) -> bool:
     return finding.level == "blocked"
 
 
-def table_key(dialect: Dialect, name: TableName) -> TableName:
-    """Return the key under which a table stands in a catalogue."""
-    return TableName(name.schema, dialect.fold_table(name.name))
-
-
 @dataclass(frozen=True, slots=True)
 class Value:
     """What a new column's rows get: one SQL ``expression`` for all (None for NULL), or one value
@@ -107,15 +102,15 @@ class Situation:
 
     @cached_property
     def _declared_tables(self) -> dict[TableName, Table]:
-        return {table_key(self.dialect, table.name): table for table in self.declared.tables}
+        return {self.dialect.table_key(table.name): table for table in self.declared.tables}
 
     def models(self, table: TableName) -> tuple[type[Model], ...]:
         """Return the models that declare a table."""
-        return self.declared.models[table_key(self.dialect, table)]
+        return self.declared.models[self.dialect.table_key(table)]
 
     def actual(self, table: TableName) -> Table | None:
         """Return a table as it stands, None where it does not."""
-        return self.catalog.tables.get(table_key(self.dialect, table))
+        return self.catalog.tables.get(self.dialect.table_key(table))
 
     def standing(self, keys: Iterable[ForeignKey], table: TableName) -> tuple[TableName, ...]:
         """Return the tables that stand and that these foreign keys of a table refer to."""
@@ -158,7 +153,7 @@ class Situation:
     def _place(self, table: TableName, name: str) -> Place | None:
         """Return a column as it stands, or else as it is declared."""
         actual, fold = self.actual(table), self.dialect.fold
-        declared = self._declared_tables.get(table_key(self.dialect, table))
+        declared = self._declared_tables.get(self.dialect.table_key(table))
         for side in filter(None, (actual, declared)):
             for column in side.columns:
                 if fold(column.name) == fold(name):
@@ -167,7 +162,7 @@ class Situation:
 
     def _is_plain(self, table: TableName) -> bool:
         """Tell whether a table is declared without settings and schema of its own."""
-        models = self.declared.models.get(table_key(self.dialect, table), ())
+        models = self.declared.models.get(self.dialect.table_key(table), ())
         return table.schema is None and not ddl.has_settings(models)
 
     def standing_column(self, table: TableName, name: str) -> Column | None:

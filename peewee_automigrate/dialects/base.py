@@ -123,6 +123,10 @@ class Dialect:
         """Return the form of a table's name in which the database compares it."""
         return self.fold(name)
 
+    def table_key(self, name: TableName) -> TableName:
+        """Return the key under which a table stands in a catalogue."""
+        return TableName(name.schema, self.fold_table(name.name))
+
     @staticmethod
     def canonical_type(text: str) -> str:
         """Return the catalogue's spelling of a type as Peewee writes it."""
