@@ -312,13 +312,10 @@ def add_index(
     """Return the statements that build an index, after dropping an INVALID leftover of it."""
     words = "INDEX CONCURRENTLY " if online else "INDEX "
     statement = _index_statements(dialect, models)[change.index.name]
-    head, found, tail = statement.partition("INDEX ")
     if online and "CONCURRENTLY" not in tokens(statement.upper())[:4]:
-        statement = head + words + tail
-    if not change.leftover or not found:
-        return (statement,)
-    name = dialect.quote(change.table.schema, change.index.name)
-    return (f"DROP {words}{name}", statement)
+        statement = re.sub(r"\bINDEX\s+", words, statement, count=1, flags=re.IGNORECASE)
+    drop = f"DROP {words}{dialect.quote(change.table.schema, change.index.name)}"
+    return (drop, statement) if change.leftover else (statement,)
 
 
 def _index_statements(dialect: Dialect, models: Models) -> dict[str, str]:

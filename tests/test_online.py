@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from peewee import Database, IntegerField, TextField
+from peewee import SQL, Database, IntegerField, TextField
 
 from chaos import kills
 from chaos.crew import ROOT, Migrate
@@ -73,6 +73,16 @@ def test_index_above_online_rows_is_built_concurrently(
 
 def test_index_built_online_is_valid(database: Database, url: str) -> None:
     migrate(database, index(database), **ONLINE)
+    assert ask(url, VALID) == [(True, False)]
+
+
+def test_index_that_the_model_writes_in_small_letters_is_built_concurrently(
+    database: Database, url: str
+) -> None:
+    author, post = first(database)
+    post._meta.indexes = [SQL("create index post_length on post (length)")]
+    (step,) = migrate(database, [author, post], **ONLINE).applied
+    assert step.statements == ("create INDEX CONCURRENTLY post_length on post (length)",)
     assert ask(url, VALID) == [(True, False)]
 
 
