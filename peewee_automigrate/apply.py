@@ -105,7 +105,7 @@ def _planned(planner: Planner) -> Plan:
         try:
             return planner.plan()
         except (PeeweeException, LookupError) as error:  # the latter between two reads
-            locked = dialect.is_lock_timeout(error)
+            locked = dialect.trouble(error) == "locked"
             tries -= not locked
             if locked and time.monotonic() >= deadline:
                 tables = [step.name for step in planner.declared.tables]
@@ -137,7 +137,7 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
             run.finish()
             return _report(made, tuple(run.applied.values()), waited, started)
         except (PeeweeException, MigrationFailed) as error:
-            busy = any(map(dialect.is_lock_timeout, filter(None, (error, error.__cause__))))
+            busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
             late = time.monotonic() >= deadline
             if busy and dialect.one_transaction and late:
                 raise LockTimeout(
@@ -207,7 +207,7 @@ def _connect(dialect: Dialect, options: Options) -> None:
             return
         except Exception as error:
             text = " ".join(str(error).split())
-            locked = dialect.is_lock_timeout(error)
+            locked = dialect.trouble(error) == "locked"
             seconds = max(options.wait, options.lock_wait if locked else 0.0)
             if time.monotonic() + pause >= started + seconds:
                 waited = f" within {seconds:.0f} s" if seconds else ""

@@ -130,13 +130,14 @@ class Run:
 
     def _is_built(self, change: AddIndex) -> bool:
         """Wait for whoever builds an index that looks left over; tell whether it stands then."""
+        index = change.table, change.index.name
         poll(
-            lambda: not self.dialect.is_being_built(change.table, change.index.name),
+            lambda: self.dialect.is_built(*index) is not None,
             lambda: self.dialect.blockers(change.table),
             self.options.lock_wait,
             log.info,
         )
-        return self.dialect.is_valid(change.table, change.index.name)
+        return bool(self.dialect.is_built(*index))
 
     def _transaction(
         self, steps: Sequence[Step], work: Callable[[Sequence[Step]], None], *, locks: bool = True
@@ -169,7 +170,7 @@ class Run:
                 with self._scope(), self.dialect.short_locks(self.options.lock_timeout):
                     return attempt(tries)
             except Exception as error:
-                if self.dialect.one_transaction or not self.dialect.is_lock_timeout(error):
+                if self.dialect.one_transaction or self.dialect.trouble(error) != "locked":
                     raise
                 holder = self._blockers(steps)
                 if time.monotonic() >= deadline:
@@ -283,7 +284,7 @@ class Run:
 
     def _failed(self, error: Exception) -> MigrationFailed:
         text = str(error).strip()
-        if self.dialect.may_go_on(error):
+        if self.dialect.trouble(error) == "lost":
             text += "\nThe connection is lost, and the server may still complete the statement."
             self.lost = True
         if self.statement is None:

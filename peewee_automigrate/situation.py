@@ -234,7 +234,7 @@ class Situation:
             with self.dialect.bounded(SECONDS):
                 return question()
         except Exception as error:  # Peewee 3.17 lets the driver's own through
-            if not self.dialect.is_timeout(error):
+            if self.dialect.trouble(error) != "late":
                 raise
             return note("AM309", table, name, seconds=f"{SECONDS:.0f}")
 

@@ -21,6 +21,7 @@ from ..schema import Catalog, Column, ForeignKey, Index, Key, Table, TableName
 
 FILL_ROWS = 1000
 MARK = "peewee_automigrate: unfinished"
+Trouble: TypeAlias = Literal["locked", "late", "lost"]
 Marked: TypeAlias = Literal["column", "constraint"]
 Progress: TypeAlias = Callable[[str, float | None], None]
 """Is told what goes on, and the fraction done (0 to 1, None when unknown)."""
@@ -211,12 +212,8 @@ class Dialect:
         """Read: return names of the triggers that an UPDATE of a new column would fire."""
         return []
 
-    def is_being_built(self, table: TableName, index: str) -> bool:
-        """Read: tell whether somebody builds an index right now."""
-        return False
-
-    def is_valid(self, table: TableName, index: str) -> bool:
-        """Read: tell whether an index stands and is valid."""
+    def is_built(self, table: TableName, index: str) -> bool | None:
+        """Read: tell whether an index stands and is valid; None while somebody builds it."""
         return False
 
     def home(self) -> str | None:
@@ -291,9 +288,12 @@ class Dialect:
         """Return statements that take the locks which a change needs on tables that stand."""
         return []
 
-    def may_go_on(self, error: BaseException) -> bool:
-        """Tell whether the server may complete the statement that met with an error."""
-        return False
+    def trouble(self, error: BaseException) -> Trouble | None:
+        """Tell what an error means: a lock was not free in time ("locked"), a statement was not
+        done within its time ("late"), or the connection is gone, and the server may complete the
+        statement ("lost"); None for any other.
+        """
+        return None
 
     def dangling(self, table: TableName, fk: ForeignKey) -> str | None:
         """Read: return a query for rows that a foreign key added without a check should refuse,
@@ -305,22 +305,14 @@ class Dialect:
         """Read: tell whether a transaction is under way, whoever has begun it."""
         return bool(self.database.in_transaction())
 
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        """Tell whether an error means that a lock was not free in time."""
-        return False
-
     def blockers(self, table: TableName) -> str | None:
         """Read: describe who holds a lock on a table, None where the database can't tell."""
         return None
 
     @contextmanager
     def bounded(self, seconds: float) -> Iterator[None]:
-        """Read: inside, a statement that takes longer fails; see `is_timeout`."""
+        """Read: inside, a statement that takes longer fails; see `trouble`."""
         yield
-
-    def is_timeout(self, error: BaseException) -> bool:
-        """Tell whether an error means that a statement was not done within its time."""
-        return False
 
     def run_online(self, statement: str, progress: Progress) -> None:
         """Write: run a statement that must stand outside of any transaction."""

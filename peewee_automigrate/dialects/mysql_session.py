@@ -20,7 +20,7 @@ from peewee import PeeweeException
 from ..errors import AutoMigrateError, UnsupportedDatabase
 from ..options import Options
 from ..schema import TableName
-from .base import Dialect
+from .base import Dialect, Trouble
 from .mysql_catalog import Settings
 from .waiting import poll
 
@@ -29,9 +29,10 @@ _LOCK_NAME = 64  # characters
 _WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
 _OLDEST = {True: (10, 6), False: (8, 0, 16)}  # MariaDB, MySQL
 # Error numbers: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's server error reference.
-_LOCK_TIMEOUTS = {1205, 1213, 3572}
-_TIMEOUTS = {1969, 3024}
-_LOST = {0, 2006, 2013}
+_TROUBLES: dict[int | None, Trouble] = {
+    **{1205: "locked", 1213: "locked", 3572: "locked", 1969: "late", 3024: "late"},
+    **{0: "lost", 2006: "lost", 2013: "lost"},
+}
 _IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
 _REFUSED_ALGORITHM = {1845, 1846, 4092}
 
@@ -168,15 +169,9 @@ class MysqlSession(Dialect):
         finally:
             self.run(f"SET SESSION {name} = {before}")
 
-    def may_go_on(self, error: BaseException) -> bool:
+    def trouble(self, error: BaseException) -> Trouble | None:
         """A statement goes on when its client is gone."""
-        return _number(error) in _LOST
-
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        return _number(error) in _LOCK_TIMEOUTS
-
-    def is_timeout(self, error: BaseException) -> bool:
-        return _number(error) in _TIMEOUTS
+        return _TROUBLES.get(_number(error))
 
 
 def lock_name(schema: str) -> str:

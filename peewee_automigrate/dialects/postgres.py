@@ -18,7 +18,7 @@ from ..expression import called_functions, is_constant, parse_index
 from ..options import Options
 from ..schema import Catalog, Column, Index, Key, Table, TableName
 from . import postgres_catalog, postgres_online
-from .base import MARK, Addition, Dialect, Keys, Marked, Progress, Rows, Wanted
+from .base import MARK, Addition, Dialect, Keys, Marked, Progress, Rows, Trouble, Wanted
 from .postgres_online import BUILD, LOCK
 from .postgres_types import KNOWN, base_type, canonical_type
 from .waiting import poll
@@ -26,6 +26,7 @@ from .waiting import poll
 _MIGRATION = 0
 _THIS_DATABASE = """database = (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
+_TROUBLES: dict[str | None, Trouble] = {"55P03": "locked", "57014": "late"}
 _SMALL = re.compile(r"-?\d{1,9}")
 
 
@@ -236,8 +237,8 @@ class Postgres(Dialect):
         modes += [(parent, "SHARE ROW EXCLUSIVE") for parent in parents if parent != altered]
         return [f"LOCK TABLE {self.quote_table(name)} IN {mode} MODE" for name, mode in modes]
 
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        return _sqlstate(error) == "55P03"
+    def trouble(self, error: BaseException) -> Trouble | None:
+        return _TROUBLES.get(_sqlstate(error))
 
     @contextmanager
     def bounded(self, seconds: float) -> Iterator[None]:
@@ -246,9 +247,6 @@ class Postgres(Dialect):
             self.run(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
             yield
             self.run(f"SET LOCAL statement_timeout = '{before}'")
-
-    def is_timeout(self, error: BaseException) -> bool:
-        return _sqlstate(error) == "57014"
 
     def update_triggers(self, table: Table) -> list[str]:
         """A trigger on UPDATE OF other columns stays silent."""
@@ -260,14 +258,16 @@ class Postgres(Dialect):
         )
         return [row[0] for row in rows]
 
-    def is_being_built(self, table: TableName, index: str) -> bool:
-        sql = "SELECT 1 FROM pg_catalog.pg_stat_progress_create_index"
-        name = self.quote(table.schema, index)
-        return bool(self.rows(f"{sql} WHERE index_relid = to_regclass(%s)", (name,)))
-
-    def is_valid(self, table: TableName, index: str) -> bool:
-        sql = "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = to_regclass(%s)"
-        return any(row[0] for row in self.rows(sql, (self.quote(table.schema, index),)))
+    def is_built(self, table: TableName, index: str) -> bool | None:
+        rows = self.rows(
+            "SELECT i.indisvalid, p.pid FROM pg_catalog.pg_index AS i LEFT JOIN"
+            " pg_catalog.pg_stat_progress_create_index AS p ON p.index_relid = i.indexrelid"
+            " WHERE i.indexrelid = to_regclass(%s)",
+            (self.quote(table.schema, index),),
+        )
+        if any(pid for _, pid in rows):
+            return None
+        return any(is_valid for is_valid, _ in rows)
 
     @contextmanager
     def short_reads(self, seconds: float) -> Iterator[None]:

@@ -19,7 +19,7 @@ from ..expression import is_constant, tokens, upper_words
 from ..options import Options
 from ..schema import Catalog, Column, Table
 from . import sqlite_catalog
-from .base import Addition, Dialect, Keys, Rows, Wanted
+from .base import Addition, Dialect, Keys, Rows, Trouble, Wanted
 from .waiting import poll
 
 _ROWIDS = ("rowid", "_rowid_", "oid")
@@ -142,7 +142,7 @@ class Sqlite(Dialect):
                 try:
                     stack.enter_context(self.database.transaction("IMMEDIATE"))
                 except OperationalError as error:
-                    if self.is_lock_timeout(error):
+                    if self.trouble(error) == "locked":
                         return False
                     raise
                 return True
@@ -162,10 +162,12 @@ class Sqlite(Dialect):
         finally:
             self.rows(f"PRAGMA busy_timeout = {before}")
 
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        """SQLITE_BUSY and SQLITE_LOCKED, which the drivers tell by their text only."""
-        text = str(error).lower()
-        return isinstance(error, OperationalError) and ("is locked" in text or "busy" in text)
+    def trouble(self, error: BaseException) -> Trouble | None:
+        """SQLITE_BUSY, SQLITE_LOCKED and SQLITE_INTERRUPT are told by their text only."""
+        text = str(error).lower() if isinstance(error, OperationalError) else ""
+        if "is locked" in text or "busy" in text:
+            return "locked"
+        return "late" if "interrupted" in text else None
 
     @contextmanager
     def bounded(self, seconds: float) -> Iterator[None]:
@@ -180,9 +182,6 @@ class Sqlite(Dialect):
             yield
         finally:
             connection.set_progress_handler(None, 0)
-
-    def is_timeout(self, error: BaseException) -> bool:
-        return isinstance(error, OperationalError) and "interrupted" in str(error)
 
     def row_key(self, table: Table) -> Keys:
         """The rowid, under a name that no column hides, or else the primary key."""
