@@ -161,13 +161,9 @@ def _deferred(dialect: Dialect, field: Field) -> Field:
     clone = field.clone()
     clone.deferred = True
     if mark:
-        kept = [one for one in field.constraints or () if not _is_comment(_sql_of(one))]
+        kept = [one for one in field.constraints or () if not _is_comment(one)]
         clone.constraints = [SQL(mark), *kept]
     return clone
-
-
-def _sql_of(constraint: Any) -> str:
-    return constraint if isinstance(constraint, str) else str(getattr(constraint, "sql", ""))
 
 
 def _located(dialect: Dialect, field: Field) -> Field:
@@ -255,8 +251,9 @@ def modified_column(
     return "MODIFY " + clause_of(dialect, table, statement).removeprefix("ADD ")
 
 
-def _is_comment(constraint: str) -> bool:
-    return [token.lower() for token in tokens(constraint)[:1]] == ["comment"]
+def _is_comment(constraint: Any) -> bool:
+    """Tell whether a column's constraint, as text or as a node, is a COMMENT."""
+    return tokens(str(getattr(constraint, "sql", constraint)).lower())[:1] == ["comment"]
 
 
 def is_check(constraint: str) -> bool:

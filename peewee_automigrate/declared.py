@@ -204,11 +204,9 @@ class _Types:
         node = field.ddl_datatype(self.context)
         if node is None:
             return ""
-        text = node.sql if isinstance(node, SQL) else self._rendered(node)
-        return self.dialect.canonical_type(text)
-
-    def _rendered(self, node: Node) -> str:
-        return rendered(LiteralContext(self.dialect).sql(node))
+        if not isinstance(node, SQL):
+            return self.dialect.canonical_type(rendered(LiteralContext(self.dialect).sql(node)))
+        return self.dialect.canonical_type(str(node.sql))
 
 
 class _Reader:

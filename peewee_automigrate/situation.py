@@ -311,7 +311,7 @@ class Situation:
             return None
         order = f"ORDER BY count(*) DESC, {listed} LIMIT {SAMPLES}"
         rows = self.dialect.rows(f"{query} {order}")
-        samples = ", ".join(f"{_tuple(row[:-1])} {row[-1]} times" for row in rows)
+        samples = ", ".join(f"({', '.join(map(repr, key))}) {times} times" for *key, times in rows)
         words = {"wanted": index, "groups": f"{groups:,}", "samples": samples, "query": query}
         return blocked("AM105", change.table, index.name, query, **words)
 
@@ -342,7 +342,3 @@ def generated_expression(column: Column) -> str:
     _, opening, rest = column.making.generated_as.partition("(")
     body, closing, _ = rest.rpartition(")")
     return f"({body})" if opening and closing else ""
-
-
-def _tuple(values: tuple[object, ...]) -> str:
-    return f"({', '.join(map(repr, values))})"

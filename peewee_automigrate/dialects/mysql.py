@@ -64,18 +64,17 @@ class Mysql(MysqlLimits):
         return [name for name in types if mysql_types.base_type(name) not in mysql_types.KNOWN]
 
     def canonical_index(self, index: Index) -> Index:
-        """A key such as ``a (10)`` is a prefix here. InnoDB makes every other method a B-tree."""
+        """A key such as ``a (10)`` is a prefix here. InnoDB makes every other method a B-tree.
+        MariaDB has descending keys since 10.8.
+        """
         keys = tuple(map(_key, index.keys))
-        if any("desc" in key.options for key in keys) and self._ignores_order():
+        ordered = any("desc" in key.options for key in keys)
+        if ordered and self.settings.is_mariadb and self.settings.version < (10, 8):
             keys = tuple(
                 key._replace(options=key.options.replace("desc", "").strip()) for key in keys
             )
         method = index.method if index.method in ("fulltext", "spatial") else "btree"
         return index._replace(keys=keys, method=method)
-
-    def _ignores_order(self) -> bool:
-        """Read: MariaDB has descending keys since 10.8."""
-        return self.settings.is_mariadb and self.settings.version < (10, 8)
 
     def literal(self, value: Any, type_name: str) -> str:
         """Bytes go as hexadecimal digits, and so does text in which a backslash is only that."""
