@@ -186,8 +186,7 @@ def _unmarked(situation: Situation, change: AddColumn) -> tuple[str, ...]:
     mark = dialect.key_mark if change.key_follows else ""
     form = replace(standing_form(situation, table, change.column), mark=mark)
     models = situation.models(table)
-    clause = ddl.modified_column(dialect, models, table, change.column, form)
-    return (ddl.altered(dialect, table, [clause]),)
+    return (ddl.unmarked_column(dialect, models, table, change.column, form),)
 
 
 def mark_problem(situation: Situation, table: TableName, column: Column) -> Finding | None:

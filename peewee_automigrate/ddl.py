@@ -242,13 +242,14 @@ def clause_of(dialect: Dialect, table: TableName, statement: str) -> str:
     return statement.removeprefix(altered(dialect, table, [""]))
 
 
-def modified_column(
+def unmarked_column(
     dialect: Dialect, models: Models, table: TableName, column: Column, form: ColumnForm
 ) -> str:
-    """Return the clause that takes the mark off a column which this package has added."""
+    """Return the statement that takes the mark off a column which this package has added."""
     form = replace(form, inline=dialect.columns_have_checks)
     (statement,) = add_column(dialect, models, AddColumn(table, column), form)
-    return "MODIFY " + clause_of(dialect, table, statement).removeprefix("ADD ")
+    clause = clause_of(dialect, table, statement).removeprefix("ADD ")
+    return altered(dialect, table, [f"MODIFY {clause}"])
 
 
 def _is_comment(constraint: Any) -> bool:

@@ -395,11 +395,10 @@ def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) 
     assert column is not None
     form = standing_form(situation, change.table, column)
     (statement,) = ddl.add_foreign_key(dialect, models, change, validated=True)
-    clause = ddl.modified_column(dialect, models, change.table, column, form)
     is_empty = not situation.holds_values(change.table, column)
     statements = dialect.unchecked(statement) if rows and is_empty else (statement,)
     statements = () if change.stands else statements
-    statements += (ddl.altered(dialect, change.table, [clause]),)
+    statements += (ddl.unmarked_column(dialect, models, change.table, column, form),)
     table = situation.actual(change.table)
     effect = "rewrites" if table is None or not is_empty else dialect.key_effect(table)
     if effect == "instant" and not situation.has_index(change.table, column):

@@ -82,16 +82,8 @@ class Report:
 
 
 def _step_dict(step: Step) -> dict[str, Any]:
-    return {
-        "kind": step.kind,
-        "table": step.table,
-        "name": step.name,
-        "statements": list(step.statements),
-        "effect": step.effect,
-        "rows": step.rows,
-        "blocks": step.blocks,
-        "reason": step.reason,
-    }
+    names = ("kind", "table", "name", "statements", "effect", "rows", "blocks", "reason")
+    return {name: getattr(step, name) for name in names} | {"statements": list(step.statements)}
 
 
 def counted(steps: Sequence[Step]) -> str:

@@ -212,9 +212,7 @@ def _column(row: Sequence[Any]) -> tuple[int, Column, str | None, bool]:
 
 
 def _index(row: Sequence[Any], names: dict[int, str], collations: dict[str, str | None]) -> Index:
-    _, name, _, valid, definition, unique, primary, method, _, _, _, _, nulls_not_distinct = row[
-        :13
-    ]
+    _, name, _, valid, definition, unique, primary, method, _, _, _, _, equal_nulls, *_ = row
     parsed = parse_index(definition) if definition else None
     if parsed is not None:
         keys = tuple(Key(key.text, key.is_column, key.options) for key in parsed.keys)
@@ -228,7 +226,7 @@ def _index(row: Sequence[Any], names: dict[int, str], collations: dict[str, str 
         unique,
         method,
         where=parsed.where if parsed else definition or "",
-        nulls_distinct=not nulls_not_distinct,
+        nulls_distinct=not equal_nulls,
         valid=valid,
         origin="pk" if primary else "index",
         sql=definition or "",
