@@ -240,13 +240,11 @@ def _one(dialect: Dialect, table: TableName, group: Sequence[Step]) -> Iterator[
         reason += "; as the server can, where it refuses INSTANT" if first.rows else ""
     yield first, replace(first, statements=(statement, *first.statements[1:]), reason=reason)
     for step in others:
-        yield (
+        rest = replace(
             step,
-            replace(
-                step,
-                statements=step.statements[1:],
-                later_at=None if step.later_at is None else step.later_at - 1,
-                fill_at=None if step.fill_at is None else step.fill_at - 1,
-                reason=f"{step.reason}, by the statement of {first.name}",
-            ),
+            statements=step.statements[1:],
+            later_at=None if step.later_at is None else step.later_at - 1,
+            fill_at=None if step.fill_at is None else step.fill_at - 1,
+            reason=f"{step.reason}, by the statement of {first.name}",
         )
+        yield step, rest

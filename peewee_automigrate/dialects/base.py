@@ -85,7 +85,7 @@ class Dialect:
     keys_follow = False  # a foreign key is added by a statement of its own, after the indexes
     defers_keys = True  # a foreign key can be DEFERRABLE
     longest_name: float = math.inf  # in characters, where a longer one is an error
-    truths = ("FALSE", "TRUE")  # the literals of both
+    truths = ("FALSE", "TRUE")  # the literals of False and True
     casts_values = True  # a value is of a column's type only after a CAST
     null_word = ""  # says that a column may hold NULL; "" where that goes without saying
     fill_mark = ""  # the constraint that marks a new column as not filled; "" where `mark` does
