@@ -157,11 +157,12 @@ def _filled(situation: Situation, change: AddColumn, value: Value) -> Iterator[S
 
 
 def _fill_problem(situation: Situation, change: AddColumn, addition: Addition) -> Finding | None:
-    dialect, column = situation.dialect, change.column
-    if change.fill_only:
-        return mark_problem(situation, change.table, column)
-    reason = dialect.refuses(addition) or dialect.refuses_fill(addition.table)
-    return blocked("AM103", change.table, column.name, reason=reason) if reason else None
+    dialect, table, name = situation.dialect, change.table, change.column.name
+    problem = mark_problem(situation, table, change.column) if change.fill_only else None
+    reason = None if change.fill_only else dialect.refuses(addition)
+    if situation.values[table, name].per_row:
+        reason = reason or dialect.refuses_fill(addition.table)
+    return problem or (blocked("AM103", table, name, reason=reason) if reason else None)
 
 
 def _only_unmarked(change: AddColumn, finish: tuple[str, ...]) -> Step:

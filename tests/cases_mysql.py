@@ -869,6 +869,14 @@ REST = [
         blocked="AM103 t.n",
         bystanders=False,
     ),
+    case(
+        "a column of a table with a key of binary fractions that waits to be filled is not filled",
+        lambda M: M("t", k=FloatField(primary_key=True), n=UUIDField(default=uuid.uuid4)),
+        before="CREATE TABLE t (k FLOAT PRIMARY KEY); INSERT INTO t VALUES (0.1), (0.25);"
+        f"ALTER TABLE t ADD n VARCHAR(40) COMMENT '{UNFINISHED}'",
+        blocked="AM103 t.n",
+        bystanders=False,
+    ),
     # What a model writes in SQL.
     case(
         "a word inside of a default's text stays as it is",
