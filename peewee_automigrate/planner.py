@@ -274,10 +274,9 @@ def _table_items(situation: Situation, change: CreateTable) -> Iterator[Step | F
     if any(finding.name is None for finding in refused):
         return
     table = change.table
-    unknown = [column for column in table.columns if column.type in situation.unknown_types]
-    if unknown:
-        for column in unknown:
-            yield blocked("AM116", table.name, column.name, type=column.type)
+    problems = list(_column_problems(situation, table))
+    if problems:
+        yield from problems
         return
     catalog = situation.catalog
     places = {name: name.schema or catalog.default_schema for name in table.sequences}
@@ -298,6 +297,16 @@ def _table_items(situation: Situation, change: CreateTable) -> Iterator[Step | F
         parents=situation.standing(table.foreign_keys, table.name),
         change=change,
     )
+
+
+def _column_problems(situation: Situation, table: Table) -> Iterator[Finding]:
+    """Say of the columns of a new table why the database can't have them."""
+    for column in table.columns:
+        reason = situation.dialect.refuses_column(column)
+        if column.type in situation.unknown_types:
+            yield blocked("AM116", table.name, column.name, type=column.type)
+        elif reason:
+            yield blocked("AM103", table.name, column.name, reason=reason)
 
 
 def _without_refused_indexes(

@@ -12,6 +12,7 @@ from peewee import (
     BigIntegerField,
     BooleanField,
     CharField,
+    Check,
     DateField,
     DateTimeField,
     Field,
@@ -32,6 +33,10 @@ LONG_TEXT = "CREATE TABLE t (id {id}, a TEXT NOT NULL, b INTEGER);"
 LONG_ROWS = LONG_TEXT + "INSERT INTO t (a, b) VALUES ('x', 1), ('y', 2);"
 SIGNS = "it's \"so\" `so` 100% %s \\ back\\'slash; -- no /* comment || #"
 NOT_STRICT = "SET SESSION sql_mode = '';"
+UNREAD_CHECK = (
+    "{}: on MariaDB a column has one CHECK, which has no name and comes last. "
+    "Declare it otherwise, or add it by your own script, then run again."
+)
 
 
 class Typed(Field):
@@ -545,6 +550,29 @@ VALUES = [
         "a UNIQUE in a column's constraints is blocked on MySQL",
         lambda M: M.t(n=IntegerField(null=True, constraints=[SQL("UNIQUE")])),
         blocked="AM103 t.n",
+    ),
+    *(
+        case(
+            f"a column's CHECK that MariaDB does not read is blocked: {what}",
+            lambda M, constraints=constraints: [
+                M.t(n=IntegerField(null=True, constraints=constraints)),
+                M("u", n=IntegerField(default=5, constraints=constraints)),
+            ],
+            blocked=("AM103 t.n", "AM103 u.n"),
+            says=(UNREAD_CHECK.format("t.n"), UNREAD_CHECK.format("u.n")),
+        )
+        for what, constraints in (
+            ("with a name", [Check("n > 0", name="c")]),
+            ("with a name in SQL", [SQL("CONSTRAINT `c` CHECK (n > 0)")]),
+            ("before another one", [Check("n > 0"), Check("n < 9")]),
+            ("before a comment", [Check("n > 0"), SQL("COMMENT 'x'")]),
+        )
+    ),
+    case(
+        "a column's CHECK comes after its comment",
+        lambda M: M.t(n=IntegerField(null=True, constraints=[SQL("COMMENT 'x'"), Check("n > 0")])),
+        "add_column t.n",
+        refuses="INSERT INTO t (a, n) VALUES ('w', 0)",
     ),
     case(
         "an unbound model is bound for the run",

@@ -208,6 +208,10 @@ class Dialect:
         """Return why the database can't add this column, or None."""
         return None
 
+    def refuses_column(self, column: Column) -> str | None:
+        """Return why no new table can have this column, or None."""
+        return None
+
     def update_triggers(self, table: Table) -> list[str]:
         """Read: return names of the triggers that an UPDATE of a new column would fire."""
         return []

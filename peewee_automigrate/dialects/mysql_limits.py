@@ -12,7 +12,7 @@ import re
 
 from peewee import Database
 
-from ..expression import called_functions, is_constant, upper_words
+from ..expression import called_functions, is_constant, named_constraint, upper_words
 from ..schema import Column, ForeignKey, Index, Key, Table, TableName
 from . import mysql_catalog, mysql_types
 from .base import Addition, Place
@@ -49,7 +49,16 @@ class MysqlLimits(MysqlSession):
             return "the table is system-versioned, and its history would change"
         if "UNIQUE" in upper_words(addition.column.making.constraints):
             return "a UNIQUE constraint can't be checked beforehand; declare unique=True instead"
-        return self._lacks_letters(addition)
+        return self.refuses_column(addition.column) or self._lacks_letters(addition)
+
+    def refuses_column(self, column: Column) -> str | None:
+        """To MariaDB anything else is a syntax error: https://mariadb.com/kb/en/constraint/."""
+        found = list(map(named_constraint, column.making.constraints))
+        named = any(name and text.startswith("check ") for name, text in found)
+        early = any(text.startswith("check ") for _, text in found[:-1])
+        if self.settings.is_mariadb and (named or early):
+            return "on MariaDB a column has one CHECK, which has no name and comes last"
+        return None
 
     def _lacks_letters(self, addition: Addition) -> str | None:
         """Read: say that a default has letters which the table's character set lacks."""
