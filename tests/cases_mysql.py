@@ -821,6 +821,13 @@ TABLES = [
         blocked="AM103 t.t_n",
     ),
     case(
+        "an index of columns of which each fits into short rows is built",
+        lambda M: M.t({"indexes": [(("n", "m"), True)]}, n=CharField(150), m=CharField(150)),
+        "add_index t.t_n_m",
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL, n VARCHAR(150) NOT NULL,"
+        " m VARCHAR(150) NOT NULL) ROW_FORMAT=COMPACT",
+    ),
+    case(
         "a table with a history has its columns",
         lambda M: M.t(),
         before=TABLE.replace(";", " WITH SYSTEM VERSIONING;") + "INSERT INTO t (a) VALUES ('x')",

@@ -141,6 +141,8 @@ class MysqlLimits(MysqlSession):
         sizes = [self._key_bytes(table, key) for key in index.keys]
         limit = mysql_catalog.key_limit(table.options or ("innodb", "dynamic"))
         older = "compact" in table.options or "redundant" in table.options
+        if older and max(sizes) <= limit:  # that is the limit of one column there
+            limit, older = mysql_catalog.key_limit(("innodb", "dynamic")), False
         if self.settings.is_mariadb and index.origin != "pk" and not older:
             total = 0 if index.unique else sum(min(size, limit) for size in sizes)
         else:
