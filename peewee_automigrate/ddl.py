@@ -60,11 +60,6 @@ def field_of(models: Models, dialect: Dialect, column: str) -> tuple[type[Model]
     raise LookupError(column)
 
 
-def has_settings(models: Models) -> bool:
-    """Tell whether a table is declared with settings, such as a character set."""
-    return any(model._meta.table_settings for model in models)
-
-
 def create_schema(dialect: Dialect, schema: str) -> tuple[str, ...]:
     """Return the statement that creates a schema."""
     return (f"CREATE SCHEMA {dialect.quote(schema)}",)

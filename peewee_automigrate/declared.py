@@ -27,6 +27,7 @@ from peewee import (
     TimeField,
     TimestampField,
     _query_val_transform,
+    ensure_tuple,
 )
 from peewee import Index as PeeweeIndex
 
@@ -246,7 +247,12 @@ class _Reader:
                 for other in meta.depends_on or ()
             ),
             sequences=tuple(_sequence(f) for f in fields if has_sequences and f.sequence),
+            options=self._options(),
         )
+
+    def _options(self) -> tuple[str, ...]:
+        settings = ensure_tuple(self.meta.table_settings) or ()
+        return self.dialect.table_options(" ".join(map(str, settings)))
 
     def _fields(self) -> list[Field]:
         """Return the fields that have a column."""

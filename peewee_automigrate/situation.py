@@ -157,13 +157,8 @@ class Situation:
         for side in filter(None, (actual, declared)):
             for column in side.columns:
                 if fold(column.name) == fold(name):
-                    return Place(actual, column, side is not actual, self._is_plain(table))
+                    return Place(actual or side, column, side is not actual)
         return None
-
-    def _is_plain(self, table: TableName) -> bool:
-        """Tell whether a table is declared without settings and schema of its own."""
-        models = self.declared.models.get(self.dialect.table_key(table), ())
-        return table.schema is None and not ddl.has_settings(models)
 
     def standing_column(self, table: TableName, name: str) -> Column | None:
         """Return a column as it stands, None where it does not."""

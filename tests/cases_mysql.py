@@ -67,6 +67,18 @@ def long(M: Maker, *indexes: Any, **fields: Any) -> Any:
     return M("t", {"indexes": indexes}, **given)
 
 
+def settled(M: Maker, settings: str, length: int) -> Any:
+    """Make a model of a table with settings, and with an index of two texts."""
+    meta = {"table_settings": settings, "indexes": [(("b", "c"), False)]}
+    return M("n", meta, b=CharField(length), c=CharField(length))
+
+
+def related(M: Maker, own: str, parents: str) -> Any:
+    """Make the models of a table and of what it refers to, each with its settings."""
+    p = M("p", {"table_settings": parents}, id=CharField(9, primary_key=True))
+    return [M("n", {"table_settings": own}, p=ForeignKeyField(p)), p]
+
+
 def definition(*columns: str, table: str = "t", column: str = "n") -> str:
     """Return a query of what the catalogue says of a column."""
     return (
@@ -862,6 +874,53 @@ TABLES = [
             " WHERE table_schema = DATABASE() AND table_name = 'n'",
             [(1,)],
         ),
+    ),
+    case(
+        "an index fits into the letters of a new table's settings, not into the database's",
+        lambda M: settled(M, "DEFAULT CHARSET = 'latin1'", 500),
+        "create_table n",
+    ),
+    *(
+        case(
+            f"an index that does not fit into a new table's settings is blocked: {settings}",
+            lambda M, settings=settings, length=length: settled(M, settings, length),
+            "create_table n",
+            blocked="AM103 n.n_b_c",
+        )
+        for settings, length in (
+            ("COLLATE utf8mb4_bin", 500),
+            ("ENGINE=MyISAM", 200),
+            ("ROW_FORMAT=COMPACT", 200),
+        )
+    ),
+    *(
+        case(
+            f"a foreign key between tables of unlike settings is blocked: {own}, {parents}",
+            lambda M, own=own, parents=parents: related(M, own, parents),
+            "create_table p",
+            before="",
+            blocked="AM118 n.p_id",
+        )
+        for own, parents in (
+            ("CHARACTER SET latin1", ""),
+            ("", "COLLATE=latin1_bin"),
+            ("ENGINE=MyISAM", ""),
+            ("", "engine = 'Aria'"),
+        )
+    ),
+    *(
+        case(
+            f"a foreign key between tables of like settings is created: {own}, {parents}",
+            lambda M, own=own, parents=parents: related(M, own, parents),
+            ("create_table n", "create_table p"),
+            before="",
+            refuses="INSERT INTO n (p_id) VALUES ('x')",
+        )
+        for own, parents in (
+            ("CHARSET utf8", "COLLATE utf8mb3_general_ci"),
+            ("COMMENT='set latin1' DEFAULT CHARSET=utf8mb4", ""),
+            ("COLLATE=uca1400_ai_ci", "CHARACTER SET utf8mb4 COLLATE uca1400_ai_ci"),
+        )
     ),
     case(
         "a table is created with a key that counts and is no more than its model says",

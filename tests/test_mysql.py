@@ -155,3 +155,34 @@ def test_columns_of_one_table_come_at_once(mysql_database: MySQLDatabase) -> Non
     statements = plan(mysql_database, models).sql()
     adding = [sql for sql in statements if "`author` ADD COLUMN" in sql]
     assert [sql.count("ADD COLUMN") for sql in adding] == [3]
+
+
+# The letters of another database.
+
+
+@pytest.fixture
+def latin_database(mysql_server: MysqlServer, mysql_database: MySQLDatabase) -> Iterator[str]:
+    """The name of another database, of other letters."""
+    with mysql_server.database() as url:
+        name = mysql_server.name_of(url)
+        mysql_database.execute_sql(f"ALTER DATABASE {name} CHARACTER SET latin1")
+        yield name
+
+
+def test_index_fits_into_the_letters_of_another_database(
+    mysql_database: MySQLDatabase, latin_database: str
+) -> None:
+    fields = {"a": CharField(500), "b": CharField(500)}
+    meta = {"schema": latin_database, "indexes": [(("a", "b"), False)]}
+    thing = model(mysql_database, "thing", fields, **meta)
+    migrate(mysql_database, [thing])
+    assert not plan(mysql_database, [thing])
+
+
+def test_foreign_key_into_a_database_of_other_letters_is_blocked(
+    mysql_database: MySQLDatabase, latin_database: str
+) -> None:
+    key = {"id": CharField(9, primary_key=True)}
+    parent = model(mysql_database, "p", key, schema=latin_database)
+    child = model(mysql_database, "c", {"p": ForeignKeyField(parent)})
+    assert [found.code for found in plan(mysql_database, [parent, child]).blocked] == ["AM118"]

@@ -57,14 +57,11 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A column, and its table as it stands; None for a table that the run creates. ``is_plain``:
-    such a table has no settings and no schema of its own.
-    """
+    """A column, and its table as it stands, or as declared where the run creates it."""
 
-    table: Table | None
+    table: Table
     column: Column
     is_new: bool
-    is_plain: bool = True
 
 
 class Dialect:
@@ -142,6 +139,11 @@ class Dialect:
     def canonical_action(action: str) -> str:
         """Return the catalogue's word for what a foreign key does, "" for NO ACTION."""
         return "" if action == "NO ACTION" else action
+
+    @staticmethod
+    def table_options(settings: str) -> tuple[str, ...]:
+        """Return what the catalogue would tell of a table that is created with these settings."""
+        return ()
 
     def canonical_index(self, index: Index) -> Index:
         """Return a declared index as the catalogue tells of it."""

@@ -41,6 +41,7 @@ class Mysql(MysqlLimits):
     canonical_type = staticmethod(mysql_types.canonical_type)
     canonical_default = staticmethod(mysql_catalog.canonical_default)
     canonical_action = staticmethod(mysql_catalog.canonical_action)
+    table_options = staticmethod(mysql_catalog.table_options)
 
     @staticmethod
     def fold(name: str) -> str:

@@ -12,9 +12,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
-from ..expression import normalize
+from ..expression import normalize, tokens
 from ..schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
 from .base import MARK, Wanted
 from .mysql_types import canonical_type, is_number
@@ -101,6 +103,18 @@ class Settings:
             collation,
             sql_mode,
         )
+
+
+@cache
+def table_options(settings: str) -> tuple[str, ...]:
+    """Return engine and row format of a table created with these settings, as `_options` does,
+    "new", and its character set: "" for the database's own, "?" where only the server knows it.
+    """
+    words = [word for word in tokens(settings.lower()) if word not in ("=", ",", "default")]
+    values = {name: value.strip("'\"") for name, value in pairwise(words)}
+    charset = values.get("charset") or values.get("set") or values.get("collate", "")
+    charset = charset.partition("_")[0].replace("uca1400", UNKNOWN)
+    return values.get("engine", "innodb"), values.get("row_format", "dynamic"), "new", charset
 
 
 def key_limit(options: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ import re
 from peewee import Database
 
 from ..expression import called_functions, is_constant, named_constraint, upper_words
-from ..schema import Column, ForeignKey, Index, Key, Table, TableName
+from ..schema import UNKNOWN, Column, ForeignKey, Index, Key, Table, TableName
 from . import mysql_catalog, mysql_types
 from .base import Addition, Place
 from .mysql_session import MysqlSession
@@ -84,7 +84,7 @@ class MysqlLimits(MysqlSession):
     def refuses_key(self, child: Place, parent: Place) -> str | None:
         """With foreign_key_checks off the server accepts more than works."""
         for place, what in ((child, "the table"), (parent, "the table that it refers to")):
-            options = place.table.options if place.table else ("innodb",)
+            options = place.table.options
             if options[:1] != ("innodb",):
                 return f"{what} is of the engine {options[0]}, and only InnoDB has foreign keys"
             if "partitioned" in options:
@@ -95,24 +95,22 @@ class MysqlLimits(MysqlSession):
         if not mysql_types.has_characters(types[0]) or child.column.making.constraints:
             return None
         collations = self._collation(child), self._collation(parent)
-        if collations[0] == collations[1] or not all(collations):
+        if not _are_unlike(*collations):
             return None
         return f"it is {collations[0]}, and the column that it refers to is {collations[1]}"
 
     def _collation(self, place: Place) -> str:
-        """Read: return the collation of a column that stands, or that it would get; "" when it
-        can't tell.
+        """Read: return the collation of a column that stands, or that it would get, or only the
+        character set where no more is sure; "" when it can't tell.
         """
-        if place.table is None:
-            return self.settings.collation if place.is_plain else ""
         collations = self._collations(place.table)
         return collations.get("" if place.is_new else self.fold(place.column.name)) or ""
 
     def _collations(self, table: Table) -> dict[str, str | None]:
         """Read: return the collations of a table's columns, and under "" that of the table."""
-        if table.schema is None or not table.options:
-            return {"": self.settings.collation}
-        key = (table.schema, table.name.name)
+        if "new" in table.options:
+            return {"": self._coming_collation(table)}
+        key = (table.schema or "", table.name.name)
         if key not in self._known_collations:
             rows = self.rows(
                 "SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS"
@@ -123,6 +121,20 @@ class MysqlLimits(MysqlSession):
             )
             self._known_collations[key] = {self.fold(name): collation for name, collation in rows}
         return self._known_collations[key]
+
+    def _coming_collation(self, table: Table) -> str:
+        """Read: return the collation of a table that the run creates, or its character set."""
+        charset, schema = table.options[-1], table.name.schema
+        if charset or schema is None:
+            return charset.strip(UNKNOWN) if charset else self.settings.collation
+        if (schema, "") not in self._known_collations:
+            rows = self.rows(
+                "SELECT '', DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
+                " WHERE SCHEMA_NAME = %s",
+                (schema,),
+            )
+            self._known_collations[schema, ""] = dict(rows)
+        return self._known_collations[schema, ""].get("") or ""
 
     def refuses_index(self, table: Table, index: Index) -> str | None:
         """``table`` has the columns that the same run adds."""
@@ -139,7 +151,7 @@ class MysqlLimits(MysqlSession):
     def _too_long(self, table: Table, index: Index) -> str | None:
         """MariaDB takes the longest prefix of a long column, and a hash for a long unique index."""
         sizes = [self._key_bytes(table, key) for key in index.keys]
-        limit = mysql_catalog.key_limit(table.options or ("innodb", "dynamic"))
+        limit = mysql_catalog.key_limit(table.options)
         older = "compact" in table.options or "redundant" in table.options
         if older and max(sizes) <= limit:  # that is the limit of one column there
             limit, older = mysql_catalog.key_limit(("innodb", "dynamic")), False
@@ -196,3 +208,11 @@ class MysqlLimits(MysqlSession):
         accepted where it is not.
         """
         return self.settings.schema
+
+
+def _are_unlike(one: str, other: str) -> bool:
+    """Compare collations; one without an underscore is only a character set."""
+    sides = [name.replace("utf8mb3", "utf8") for name in (one, other)]
+    if not all("_" in side for side in sides):
+        sides = [side.partition("_")[0] for side in sides]
+    return all(sides) and sides[0] != sides[1]
