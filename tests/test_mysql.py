@@ -186,3 +186,20 @@ def test_foreign_key_into_a_database_of_other_letters_is_blocked(
     parent = model(mysql_database, "p", key, schema=latin_database)
     child = model(mysql_database, "c", {"p": ForeignKeyField(parent)})
     assert [found.code for found in plan(mysql_database, [parent, child]).blocked] == ["AM118"]
+
+
+# What differs, and the SQL that would change it.
+
+
+def test_key_that_counts_still_does_when_its_type_is_changed(mysql_database: MySQLDatabase) -> None:
+    sql = "CREATE TABLE thing (id BIGINT AUTO_INCREMENT PRIMARY KEY)"
+    mysql_database.execute_sql(sql)
+    thing = model(mysql_database, "thing", {})
+    (found,) = plan(mysql_database, [thing]).findings
+    assert found.sql == (
+        "ALTER TABLE `thing` MODIFY COLUMN `id` int NOT NULL AUTO_INCREMENT"
+        " /* and all else that SHOW CREATE TABLE says of it, or it is lost */"
+    )
+    mysql_database.execute_sql(found.sql)
+    assert thing.create().id == 1
+    assert not plan(mysql_database, [thing]).findings

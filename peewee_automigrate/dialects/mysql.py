@@ -126,9 +126,10 @@ class Mysql(MysqlLimits):
         if what == "default":
             change = f"SET DEFAULT {column.default}" if column.default else "DROP DEFAULT"
             return f"{target} ALTER COLUMN {name} {change}"
-        null = "NULL" if column.null else "NOT NULL"
-        rest = "/* and its DEFAULT, COMMENT and COLLATE as they are */"
-        return f"{target} MODIFY COLUMN {name} {column.type} {null} {rest}"
+        words = "NULL" if column.null else "NOT NULL"
+        words += " AUTO_INCREMENT" if column.making.automatic else ""
+        rest = "/* and all else that SHOW CREATE TABLE says of it, or it is lost */"
+        return f"{target} MODIFY COLUMN {name} {column.type} {words} {rest}"
 
     def instant(self, statement: str) -> str:
         return f"{statement}, ALGORITHM=INSTANT"
