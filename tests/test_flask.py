@@ -489,6 +489,16 @@ def test_models_and_database_can_be_named(idle: Flask, modules: Modules) -> None
     assert SqliteDatabase("other.db").get_tables() == ["person"]
 
 
+def test_url_of_mysql_in_the_configuration_serves_start_and_commands(mysql_url: str) -> None:
+    for models, start in (([Author], "migrate"), ([Author, Reader], "off")):
+        app = made(DATABASE=mysql_url, AUTOMIGRATE_ON_START=start)
+        holder = FlaskDB(app)
+        AutoMigrate(app, holder, models)
+        assert holder.database.get_tables() == ["author"]
+    assert run(app, "migrate").exit_code == 0
+    assert holder.database.get_tables() == BOTH
+
+
 def test_named_models_that_are_bound_to_none_belong_to_the_application(
     idle: Flask, database: Database, modules: Modules
 ) -> None:
