@@ -342,7 +342,7 @@ class Dialect:
         return True
 
     def mark(self, kind: Marked, table: TableName, name: str) -> tuple[str, ...]:
-        """Return statements that mark in the catalogue what is not filled or validated yet."""
+        """Return statements that mark a column as not filled, a constraint as not validated yet."""
         return ()
 
     def unmark(self, kind: Marked, table: TableName, name: str) -> tuple[str, ...]:
