@@ -176,7 +176,7 @@ def _located(dialect: Dialect, field: Field) -> Field:
     if home:
         clone.rel_model = Entity(home, parent.table_name)
     if is_long:
-        clone.constraint_name = _key_name(field)
+        clone.constraint_name = _key_name(dialect, field)
     return clone
 
 
@@ -283,7 +283,7 @@ def later_constraints(dialect: Dialect, models: Models, change: AddColumn) -> li
     table = dialect.quote_table(change.table)
     found = []
     if change.foreign_key:
-        name = _key_name(field)
+        name = _key_name(dialect, field)
         found.append((name, _add_key(dialect, field, name) + " NOT VALID"))
     taken = {c.name for c in change.actual.constraints} if change.actual else set()
     for sql in filter(is_check, change.column.making.constraints):
@@ -291,7 +291,8 @@ def later_constraints(dialect: Dialect, models: Models, change: AddColumn) -> li
         body = sql[sql.lower().index("check") :]
         number = 0
         while not name or name in taken:
-            name = dialect.fold(f"{model._meta.table_name}_{field.column_name}_check{number or ''}")
+            own = f"{model._meta.table_name}_{field.column_name}_check{number or ''}"
+            name = _shortened(dialect, own)
             number += 1
         taken.add(name)
         statement = f"ALTER TABLE {table} ADD CONSTRAINT {dialect.quote(name)} {body} NOT VALID"
@@ -327,7 +328,7 @@ def add_foreign_key(
 ) -> tuple[str, ...]:
     """Return the statement that adds a foreign key to a column that stands by then."""
     _, field = field_of(models, dialect, change.foreign_key.columns[0])
-    statement = _add_key(dialect, field, _key_name(field))
+    statement = _add_key(dialect, field, _key_name(dialect, field))
     return (statement if validated else f"{statement} NOT VALID",)
 
 
@@ -340,17 +341,29 @@ def _add_key(dialect: Dialect, field: ForeignKeyField, name: str) -> str:
     return rendered(context.sql(clone.foreign_key_constraint()))
 
 
-def _key_name(field: ForeignKeyField) -> str:
+def _key_name(dialect: Dialect, field: ForeignKeyField) -> str:
     """Return the name of a foreign key's constraint, as Peewee would choose it."""
     parent = field.rel_model._meta.table_name
     name = f"fk_{field.model._meta.table_name}_{field.column_name}_refs_{parent}"
-    return str(field.constraint_name or _truncate_constraint_name(name))
+    return str(field.constraint_name or _shortened(dialect, name))
+
+
+def _shortened(dialect: Dialect, name: str) -> str:
+    """Return a long name as Peewee shortens it, so short that the database does not cut off the
+    hash at its end, without which two names might become one.
+    """
+    length = 64
+    short = str(_truncate_constraint_name(name, length))
+    while len(dialect.fold(short)) < len(short):
+        length -= 1
+        short = str(_truncate_constraint_name(name, length))
+    return short
 
 
 def foreign_key_name(dialect: Dialect, models: Models, fk: ForeignKey) -> str:
     """Return the name that a foreign key's constraint gets when it is added by itself."""
     _, field = field_of(models, dialect, fk.columns[0])
-    return _key_name(field)
+    return _key_name(dialect, field)
 
 
 def validations(dialect: Dialect, table: TableName, constraints: Sequence[str]) -> tuple[str, ...]:

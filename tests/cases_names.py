@@ -8,6 +8,7 @@ from typing import Any
 
 from peewee import (
     CharField,
+    Check,
     CompositeKey,
     ForeignKeyField,
     IntegerField,
@@ -250,6 +251,35 @@ LONG += [
         "a generated index name that is too long is shortened by Peewee and found again",
         lambda M: M.t(n=IntegerField(null=True, column_name="n" * 63, unique=True)),
         (f"add_column t.{'n' * 63}", f"add_index t.t_{'n' * 54}_5826dbb"),
+    ),
+    Case(
+        "long names leave each CHECK a name of its own",
+        lambda M: M(
+            LETTERS[63],
+            a=M.text(),
+            n=IntegerField(default=7, constraints=[Check("n > 0"), Check("n < 9")]),
+            m=IntegerField(default=7, constraints=[Check("m > 0"), Check("m < 9")]),
+        ),
+        (f"add_column {LETTERS[63]}.n", f"add_column {LETTERS[63]}.m"),
+        before=standing(LETTERS[63]),
+        on=[POSTGRES],
+        then=(
+            "SELECT count(*) FROM pg_constraint WHERE contype = 'c' AND conname LIKE 'xxx%%'",
+            [(5,)],
+        ),
+    ),
+    Case(
+        "names of many bytes leave each foreign key a name of its own",
+        lambda M: M(
+            cut(MULTIBYTE),
+            a=M.text(),
+            n=ForeignKeyField(p := M("p"), default=1, index=False),
+            m=ForeignKeyField(p, default=1, index=False),
+        ),
+        (f"add_column {cut(MULTIBYTE)}.n_id", f"add_column {cut(MULTIBYTE)}.m_id"),
+        before=standing(cut(MULTIBYTE)) + "CREATE TABLE p (id {id}); INSERT INTO p VALUES (1)",
+        on=[POSTGRES],
+        then=("SELECT count(*) FROM pg_constraint WHERE conname LIKE 'fk_żż%%'", [(2,)]),
     ),
     Case(
         "two index names that are one when PostgreSQL has cut them: the second is blocked",
