@@ -79,12 +79,17 @@ class Planner:
     def plan(self) -> Plan:
         """Reads the catalogue, and of the data what the missing things make necessary."""
         declared, catalog, left_out = self._read()
-        if self.last and self.last[0] == catalog:
+        if self.last and self.last[0] == catalog and self._knows_types():
             return self.last[1]
         made = self._plan(declared, catalog, left_out)
         creates = {"create_schema", "create_table"} >= {step.kind for step in made.steps}
         self.last = (catalog, made) if creates and not made.blocked else None
         return made
+
+    def _knows_types(self) -> bool:
+        """Reads: tell whether the server knows each type; the catalogue does not say it."""
+        types = {column.type for table in self.declared.tables for column in table.columns}
+        return not self.dialect.unknown_types(sorted(types - {""}))
 
     def _plan(self, declared: Declared, catalog: Catalog, left_out: list[Finding]) -> Plan:
         difference = diff(declared.tables, catalog, self.dialect)

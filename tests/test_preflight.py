@@ -20,7 +20,8 @@ from peewee import (
 )
 
 from chaos.places import Places, facts
-from peewee_automigrate import MigrationBlocked, migrate, plan, situation
+from peewee_automigrate import MigrationBlocked, Plan, migrate, plan, situation
+from tests.cases_base import Maker, Mood
 from tests.wire import recorded
 from tests.workers import database_of, first, model
 
@@ -228,6 +229,19 @@ def test_questions_are_asked_only_where_something_is_missing(database: Database)
         plan(database, [author, *post(database, note=CharField(null=True))])
     assert [sql for sql in sent if 'FROM "post"' in sql]
     assert not [sql for sql in sent if 'FROM "author"' in sql]
+
+
+def test_type_dropped_after_the_plan_is_blocked_under_the_lock(
+    postgres_database: Database,
+) -> None:
+    postgres_database.execute_sql("CREATE TYPE mood AS ENUM ('sad')")
+
+    def drop(_: Plan) -> None:
+        postgres_database.execute_sql("DROP TYPE IF EXISTS mood")
+
+    with pytest.raises(MigrationBlocked) as caught:
+        migrate(postgres_database, [Maker(postgres_database)("t", n=Mood())], on_plan=drop)
+    assert [finding.code for finding in caught.value.blocked] == ["AM116"]
 
 
 # A question that takes too long.
