@@ -107,6 +107,9 @@ class _Comparison:
             else:
                 yield from self._other_relation(table, actual)
 
+    def _stands(self, table: Table) -> bool:
+        return self._key(table.name) in self.catalog.tables
+
     def _schemas(self) -> Iterator[Change | Finding]:
         names = {table.name.schema for table in self.declared.values() if table.name.schema}
         for schema in sorted(name for name in names if name not in self.catalog.schemas):
@@ -155,7 +158,7 @@ class _Comparison:
         for fk in late:
             if self.rules.adds_constraints:
                 parent = self._key(fk.parent)
-                is_new = self._key(table.name) not in self.catalog.tables
+                is_new = not self._stands(table)
                 ready = parent not in self.catalog.tables or self._has_unique(
                     self.catalog.tables[parent], fk
                 )
@@ -175,7 +178,8 @@ class _Comparison:
         if key not in self.declared and key not in self.catalog.tables:
             return blocked("AM109", table.name, name, parent=fk.parent)
         if key in self.refused:
-            return blocked("AM111", table.name, None, what=f"the table {fk.parent}")
+            column = name if self._stands(table) else None
+            return blocked("AM111", table.name, column, what=f"the table {fk.parent}")
         if not self.rules.parents_first or self._has_unique(self.declared.get(key), fk):
             return None
         if self._has_unique(self.catalog.tables.get(key), fk):

@@ -514,6 +514,21 @@ FOREIGN_KEYS = [
         ),
     ),
     Case(
+        "a foreign key to a table that is blocked is blocked, and the other columns are added",
+        lambda M: [
+            p := M("p", g=ForeignKeyField(M("g"))),
+            M.t(n=ForeignKeyField(p, null=True, column_name="n"), m=M.text(default="y")),
+        ],
+        "add_column t.m",
+        blocked=("AM109 p.g_id", "AM111 t.n", "AM111 t.t_n"),
+        says=(
+            "p.g_id: refers to the table g, which is neither in the database nor among the models. "
+            "Name its model too, then run again.",
+            "t.n: needs the table p, which is blocked. Resolve that first.",
+            "t.t_n: needs the column n, which is blocked. Resolve that first.",
+        ),
+    ),
+    Case(
         "a foreign key to a table that is there but not declared is added",
         lambda M: M.t(n=ForeignKeyField(M("p"), null=True, column_name="n")),
         FOLLOWED,
