@@ -31,7 +31,7 @@ from playhouse.migrate import SchemaMigrator
 from .declared import LiteralContext, index_sql, rendered
 from .dialects import Dialect
 from .expression import named_constraint, parse_index, tokens
-from .schema import AddColumn, AddForeignKey, AddIndex, Column, CreateTable, ForeignKey, TableName
+from .schema import AddColumn, AddForeignKey, AddIndex, Column, CreateTable, TableName
 
 _PLAIN_INDEX = re.compile("CREATE (UNIQUE |FULLTEXT |SPATIAL )?INDEX [^ ]+( USING [a-zA-Z]+)?$")
 
@@ -111,7 +111,7 @@ def _second_model_column(
     statements = add_column(dialect, models, added, form)
     if fk and follows and not is_late:
         key = AddForeignKey(table.name, fk)
-        statements += add_foreign_key(dialect, models, key, validated=True)
+        statements += add_foreign_key(dialect, models, key)
     return statements
 
 
@@ -323,13 +323,10 @@ def _index_statements(dialect: Dialect, models: Models) -> dict[str, str]:
     return statements
 
 
-def add_foreign_key(
-    dialect: Dialect, models: Models, change: AddForeignKey, *, validated: bool
-) -> tuple[str, ...]:
+def add_foreign_key(dialect: Dialect, models: Models, change: AddForeignKey) -> tuple[str, ...]:
     """Return the statement that adds a foreign key to a column that stands by then."""
     _, field = field_of(models, dialect, change.foreign_key.columns[0])
-    statement = _add_key(dialect, field, _key_name(dialect, field))
-    return (statement if validated else f"{statement} NOT VALID",)
+    return (_add_key(dialect, field, _key_name(dialect, field)),)
 
 
 def _add_key(dialect: Dialect, field: ForeignKeyField, name: str) -> str:
@@ -358,12 +355,6 @@ def _shortened(dialect: Dialect, name: str) -> str:
         length -= 1
         short = str(_truncate_constraint_name(name, length))
     return short
-
-
-def foreign_key_name(dialect: Dialect, models: Models, fk: ForeignKey) -> str:
-    """Return the name that a foreign key's constraint gets when it is added by itself."""
-    _, field = field_of(models, dialect, fk.columns[0])
-    return _key_name(dialect, field)
 
 
 def validations(dialect: Dialect, table: TableName, constraints: Sequence[str]) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ which they can run, and findings. Pure: no connection, no peewee, no dialect.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from .drift import Rules, differences, does_constraint, find_key, matched
+from .expression import column_names
 from .findings import blocked, drift, note
 from .schema import (
     UNKNOWN,
@@ -42,13 +45,15 @@ def _phase(change: Change) -> float:
 def diff(declared: Sequence[Table], catalog: Catalog, rules: Rules) -> Difference:
     """Subtract the catalogue from the declared tables.
 
-    Changes come as schemas, tables (parents first), columns, indexes, foreign keys.
+    Changes come as schemas, tables (parents first), columns, indexes, foreign keys. What has to
+    wait for a unique index that a foreign key refers to comes behind, in the same order.
     """
-    comparison = _Comparison(declared, catalog, rules)
-    said = list(comparison.run())
+    said = list(_Comparison(declared, catalog, rules).run())
     changes = [item for item in said if not isinstance(item, Finding)]
     found = [item for item in said if isinstance(item, Finding)]
-    changes.sort(key=_phase)
+    inside = rules.parents_first and not rules.keys_follow
+    waits = _waits(declared, catalog, rules) if inside and any(map(_is_key, changes)) else {}
+    changes.sort(key=lambda change: (_wait(change, waits, rules), _phase(change)))
     levels = ("blocked", "drift", "note")
     found.sort(key=lambda finding: (levels.index(finding.level), finding.code != "AM209"))
     return Difference(tuple(changes), tuple(found))
@@ -81,6 +86,78 @@ def _same_key(one: Key, other: Key, rules: Rules) -> bool:
     """Compare two keys whose texts differ as they are written."""
     folded = rules.fold(one.text) == rules.fold(other.text)
     return one.is_column and other.is_column and folded and one.options == other.options
+
+
+def needed_columns(index: Index) -> tuple[str, ...]:
+    """Return the columns of an index, and the names in its expressions that may be columns."""
+    texts = [key.text for key in index.keys if not key.is_column] + [index.where]
+    return (*index.columns, *(name for text in texts for name in column_names(text)))
+
+
+def has_unique(table: Table, fk: ForeignKey, fold: Callable[[str], str]) -> bool:
+    """Tell whether a table has the key that a foreign key refers to."""
+    wanted = sorted(map(fold, fk.parent_columns))
+    keys = [table.primary_key]
+    keys += [i.columns for i in table.indexes if i.unique and i.valid and i.is_plain]
+    return any(sorted(map(fold, key)) == wanted for key in keys)
+
+
+_Place: TypeAlias = tuple[TableName, str]
+"""A new table with "", or a missing column by its folded name."""
+
+
+def _waits(declared: Sequence[Table], catalog: Catalog, rules: Rules) -> Mapping[_Place, int]:
+    """Return how many unique indexes have to be built, one after another, before a table or column
+    whose foreign key needs them: a key in a statement of its own would be lost with a killed run.
+    """
+    edges = list(_edges(declared, catalog, rules))
+    waits: dict[_Place, int] = defaultdict(int)
+    for _ in edges:  # a column that waits for itself, which is absurd, ends this too
+        before = dict(waits)
+        for child, parent, indexes in edges:
+            waits[child] = max(waits[child], waits[parent] + indexes)
+        if waits == before:
+            break
+    return waits
+
+
+def _edges(
+    declared: Sequence[Table], catalog: Catalog, rules: Rules
+) -> Iterator[tuple[_Place, _Place, int]]:
+    """Yield what has to come after what else, and the number of indexes between them."""
+    fold, key_of = rules.fold, rules.table_key
+    for table in declared:
+        key = key_of(table.name)
+        for name in table.depends_on:
+            yield (key, ""), (key_of(name), ""), 0
+        for fk in table.foreign_keys:
+            child = key, fold(fk.columns[0]) if key in catalog.tables else ""
+            parent = key_of(fk.parent)
+            actual = catalog.tables.get(parent)
+            if actual is None:
+                yield child, (parent, ""), 0
+            elif not has_unique(actual, fk, fold):
+                for column in fk.parent_columns:
+                    yield child, (parent, fold(column)), 1
+
+
+def _is_key(change: Change) -> bool:
+    return isinstance(change, AddIndex) and change.index.unique
+
+
+def _wait(change: Change, waits: Mapping[_Place, int], rules: Rules) -> int:
+    """Return for how many indexes a change waits."""
+    match change:
+        case CreateTable(Table(name=table)) | AddForeignKey(table, new_table=True):
+            names: Sequence[str] = [""]
+        case AddColumn(table, column):
+            names = [column.name]
+        case AddIndex(table, index):
+            names = needed_columns(index)
+        case _:
+            return 0
+    key = rules.table_key(table)
+    return max((waits.get((key, rules.fold(name)), 0) for name in names), default=0)
 
 
 class _Comparison:
@@ -125,7 +202,7 @@ class _Comparison:
             self.refused.add(key)
             yield from problems
             return
-        late = tuple(fk for fk in table.foreign_keys if self._is_late(key, fk))
+        late = tuple(fk for fk in table.foreign_keys if self._is_late(table, fk))
         indexes = []
         for index in table.indexes:
             taken = self._taken(schema, table.name, index)
@@ -137,7 +214,7 @@ class _Comparison:
         self.standing[key] = kept
         self.names[TableName(schema, key.name)] = "a table"
         yield CreateTable(kept, late)
-        yield from self._late(table, late)
+        yield from self._late_keys(table, late)
 
     def _obstacles(self, key: TableName, table: Table, schema: str | None) -> Iterator[Finding]:
         """Say why a table can't be created."""
@@ -154,16 +231,12 @@ class _Comparison:
                 if problem:
                     yield problem
 
-    def _late(self, table: Table, late: Iterable[ForeignKey]) -> Iterator[Change | Finding]:
+    def _late_keys(self, table: Table, late: Iterable[ForeignKey]) -> Iterator[Change | Finding]:
         for fk in late:
             if self.rules.adds_constraints:
-                parent = self._key(fk.parent)
-                is_new = not self._stands(table)
-                ready = parent not in self.catalog.tables or self._has_unique(
-                    self.catalog.tables[parent], fk
-                )
-                column = self._marked_column(table, fk)
-                yield AddForeignKey(table.name, fk, is_new and ready, column)
+                parent = self.catalog.tables.get(self._key(fk.parent))
+                ready = not self.rules.keys_follow or not parent or self._has_unique(parent, fk)
+                yield AddForeignKey(table.name, fk, ready, self._marked_column(table, fk))
             elif fk.deferred:
                 yield note("AM306", table.name, ", ".join(fk.columns), parent=fk.parent)
 
@@ -187,22 +260,19 @@ class _Comparison:
         columns = ", ".join(fk.parent_columns)
         return blocked("AM117", table.name, name, parent=fk.parent, columns=columns)
 
-    def _is_late(self, key: TableName, fk: ForeignKey) -> bool:
+    def _is_late(self, table: Table, fk: ForeignKey) -> bool:
+        """Tell whether a new table is created without a foreign key, which follows."""
         if fk.deferred:
             return True
-        parent = self._key(fk.parent)
-        if not self.rules.parents_first or parent == key:
+        if not self.rules.parents_first:
             return False
-        return not self._has_unique(self.standing.get(parent), fk)
+        if self._key(fk.parent) == self._key(table.name):
+            return not (self.rules.keys_follow or self._has_unique(table._replace(indexes=()), fk))
+        parent = self.standing.get(self._key(fk.parent))
+        return parent is None or (self.rules.keys_follow and not self._has_unique(parent, fk))
 
     def _has_unique(self, table: Table | None, fk: ForeignKey) -> bool:
-        """Tell whether a table has the key that a foreign key refers to."""
-        if table is None:
-            return False
-        wanted = sorted(map(self.rules.fold, fk.parent_columns))
-        keys = [table.primary_key]
-        keys += [i.columns for i in table.indexes if i.unique and i.valid and i.is_plain]
-        return any(sorted(map(self.rules.fold, key)) == wanted for key in keys)
+        return table is not None and has_unique(table, fk, self.rules.fold)
 
     def _taken(self, schema: str | None, table: TableName, index: Index) -> Finding | None:
         """Say who holds an index's name in its schema or table, or take it for this run."""
@@ -228,7 +298,6 @@ class _Comparison:
     def _existing_table(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
         fold = self.rules.fold
         columns = matched(table, actual, fold)
-        late: list[ForeignKey] = []
         for column in columns.missing:
             fk = table.key_of(column.name)
             problem = self._unaddable(table, actual, column, fk)
@@ -237,16 +306,15 @@ class _Comparison:
             elif fk and self.rules.keys_follow:
                 yield AddColumn(table.name, column, fk, actual, key_follows=True)
                 yield AddForeignKey(table.name, fk, column=column)
-            elif fk and self._is_late(self._key(table.name), fk):
-                late.append(fk)
+            elif fk and fk.deferred and not self.rules.adds_constraints:
                 yield AddColumn(table.name, column, None, actual)
+                yield from self._late_keys(table, [fk])
             else:
                 yield AddColumn(table.name, column, fk, actual)
         unfinished = {*map(fold, actual.filling), *map(fold, actual.keys_due)}
         for column, _ in columns.pairs if unfinished else ():
             if fold(column.name) in unfinished:
                 yield from self._unfinished(table, actual, column)
-        yield from self._late(table, late)
         yield from self._indexes(table, actual)
         pending = [c.name for c in actual.constraints if c.pending]
         pending += [fk.name for fk in actual.foreign_keys if fk.pending]

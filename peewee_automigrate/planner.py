@@ -16,8 +16,7 @@ from . import ddl
 from .columns import column_items, mark_problem, merged, standing_form
 from .declared import Declared, declare
 from .dialects import Dialect
-from .diff import diff
-from .expression import column_names
+from .diff import diff, needed_columns
 from .findings import blocked, note
 from .models import Collected
 from .options import Options
@@ -250,9 +249,7 @@ def _needs(
         case AddForeignKey(table, fk):
             return table, ("", *fk.columns), ", ".join(fk.columns), (fk,)
         case AddIndex(table, index):
-            texts = [key.text for key in index.keys if not key.is_column] + [index.where]
-            names = [name for text in texts for name in column_names(text)]
-            return table, (*index.columns, *names), index.name, ()
+            return table, needed_columns(index), index.name, ()
 
 
 def _change_items(situation: Situation, change: Change) -> Iterator[Step | Finding]:
@@ -268,7 +265,8 @@ def _change_items(situation: Situation, change: Change) -> Iterator[Step | Findi
             yield from _index_items(situation, change)
         case AddForeignKey(table, _, _, column):
             problem = mark_problem(situation, table, column) if column else None
-            yield problem or _foreign_key_step(situation, change)
+            write = _following_key_step if column else _foreign_key_step
+            yield problem or write(situation, change)
         case ValidateConstraint():
             yield _validation_step(situation, change)
 
@@ -374,46 +372,31 @@ def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Find
 
 
 def _foreign_key_step(situation: Situation, change: AddForeignKey) -> Step:
-    """The key of a table with rows is validated afterwards, under a light lock."""
-    dialect, fk, models = situation.dialect, change.foreign_key, situation.models(change.table)
-    table = situation.actual(change.table)
-    rows = situation.rows(table) if table else 0
-    if change.column is not None:
-        return _following_key_step(situation, change, rows)
-    whole = table is not None and table.kind == "partitioned"
-    later = bool(rows) and dialect.validates_later and not whole
-    statements = ddl.add_foreign_key(dialect, models, change, validated=not later)
-    later_at = None
-    if later:
-        name = ddl.foreign_key_name(dialect, models, fk)
-        statements += dialect.mark("constraint", change.table, name)
-        later_at = len(statements)
-        statements += ddl.validations(dialect, change.table, [name])
+    """The key of a new table, which comes in the same transaction."""
+    fk, models = change.foreign_key, situation.models(change.table)
     return Step(
         "add_foreign_key",
         str(change.table),
         ", ".join(fk.columns),
-        statements,
-        effect="scans" if rows else "instant",
-        rows=rows,
+        ddl.add_foreign_key(situation.dialect, models, change),
         reason=f"refers to {fk.parent}",
-        later_at=later_at,
-        parents=situation.standing([fk], change.table) + ((change.table,) if table else ()),
+        parents=situation.standing([fk], change.table),
         change=change,
     )
 
 
-def _following_key_step(situation: Situation, change: AddForeignKey, rows: int) -> Step:
+def _following_key_step(situation: Situation, change: AddForeignKey) -> Step:
     """The key of a column that was added without; it takes off the column's mark."""
     dialect, column, models = situation.dialect, change.column, situation.models(change.table)
     assert column is not None
+    table = situation.actual(change.table)
+    rows = situation.rows(table) if table else 0
     form = standing_form(situation, change.table, column)
-    (statement,) = ddl.add_foreign_key(dialect, models, change, validated=True)
+    (statement,) = ddl.add_foreign_key(dialect, models, change)
     is_empty = not situation.holds_values(change.table, column)
     statements = dialect.unchecked(statement) if rows and is_empty else (statement,)
     statements = () if change.stands else statements
     statements += (ddl.unmarked_column(dialect, models, change.table, column, form),)
-    table = situation.actual(change.table)
     effect = "rewrites" if table is None or not is_empty else dialect.key_effect(table)
     if effect == "instant" and not situation.has_index(change.table, column):
         effect = "builds"

@@ -266,10 +266,11 @@ class Situation:
             return None
         value = self.dialect.typed(addition.default, addition.column.type)
         where = f"{fk.parent} ({fk.parent_columns[0]})"
-        if self.actual(fk.parent):
-            parent = self.dialect.quote_table(fk.parent)
-            key = self.dialect.quote(fk.parent_columns[0])
-            if self._count(f"SELECT 1 FROM {parent} WHERE {key} = {value}"):
+        parent, key = self.actual(fk.parent), fk.parent_columns[0]
+        if parent:
+            coming = self._coming_values(fk.parent)
+            source = self._source(parent, {key: coming[key]} if key in coming else {})
+            if self._count(f"SELECT 1 FROM {source} WHERE {self.dialect.quote(key)} = {value}"):
                 return None
         name = addition.column.name
         return blocked("AM115", table, name, default=addition.default, parent=where)
@@ -288,11 +289,7 @@ class Situation:
 
     def _duplicates(self, change: AddIndex) -> Finding | None:
         index = change.index
-        coming = {
-            column.name: generated_expression(column)
-            or self.dialect.typed(self.values[change.table, column.name].expression, column.type)
-            for column in self._coming(change.table)
-        }
+        coming = self._coming_values(change.table)
         keys = self._key_texts(change)
         conditions = [f"{key} IS NOT NULL" for key in keys] if index.nulls_distinct else []
         parsed = parse_index(index.sql) if index.where else None
@@ -309,6 +306,14 @@ class Situation:
         samples = ", ".join(f"({', '.join(map(repr, key))}) {times} times" for *key, times in rows)
         words = {"wanted": index, "groups": f"{groups:,}", "samples": samples, "query": query}
         return blocked("AM105", change.table, index.name, query, **words)
+
+    def _coming_values(self, table: TableName) -> dict[str, str]:
+        """Return what each row gets in the columns that this run adds to a table."""
+        return {
+            column.name: generated_expression(column)
+            or self.dialect.typed(self.values[table, column.name].expression, column.type)
+            for column in self._coming(table)
+        }
 
     def _source(self, table: Table, coming: dict[str, str]) -> str:
         """Return the table as it will be, with the columns that the same run adds."""

@@ -11,6 +11,7 @@ from peewee import (
     ForeignKeyField,
     IdentityField,
     IntegerField,
+    Model,
     TextField,
     fn,
 )
@@ -291,6 +292,21 @@ FK_ROWS = (
     " WHERE k.table_schema = DATABASE() AND k.table_name = 't'"
 )
 FK_LIST = 'SELECT "table", "from", "to", on_update, on_delete FROM pragma_foreign_key_list(\'t\')'
+WAITING = (
+    *("create_table a", "create_table aa", "add_column p.code", "add_column t.n", "add_column b.n"),
+    *("add_index p.p_code", "add_index t.t_n"),
+)
+
+
+def waiting_keys(M: Maker) -> list[type[Model]]:
+    """Two new tables and two columns that refer, also by way of another, to what gets unique."""
+    p = M("p", code=IntegerField(null=True, unique=True))
+    t = M.t(n=ForeignKeyField(p, field="code", null=True, column_name="n", unique=True))
+    b = M("b", n=ForeignKeyField(t, field="n", null=True, column_name="n", index=False))
+    a = M("a", p=ForeignKeyField(p, field="code", index=False))
+    return [M("aa", a=ForeignKeyField(a, index=False)), a, b, t, p]
+
+
 FOREIGN_KEYS = [
     key(
         "a nullable foreign key column comes with its constraint and index",
@@ -372,25 +388,18 @@ FOREIGN_KEYS = [
         to={"null": True},
     ),
     key(
-        "a foreign key to a unique column that is new too is added",
-        ("add_column p.code", "add_index p.p_code", "add_column t.n", "add_index t.t_n"),
-        before={
-            SQLITE: ROWS + "CREATE TABLE p (id {id})",
+        "a foreign key to a unique column that is new too follows its index",
+        {
+            MYSQL: (
+                "add_column p.code",
+                "add_index p.p_code",
+                "add_column t.n",
+                "add_index t.t_n",
+                "add_foreign_key t.n",
+            ),
+            ...: ("add_column p.code", "add_index p.p_code", "add_column t.n", "add_index t.t_n"),
         },
-        on=[SQLITE],
-        to={"null": True, "field": "code"},
-    ),
-    key(
-        "a foreign key to a unique column that is new too follows its index on servers",
-        (
-            "add_column p.code",
-            "add_index p.p_code",
-            "add_column t.n",
-            "add_index t.t_n",
-            "add_foreign_key t.n",
-        ),
         before=ROWS + "CREATE TABLE p (id {id})",
-        on=SERVERS,
         to={"null": True, "field": "code"},
         then={
             POSTGRES: (FK_TEXT, [(True, "FOREIGN KEY (n) REFERENCES p(code)")]),
@@ -527,6 +536,51 @@ FOREIGN_KEYS = [
             "t.n: needs the table p, which is blocked. Resolve that first.",
             "t.t_n: needs the column n, which is blocked. Resolve that first.",
         ),
+    ),
+    Case(
+        "foreign keys wait for the unique indexes that they refer to, one after another",
+        waiting_keys,
+        {
+            MYSQL: (*WAITING, *(f"add_foreign_key {key}" for key in ("a.p_id", "b.n", "t.n"))),
+            ...: WAITING,
+        },
+        before=ROWS + "CREATE TABLE p (id {id}); CREATE TABLE b (id {id});",
+        then={
+            POSTGRES: ("SELECT count(*) FROM pg_constraint WHERE contype = 'f'", [(4,)]),
+            SQLITE: (FK_LIST, [("p", "n", "code", "NO ACTION", "NO ACTION")]),
+        },
+    ),
+    Case(
+        "a foreign key to a new unique column of its own table is added",
+        lambda M: M.t(
+            code=IntegerField(null=True, unique=True),
+            n=ForeignKeyField("self", field="code", null=True, column_name="n", index=False),
+        ),
+        {
+            MYSQL: ("add_column t.code", "add_column t.n", "add_index t.t_code")
+            + ("add_foreign_key t.n",),
+            ...: ("add_column t.code", "add_column t.n", "add_index t.t_code"),
+        },
+        then={POSTGRES: (FK_TEXT, [(True, "FOREIGN KEY (n) REFERENCES t(code)")])},
+    ),
+    Case(
+        "a new table refers to a unique column of its own",
+        lambda M: M(
+            "t",
+            code=IntegerField(unique=True),
+            n=ForeignKeyField("self", field="code", null=True, column_name="n", index=False),
+        ),
+        {POSTGRES: ("create_table t", "add_foreign_key t.n"), ...: "create_table t"},
+        before="",
+        then={POSTGRES: (FK_TEXT, [(True, "FOREIGN KEY (n) REFERENCES t(code)")])},
+    ),
+    key(
+        "a foreign key whose default stands nowhere in a column that is new too is blocked",
+        ("add_column p.code", "add_index p.p_code"),
+        before=ROWS + "CREATE TABLE p (id {id})",
+        blocked=("AM115 t.n", "AM111 t.t_n"),
+        on=SERVERS,
+        to={"default": 1, "field": "code"},
     ),
     Case(
         "a foreign key to a table that is there but not declared is added",

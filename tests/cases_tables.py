@@ -368,18 +368,11 @@ CYCLES = [
         "two tables that stand get deferred keys to each other",
         lambda M: pair(M, "B"),
         {
-            SQLITE: (
+            ...: (
                 "add_column first.second_id",
                 "add_column second.first_id",
                 "add_index first.firstb_second_id",
                 "add_index second.secondb_first_id",
-            ),
-            POSTGRES: (
-                "add_column first.second_id",
-                "add_column second.first_id",
-                "add_index first.firstb_second_id",
-                "add_index second.secondb_first_id",
-                "add_foreign_key first.second_id",
             ),
             MYSQL: (
                 "add_column first.second_id",
@@ -409,12 +402,12 @@ CYCLES = [
         "a new table and one that stands refer to each other",
         lambda M: pair(M, "C"),
         {
-            SQLITE: (
+            ...: (
                 "create_table second",
                 "add_column first.second_id",
                 "add_index first.firstc_second_id",
             ),
-            ...: (
+            MYSQL: (
                 "create_table second",
                 "add_column first.second_id",
                 "add_index first.firstc_second_id",

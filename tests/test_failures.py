@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -19,7 +20,9 @@ from chaos import kills, rolling
 from chaos.crew import ROOT, Crew, Migrate
 from chaos.places import Places, advisory_locks, ask, facts
 from chaos.rounds import undisturbed
-from peewee_automigrate import MigrationFailed, migrate, plan
+from peewee_automigrate import MigrationFailed, StepEvent, migrate, plan
+from tests.cases_base import Maker
+from tests.cases_keys import waiting_keys
 from tests.test_locks import holding, reading, writing
 from tests.workers import RELEASES, child, database_of, first, model, second
 
@@ -193,6 +196,26 @@ def test_stopped_fill_next_release_without_that_default_completes(start: Migrate
     migrate(database, [model(database, "post", **fields)])
     database.close()
     assert ask(url, "SELECT DISTINCT token FROM post") == [(None,)]
+
+
+@pytest.mark.parametrize("number", range(2 * 7))
+def test_stopped_before_or_after_any_step_next_run_completes_the_foreign_keys(
+    postgres_database: Database, number: int
+) -> None:
+    models, events = waiting_keys(Maker(postgres_database)), itertools.count()
+    postgres_database.execute_sql("CREATE TABLE t (id serial PRIMARY KEY, a text NOT NULL)")
+    postgres_database.execute_sql("CREATE TABLE p (id serial PRIMARY KEY)")
+    postgres_database.execute_sql("CREATE TABLE b (id serial PRIMARY KEY)")
+
+    def stop(_: StepEvent) -> None:
+        if next(events) == number:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        migrate(postgres_database, models, on_step=stop)
+    migrate(postgres_database, models)
+    made = plan(postgres_database, models)
+    assert (made.steps, made.findings) == ((), ())
 
 
 # A connection that is lost, and a statement that is cancelled.
