@@ -9,6 +9,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import TypeAlias
 
 from peewee import Field
 
@@ -177,25 +178,51 @@ def _agreed(dialect: Dialect, actual: Table, table: Table, index: Index) -> Inde
     return index
 
 
-def _items(situation: Situation, difference: Difference) -> Iterator[Step | Finding]:
+Said: TypeAlias = list[Step | Finding]
+
+
+def _items(situation: Situation, difference: Difference) -> Said:
     """Turn each change into a step, or into a finding that says why not.
 
-    What rests on something that is blocked is blocked too.
+    What rests on something that is blocked is blocked too, also where that comes after it.
     """
     fold = situation.dialect.fold
     stopped = {(f.table, fold(f.name or "")) for f in difference.findings if is_blocked(f)}
-    for change in difference.changes:
-        obstacle = _obstacle(situation, change, stopped)
-        follows = change.column if isinstance(change, AddForeignKey) else None
-        if obstacle and follows and (obstacle.table, fold(follows.name)) in stopped:
-            continue  # its column has said so
-        items = [obstacle] if obstacle else list(_change_items(situation, change))
-        found = [item for item in items if isinstance(item, Finding) and is_blocked(item)]
-        if isinstance(change, CreateTable) and len(found) == len(items):
-            stopped.add((str(change.table.name), ""))
-        elif not isinstance(change, CreateTable):
-            stopped |= {(finding.table, fold(finding.name or "")) for finding in found}
-        yield from items
+    said: dict[int, Said] = {}
+    known = -1
+    while known < len(stopped):
+        known = len(stopped)
+        for number, change in enumerate(difference.changes):
+            items = said[number] = _said(situation, change, stopped, said.get(number))
+            stopped |= {(f.table, fold(f.name or "")) for f in _blocked(items)}
+            if isinstance(change, CreateTable) and not _has_step(items):
+                stopped.add((str(change.table.name), ""))
+    return [item for items in said.values() for item in items]
+
+
+def _said(
+    situation: Situation, change: Change, stopped: set[tuple[str, str]], before: Said | None
+) -> Said:
+    """Return what was said of a change before, unless something that it needs is blocked since."""
+    if before is not None and not _has_step(before):
+        return before
+    obstacle = _obstacle(situation, change, stopped)
+    if obstacle is None:
+        return list(_change_items(situation, change)) if before is None else before
+    if isinstance(change, AddForeignKey):
+        column = change.foreign_key.columns[0]
+        stands = situation.standing_column(change.table, column)
+        if not stands or (str(change.table), situation.dialect.fold(column)) in stopped:
+            return []  # its table or column says so
+    return [obstacle, *_blocked(before or [])]
+
+
+def _has_step(items: Said) -> bool:
+    return any(isinstance(item, Step) for item in items)
+
+
+def _blocked(items: Said) -> list[Finding]:
+    return [item for item in items if isinstance(item, Finding) and is_blocked(item)]
 
 
 def _obstacle(
@@ -214,10 +241,11 @@ def _obstacle(
             what = f"the column {column}" if column else f"the table {table}"
             return blocked("AM111", table, name, what=what)
     for fk in keys:
-        gone = [c for c in ("", *fk.parent_columns) if (str(fk.parent), c) in stopped]
-        if gone and fk.parent != table:
-            what = f"the column {fk.parent}.{gone[0]}" if gone[0] else f"the table {fk.parent}"
-            return blocked("AM111", table, name, what=what)
+        if fk.deferred and not situation.dialect.adds_constraints:
+            continue  # it will not be there
+        need = situation.blocked_need(fk, stopped)
+        if need:
+            return blocked("AM111", table, name, what=need)
         reason = situation.refused_key(table, fk)
         if reason:
             return blocked("AM118", table, ", ".join(fk.columns), reason=reason)
@@ -242,8 +270,8 @@ def _needs(
 ) -> tuple[TableName, tuple[str, ...], str | None, tuple[ForeignKey, ...]]:
     """Return table, columns ("" for the table itself), name and foreign keys of a change."""
     match change:
-        case CreateTable(table, late):
-            return table.name, (), None, tuple(fk for fk in table.foreign_keys if fk not in late)
+        case CreateTable(table):
+            return table.name, (), None, table.foreign_keys
         case AddColumn(table, column, fk):
             return table, (), column.name, (fk,) if fk else ()
         case AddForeignKey(table, fk):

@@ -6,7 +6,7 @@ Reads only, and only tables in which something is missing; no question is asked 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from peewee import Field, Model
 from . import ddl
 from .declared import Declared, python_default
 from .dialects import Addition, Dialect, Place
+from .diff import has_unique
 from .expression import parse_index
 from .findings import blocked, note
 from .options import Options
@@ -104,6 +105,10 @@ class Situation:
     def _declared_tables(self) -> dict[TableName, Table]:
         return {self.dialect.table_key(table.name): table for table in self.declared.tables}
 
+    @cached_property
+    def _new_names(self) -> frozenset[TableName]:
+        return frozenset(change.table.name for change in self.new_tables)
+
     def models(self, table: TableName) -> tuple[type[Model], ...]:
         """Return the models that declare a table."""
         return self.declared.models[self.dialect.table_key(table)]
@@ -140,6 +145,32 @@ class Situation:
     def with_coming(self, table: Table) -> Table:
         """Return a table that stands with the columns that this run adds to it."""
         return table._replace(columns=(*table.columns, *self._coming(table.name)))
+
+    def blocked_need(self, fk: ForeignKey, stopped: Collection[tuple[str, str]]) -> str | None:
+        """Return what of its parent a foreign key needs and is among the ``stopped``, which are
+        tables and folded names; None where nothing is.
+        """
+        fold, parent = (
+            self.dialect.fold,
+            self._declared_tables.get(self.dialect.table_key(fk.parent)),
+        )
+        if not stopped or parent is None:
+            return None
+        name = str(parent.name)
+        comes = parent.name in self._new_names or self.actual(fk.parent)
+        if not comes or (name, "") in stopped:
+            return f"the table {fk.parent}"
+        for column in fk.parent_columns:
+            if (name, fold(column)) in stopped:
+                return f"the column {fk.parent}.{column}"
+        lost = [index for index in parent.indexes if (name, fold(index.name)) in stopped]
+        kept = parent._replace(indexes=tuple(i for i in parent.indexes if i not in lost))
+        if any(has_unique(side, fk, fold) for side in (kept, self.actual(fk.parent)) if side):
+            return None
+        for index in lost:
+            if has_unique(Table(parent.name, (), indexes=(index,)), fk, fold):
+                return f"the index {fk.parent}.{index.name}"
+        return None
 
     def refused_key(self, table: TableName, fk: ForeignKey) -> str | None:
         """Return why the database can't have a foreign key, or None."""

@@ -582,6 +582,41 @@ FOREIGN_KEYS = [
         on=SERVERS,
         to={"default": 1, "field": "code"},
     ),
+    key(
+        "a foreign key to a unique column whose index is blocked is blocked",
+        (),
+        before=ROWS + "CREATE TABLE p (id {id}, code INTEGER NOT NULL);"
+        "INSERT INTO p (code) VALUES (1), (1)",
+        blocked=("AM105 p.p_code", "AM111 t.n", "AM111 t.t_n"),
+        to={"null": True, "field": "code"},
+    ),
+    Case(
+        "a foreign key to a blocked column whose name has upper case is blocked",
+        lambda M: [
+            p := M("p", code=IntegerField(column_name="Code", unique=True)),
+            M.t(n=ForeignKeyField(p, field="code", null=True, column_name="n", index=False)),
+        ],
+        before=ROWS + PARENT.replace("code", "number"),
+        blocked=("AM101 p.Code", "AM111 p.p_Code", "AM111 t.n"),
+        drift="AM209 p.number",
+    ),
+    Case(
+        "a foreign key to a blocked column of its own table is blocked",
+        lambda M: M.t(
+            code=IntegerField(unique=True),
+            n=ForeignKeyField("self", field="code", null=True, column_name="n", index=False),
+        ),
+        blocked=("AM101 t.code", "AM111 t.n", "AM111 t.t_code"),
+    ),
+    Case(
+        "a new table that refers to a unique column whose index is blocked is blocked",
+        lambda M: [
+            p := M.t(a=M.text(unique=True)),
+            M("child", n=ForeignKeyField(p, field="a")),
+        ],
+        before=ROWS + "INSERT INTO t (a) VALUES ('x')",
+        blocked=("AM111 child", "AM105 t.t_a"),
+    ),
     Case(
         "a foreign key to a table that is there but not declared is added",
         lambda M: M.t(n=ForeignKeyField(M("p"), null=True, column_name="n")),

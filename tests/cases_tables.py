@@ -513,6 +513,16 @@ CYCLES = [
         },
     ),
     Case(
+        "a deferred key to a blocked table blocks its table, where there would be a key",
+        lambda M: [
+            M("first", called="FirstF", second=DeferredForeignKey("SecondF", null=True)),
+            M("second", called="SecondF", p=ForeignKeyField(M("p"))),
+        ],
+        {SQLITE: "create_table first"},
+        before="",
+        blocked={SQLITE: "AM109 second.p_id", ...: ("AM111 first", "AM109 second.p_id")},
+    ),
+    Case(
         "a deferred key keeps its actions and its name",
         lambda M: [
             M(
