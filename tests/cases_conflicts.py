@@ -314,6 +314,13 @@ STRINGS = [
         blocked="AM113 t.n",
     ),
     Case(
+        "a string in an index whose names are in brackets is seen as well",
+        lambda M: M.t(n=IntegerField(null=True)),
+        before=ROWS + 'CREATE INDEX [the "n`s] ON [t] ("n", [a]) -- ["]',
+        on=[SQLITE],
+        blocked="AM113 t.n",
+    ),
+    Case(
         "a true string of the column's name in an index is no reason to refuse it",
         lambda M: M.t(n=IntegerField(null=True)),
         "add_column t.n",

@@ -318,6 +318,12 @@ FOUND = [
         on=EXPRESSING,
     ),
     found(
+        "an expression whose names are in brackets",
+        lambda M: wide(M, over(lambda t: fn.LOWER(t.a), lambda t: t.b)),
+        {SQLITE: "CREATE INDEX [the other] ON [t] (lower([a]), [b] ASC)"},
+        on=[SQLITE],
+    ),
+    found(
         "an index declared twice",
         lambda M: wide(M, (("a",), False), a=M.text(index=True)),
         "CREATE INDEX other ON t (a)",
@@ -398,6 +404,21 @@ MISSING = [
         "add_index t.t_a",
         before=wide_with("CREATE UNIQUE INDEX other ON t (a) WHERE b > 1"),
         on=EXPRESSING,
+    ),
+    Case(
+        "a unique index of an expression too does not satisfy one without, also in brackets",
+        lambda M: wide(M, (("a",), True)),
+        "add_index t.t_a",
+        before=wide_with("CREATE UNIQUE INDEX [other] ON [t] ([a], lower([a]))"),
+        on=[SQLITE],
+    ),
+    Case(
+        "a unique index that can't be read does not satisfy one without expressions",
+        lambda M: wide(M, (("a",), True)),
+        "add_index t.t_a",
+        before=wide_with("CREATE UNIQUE INDEX other🙂 ON t (a, lower(a))"),
+        on=[SQLITE],
+        notes=("AM302 t.other🙂",),
     ),
     Case(
         "an INVALID index under another name does not satisfy, and is reported",

@@ -47,6 +47,11 @@ WHERE lower(m.name) IN (SELECT value FROM json_each(:names))
    OR m.type = 'index' AND lower(m.tbl_name) IN (SELECT value FROM json_each(:tables))
 """
 _ACTIONS = {"NO ACTION": "", "NONE": ""}
+_BRACKETED = re.compile(
+    r"""( '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | --[^\n]* | /\*.*?\*/ )
+      | \[ ([^\]]*) \]  # a name""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 _Row: TypeAlias = tuple[Any, ...]
@@ -188,10 +193,14 @@ def _plain_index(name: str, rows: list[_Row]) -> Index | None:
 def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -> Index:
     """Make an index of its rows and its statement."""
     unique, partial = bool(rows[0][4]), rows[0][6]
-    keys = tuple([Key(row[8], True, (row[9] or "").split(",")[0]) for row in rows if row[7] != -2])
-    parsed = parse_index(sql)
+    parsed = parse_index(_unbracketed(sql))
     if parsed is None:
-        return Index(name, keys, unique, where=UNKNOWN if partial else "")
+        keys = tuple(
+            Key(UNKNOWN, False) if row[7] == -2 else Key(row[8], True, (row[9] or "").split(",")[0])
+            for row in rows
+        )
+        unread = partial or not all(key.is_column for key in keys)
+        return Index(name, keys, unique, where=UNKNOWN if unread else "")
     keys = tuple(
         Key(key.text, key.is_column and row[7] != -2, key.options)
         for key, row in zip(parsed.keys, rows, strict=True)
@@ -201,6 +210,16 @@ def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -
     quoted = [item for text in parsed.expressions for item in tokens(text) if item[0] == '"']
     misread = tuple(text for text in (*texts, *map(unquote, quoted)) if fold(text) not in known)
     return Index(name, keys, unique, where=parsed.where, misread=misread)
+
+
+def _unbracketed(sql: str) -> str:
+    """Return SQL with names in backticks in place of brackets, which stand for arrays elsewhere.
+
+    https://www.sqlite.org/lang_keywords.html has both; neither is ever read as a string.
+    """
+    if "[" not in sql:
+        return sql
+    return _BRACKETED.sub(lambda m: m[1] or "`" + m[2].replace("`", "``") + "`", sql)
 
 
 def _foreign_key(schema: str | None, rows: list[_Row]) -> ForeignKey:
