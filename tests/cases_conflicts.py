@@ -269,6 +269,16 @@ NAMES = [
         "(sku) is missing. Give the index another name, or rename the other one.",
     ),
     Case(
+        "a trigger takes no name from tables and indexes",
+        lambda M: [M.t(a=M.text(index=True)), M("o")],
+        ("add_index t.t_a", "create_table o"),
+        before=ROWS
+        + "".join(
+            f"CREATE TRIGGER {name} AFTER UPDATE ON t BEGIN SELECT 1; END;" for name in ("t_a", "o")
+        ),
+        on=[SQLITE],
+    ),
+    Case(
         "a new table's index name is taken by another table's index",
         lambda M: M("o", {"indexes": [SQL("CREATE INDEX i ON o (x)")]}, x=M.text()),
         "create_table o",
@@ -319,6 +329,14 @@ STRINGS = [
         before=ROWS + 'CREATE INDEX [the "n`s] ON [t] ("n", [a]) -- ["]',
         on=[SQLITE],
         blocked="AM113 t.n",
+    ),
+    Case(
+        "a string in an index that shares its name with a trigger is seen as well",
+        lambda M: M.t(n=IntegerField(null=True, index=True)),
+        before=ROWS + "CREATE TRIGGER t_n AFTER UPDATE ON t BEGIN SELECT 1; END;"
+        'CREATE INDEX t_n ON t ("n", a)',
+        on=[SQLITE],
+        blocked=("AM113 t.n", "AM106 t.t_n"),
     ),
     Case(
         "a true string of the column's name in an index is no reason to refuse it",

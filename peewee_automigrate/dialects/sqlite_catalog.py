@@ -43,7 +43,7 @@ SELECT 'name', :schema, m.tbl_name, m.name, lower(m.name),
        CASE m.type WHEN 'index' THEN 'an index of ' || m.tbl_name ELSE 'a ' || m.type END,
        NULL, NULL, NULL, m.sql
 FROM {schema}.sqlite_master AS m
-WHERE lower(m.name) IN (SELECT value FROM json_each(:names))
+WHERE m.type <> 'trigger' AND lower(m.name) IN (SELECT value FROM json_each(:names))
    OR m.type = 'index' AND lower(m.tbl_name) IN (SELECT value FROM json_each(:tables))
 """
 _ACTIONS = {"NO ACTION": "", "NONE": ""}
