@@ -298,7 +298,7 @@ class _Comparison:
     def _existing_table(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
         fold = self.rules.fold
         columns = matched(table, actual, fold)
-        for column in columns.missing:
+        for column in _resting_last(columns.missing, fold):
             fk = table.key_of(column.name)
             problem = self._unaddable(table, actual, column, fk)
             if problem:
@@ -412,6 +412,22 @@ class _Comparison:
         if actual.valid or actual.unique != declared.unique:
             return False
         return same_definition(actual, declared, self.rules)
+
+
+def mentioned(column: Column) -> tuple[str, ...]:
+    """Return the names in a column's constraints and expression, its own among them."""
+    texts = (*column.making.constraints, column.making.generated_as)
+    return tuple(name for text in texts for name in column_names(text))
+
+
+def _resting_last(columns: Sequence[Column], fold: Callable[[str], str]) -> Iterator[Column]:
+    """Yield columns, each after those of them that it mentions; a cycle is entered at its first."""
+    waiting = {fold(column.name): column for column in columns}
+    while waiting:
+        needs = {n: {*map(fold, mentioned(c))} & waiting.keys() - {n} for n, c in waiting.items()}
+        free = [name for name, names in needs.items() if not names]
+        for name in free or list(waiting)[:1]:
+            yield waiting.pop(name)
 
 
 def _kind(table: Table) -> str:

@@ -356,8 +356,8 @@ def column_names(sql: str) -> tuple[str, ...]:
     """Return the names in an expression that may be columns: no functions, no keywords."""
     items = tokens(sql)
     pairs = zip(items, [*items, ""][1:], strict=True)
-    words = (unquote(item) for item, then in pairs if is_name(item) and then != "(")
-    return tuple(word for word in words if word not in _WORDS)
+    names = (item for item, then in pairs if is_name(item) and then != "(")
+    return tuple(unquote(name) for name in names if name.lower() not in _WORDS)
 
 
 def called_functions(sql: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from . import ddl
 from .columns import column_items, mark_problem, merged, standing_form
 from .declared import Declared, declare
 from .dialects import Dialect
-from .diff import diff, needed_columns
+from .diff import diff, mentioned, needed_columns
 from .findings import blocked, note
 from .models import Collected
 from .options import Options
@@ -273,7 +273,7 @@ def _needs(
         case CreateTable(table):
             return table.name, (), None, table.foreign_keys
         case AddColumn(table, column, fk):
-            return table, (), column.name, (fk,) if fk else ()
+            return table, mentioned(column), column.name, (fk,) if fk else ()
         case AddForeignKey(table, fk):
             return table, ("", *fk.columns), ", ".join(fk.columns), (fk,)
         case AddIndex(table, index):

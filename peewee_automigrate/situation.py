@@ -17,7 +17,7 @@ from . import ddl
 from .declared import Declared, python_default
 from .dialects import Addition, Dialect, Place
 from .diff import has_unique
-from .expression import parse_index
+from .expression import column_names, parse_index
 from .findings import blocked, note
 from .options import Options
 from .schema import (
@@ -279,12 +279,10 @@ class Situation:
 
     def _check_problem(self, addition: Addition, table: TableName) -> Finding | None:
         column = addition.column
-        value = self.dialect.typed(addition.default, column.type)
         for sql in filter(ddl.is_check, column.making.constraints):
             check = sql[sql.lower().index("check") :].strip()
             body = check[len("check") :].strip()
-            source = self._source(addition.table, {column.name: value})
-            query = f"SELECT * FROM {source} WHERE NOT {body}"
+            query = f"SELECT * FROM {self._source(addition.table, body)} WHERE NOT {body}"
             rows = self._count(query)
             if rows:
                 words = {"rows": f"{rows:,}", "check": check, "query": query}
@@ -297,11 +295,10 @@ class Situation:
             return None
         value = self.dialect.typed(addition.default, addition.column.type)
         where = f"{fk.parent} ({fk.parent_columns[0]})"
-        parent, key = self.actual(fk.parent), fk.parent_columns[0]
+        parent, key = self.actual(fk.parent), self.dialect.quote(fk.parent_columns[0])
         if parent:
-            coming = self._coming_values(fk.parent)
-            source = self._source(parent, {key: coming[key]} if key in coming else {})
-            if self._count(f"SELECT 1 FROM {source} WHERE {self.dialect.quote(key)} = {value}"):
+            source = self._source(parent, key)
+            if self._count(f"SELECT 1 FROM {source} WHERE {key} = {value}"):
                 return None
         name = addition.column.name
         return blocked("AM115", table, name, default=addition.default, parent=where)
@@ -320,14 +317,14 @@ class Situation:
 
     def _duplicates(self, change: AddIndex) -> Finding | None:
         index = change.index
-        coming = self._coming_values(change.table)
         keys = self._key_texts(change)
         conditions = [f"{key} IS NOT NULL" for key in keys] if index.nulls_distinct else []
         parsed = parse_index(index.sql) if index.where else None
         conditions += [f"({parsed.expressions[-1]})"] if parsed else []
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         listed = ", ".join(keys)
-        query = f"SELECT {listed}, count(*) FROM {self._source(change.actual, coming)}{where}"
+        source = self._source(change.actual, f"{listed}{where}")
+        query = f"SELECT {listed}, count(*) FROM {source}{where}"
         query += f" GROUP BY {listed} HAVING count(*) > 1"
         groups = self._count(query)
         if not groups:
@@ -338,22 +335,30 @@ class Situation:
         words = {"wanted": index, "groups": f"{groups:,}", "samples": samples, "query": query}
         return blocked("AM105", change.table, index.name, query, **words)
 
-    def _coming_values(self, table: TableName) -> dict[str, str]:
-        """Return what each row gets in the columns that this run adds to a table."""
-        return {
-            column.name: generated_expression(column)
-            or self.dialect.typed(self.values[table, column.name].expression, column.type)
-            for column in self._coming(table)
-        }
-
-    def _source(self, table: Table, coming: dict[str, str]) -> str:
-        """Return the table as it will be, with the columns that the same run adds."""
+    def _source(self, table: Table, text: str) -> str:
+        """Return the table as it will be, with the columns that the same run adds and that a text
+        mentions.
+        """
         quote, source = self.dialect.quote, self.dialect.quote_table(table.name)
-        if not coming:
-            return source
-        name = quote(table.name.name)
-        added = ", ".join(f"{value} AS {quote(column)}" for column, value in coming.items())
-        return f"(SELECT {name}.*, {added} FROM {source} AS {name}) AS {name}"
+        name, coming = quote(table.name.name), self._mentioned(table.name, text)
+        for column in coming:
+            value = generated_expression(column) or self.dialect.typed(
+                self.values[table.name, column.name].expression, column.type
+            )
+            source = f"(SELECT {name}.*, {value} AS {quote(column.name)} FROM {source} AS {name})"
+        return f"{source} AS {name}" if coming else source
+
+    def _mentioned(self, table: TableName, text: str) -> list[Column]:
+        """Return the columns that this run adds and that a text mentions, each after those of which
+        it is made.
+        """
+        fold, found = self.dialect.fold, []
+        names = set(map(fold, column_names(text)))
+        for column in reversed(self._coming(table)):
+            if fold(column.name) in names:
+                found.append(column)
+                names |= set(map(fold, column_names(generated_expression(column))))
+        return found[::-1]
 
     def _key_texts(self, change: AddIndex) -> list[str]:
         keys = change.index.keys

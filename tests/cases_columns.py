@@ -304,6 +304,13 @@ NULLABLE = [
         "first, then run again.",
     ),
     Case(
+        "a column of an unknown type does not hinder a question about others",
+        lambda M: M.t(a=M.text(unique=True), n=Mood(null=True)),
+        "add_index t.t_a",
+        blocked="AM116 t.n",
+        on=[POSTGRES],
+    ),
+    Case(
         "a column of a type made by hand is added",
         lambda M: M.t(n=Mood(default="it's")),
         "add_column t.n",

@@ -7,6 +7,7 @@ from typing import Any
 from peewee import (
     SQL,
     CharField,
+    Check,
     CompositeKey,
     ForeignKeyField,
     IdentityField,
@@ -76,6 +77,34 @@ CHECKS = [
         blocked="AM114 t.n",
     ),
     Case(
+        "a CHECK over another new column comes after it",
+        lambda M: M.t(
+            hi=IntegerField(default=1, constraints=[Check("hi > lo")]), lo=IntegerField(default=0)
+        ),
+        ("add_column t.hi", "add_column t.lo"),
+        refuses="INSERT INTO t (a, lo, hi) VALUES ('w', 2, 1)",
+    ),
+    Case(
+        "a CHECK over another new column that the defaults fail is blocked",
+        lambda M: M.t(
+            hi=IntegerField(default=1, constraints=[Check("hi > lo")]), lo=IntegerField(default=2)
+        ),
+        "add_column t.lo",
+        blocked="AM114 t.hi",
+    ),
+    Case(
+        "a CHECK over a new column that is blocked is blocked as well",
+        lambda M: M.t(
+            hi=IntegerField(default=1, constraints=[Check("hi > lo")]), lo=IntegerField()
+        ),
+        blocked=("AM111 t.hi", "AM101 t.lo"),
+        says=(
+            "t.hi: needs the column lo, which is blocked. Resolve that first.",
+            "t.lo: NOT NULL without a default, and the table has rows. Give it a default or "
+            "null=True, or add it by your own script, then run again.",
+        ),
+    ),
+    Case(
         "a CHECK does not mind NULL",
         lambda M: M.t(n=IntegerField(null=True, constraints=[SQL("CHECK (n > 0)")])),
         "add_column t.n",
@@ -108,6 +137,12 @@ UNIQUE = [
         lambda M: M.t(n=IntegerField(null=True, unique=True)),
         ("add_column t.n", "add_index t.t_n"),
         values={"n": [None] * 3},
+    ),
+    Case(
+        "a unique column may have a keyword for its name",
+        lambda M: M.t(end=IntegerField(null=True, unique=True)),
+        ("add_column t.end", "add_index t.t_end"),
+        values={"end": [None] * 3},
     ),
     Case(
         "a unique constant default fits into an empty table",
@@ -227,6 +262,24 @@ KEYS = [
         "add_column t.n",
         on=[SQLITE, MYSQL],
         values={"n": [1, 1, 1]},
+    ),
+    *(
+        Case(
+            f"a unique generated column over a new one is {what}",
+            lambda M, length=length: M.t(
+                g=IntegerField(null=True, unique=True, constraints=[SQL("AS (h * 2) VIRTUAL")]),
+                h=IntegerField(
+                    null=True, constraints=[SQL(f"AS (nullif(length(a), {length})) VIRTUAL")]
+                ),
+            ),
+            ("add_column t.g", "add_column t.h", *changes),
+            blocked=blocked,
+            on=[SQLITE, MYSQL],
+        )
+        for what, length, changes, blocked in (
+            ("built", 1, ("add_index t.t_g",), ()),
+            ("blocked where its keys stand twice", 2, (), "AM105 t.t_g"),
+        )
     ),
     Case(
         "generated columns that stand are seen",
