@@ -70,56 +70,45 @@ def create_table(
 ) -> tuple[str, ...]:
     """Return what `Model.create_table` would send: sequences, table, indexes.
 
-    Sequences that are ``standing`` are left alone. Where a second model shares the table, its
-    columns are added to it. Foreign keys that come late are left out.
+    Sequences that are ``standing`` are left alone. Where several models share the table, it has
+    the columns and constraints of all. Foreign keys that come late are left out.
     """
-    first = models[0]
+    first, table = models[0], change.table
     statements = [
         f"CREATE SEQUENCE {dialect.quote(name.schema, name.name)}"
-        for name in change.table.sequences
+        for name in table.sequences
         if name not in standing
     ]
     manager = copy.copy(first._schema)
     late = {fk.columns for fk in change.late}
     inside = _keys_inside(dialect, models, change)
+    shared = len(models) > 1 and table.kind == "table"
+    declared = first._meta.sorted_fields
+    if shared:
+        declared = [field_of(models, dialect, column.name)[1] for column in table.columns]
     fields = [
         _deferred(dialect, field) if (field.column_name,) in late else _located(dialect, field)
-        for field in first._meta.sorted_fields
+        for field in declared
     ]
-    if inside or any(map(operator.is_not, fields, first._meta.sorted_fields)):
-        manager.model = _Shape(first, fields, tuple(inside.values()))
+    if shared or inside or any(map(operator.is_not, fields, declared)):
+        constraints = (*_constraints(dialect, models), *inside.values())
+        manager.model = _Shape(first, fields, constraints)
     manager._create_context = lambda: LiteralContext(dialect, **manager.context_options)
     statements.append(rendered(manager._create_table(safe=False)))
-    own = {dialect.fold(field.column_name) for field in first._meta.sorted_fields}
-    for column in change.table.columns:
-        if dialect.fold(column.name) not in own:
-            statements += _second_model_column(dialect, models, change, column)
-    known = _index_statements(dialect, models) if change.table.indexes else {}
-    names = [index.name for index in change.table.indexes if index.name not in inside]
+    known = _index_statements(dialect, models) if table.indexes else {}
+    names = [index.name for index in table.indexes if index.name not in inside]
     return (*statements, *(known[name] for name in names))
 
 
-def _second_model_column(
-    dialect: Dialect, models: Models, change: CreateTable, column: Column
-) -> tuple[str, ...]:
-    """Return the statements that add another model's column to the table just created."""
-    table, follows = change.table, dialect.keys_follow
-    fk = table.key_of(column.name)
-    is_late = fk in change.late
-    form = ColumnForm(not column.null, None, mark=dialect.key_mark if is_late else "")
-    added = AddColumn(table.name, column, None if is_late else fk, key_follows=follows)
-    statements = add_column(dialect, models, added, form)
-    if fk and follows and not is_late:
-        key = AddForeignKey(table.name, fk)
-        statements += add_foreign_key(dialect, models, key)
-    return statements
+def _constraints(dialect: Dialect, models: Models) -> list[Any]:
+    """Return the constraints of a table's models, each once."""
+    nodes = [node for model in models for node in model._meta.constraints or ()]
+    return list({rendered(LiteralContext(dialect).sql(node)): node for node in nodes}.values())
 
 
 def _keys_inside(dialect: Dialect, models: Models, change: CreateTable) -> dict[str, SQL]:
-    """Return the indexes that can stand inside of CREATE TABLE, by name; those of a second model
-    need its columns first.
-    """
-    if not dialect.keys_inside or len(models) > 1 or not change.table.indexes:
+    """Return the indexes that can stand inside of CREATE TABLE, by name."""
+    if not dialect.keys_inside or not change.table.indexes:
         return {}
     known = _index_statements(dialect, models)
     target = f" ON {dialect.quote_table(change.table.name)} ("
@@ -133,15 +122,13 @@ def _keys_inside(dialect: Dialect, models: Models, change: CreateTable) -> dict[
 
 
 class _Shape(Node):
-    """A model as its schema manager sees it, with other ``fields``, and with indexes among its
-    constraints.
-    """
+    """A model as its schema manager sees it, with other fields and constraints."""
 
     def __init__(
-        self, model: type[Model], fields: Sequence[Field], inside: tuple[SQL, ...]
+        self, model: type[Model], fields: Sequence[Field], constraints: Sequence[Any]
     ) -> None:
         self._meta = copy.copy(model._meta)
-        self._meta.constraints = [*(model._meta.constraints or ()), *inside]
+        self._meta.constraints = list(constraints)
         self._meta.sorted_fields = list(fields)
 
     def __sql__(self, context: Context) -> Context:

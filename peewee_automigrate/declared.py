@@ -78,7 +78,8 @@ class Declared:
 
 
 def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
-    """Return what the models declare; models of one table are united.
+    """Return what the models declare; models of one table are united, and one with a primary key
+    comes before those without.
 
     Raises `ModelsNotFound` when two models of one table contradict each other, or when a
     `DeferredForeignKey` waits for a model that was never defined.
@@ -86,7 +87,7 @@ def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
     tables: dict[TableName, Table] = {}
     owners: dict[TableName, tuple[type[Model], ...]] = {}
     types = _Types(dialect)
-    for model in models:
+    for model in sorted(models, key=lambda model: model._meta.primary_key is False):
         table = _Reader(dialect, model, types).table()
         key = dialect.table_key(table.name)
         if key in tables:

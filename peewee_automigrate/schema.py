@@ -215,7 +215,7 @@ class CreateTable:
 
 @dataclass(frozen=True, slots=True)
 class AddColumn:
-    """Add a column with its foreign key. ``actual`` is None when this run creates the table.
+    """Add a column with its foreign key to the table that stands as ``actual``.
 
     ``fill_only``: the column stands, and an interrupted run has not filled all its rows.
     ``key_follows``: its foreign key is added by a change of its own; until then it is marked.

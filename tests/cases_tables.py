@@ -73,6 +73,21 @@ def ring(M: Maker) -> list[type[Model]]:
     return [a, b, c]
 
 
+def sharing(M: Maker) -> list[type[Model]]:
+    """Two models of a table, one of which has no primary key; they have a constraint in common."""
+    both = Check("b < 9")
+    return [
+        M("n", {"constraints": [both, Check("b > 0")]}, called="First", b=IntegerField()),
+        M(
+            "n",
+            {"constraints": [Check("c > 0"), both], "primary_key": False},
+            called="Second",
+            b=IntegerField(),
+            c=IntegerField(index=True),
+        ),
+    ]
+
+
 def many(M: Maker) -> list[type[Model]]:
     student = M("student")
     return [student, M("course", students=ManyToManyField(student))]
@@ -254,6 +269,17 @@ CREATED = [
     ),
     made("inherited fields and indexes", inherited, "create_table heir"),
     made("two models united", two_on_one, before="", values={}),
+    *(
+        made(
+            f"two models united, each with its constraints, {what}",
+            lambda M, order=order: sharing(M)[::order],
+            refuses=refused,
+        )
+        for what, order, refused in (
+            ("the primary key in the first", 1, "INSERT INTO n (b, c) VALUES (1, 0)"),
+            ("the primary key in the second", -1, "INSERT INTO n (b, c) VALUES (0, 1)"),
+        )
+    ),
     made(
         "in dependency order though its name is first",
         lambda M: [M("a", {"depends_on": [b := M("b")]}, c=IntegerField()), b],
