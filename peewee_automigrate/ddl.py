@@ -149,22 +149,29 @@ def _deferred(dialect: Dialect, field: Field) -> Field:
 
 
 def _located(dialect: Dialect, field: Field) -> Field:
-    """Return a foreign key that names its parent's schema, where the database needs to be told,
-    and itself, where the database's own name for it would be too long.
+    """Return a foreign key that names its parent's schema as the database wants it, and itself,
+    where the database's own name for it would be too long.
     """
     if not isinstance(field, ForeignKeyField) or field.deferred:
         return field
-    table, parent = field.model._meta, field.rel_model._meta
-    home = dialect.home() if table.schema and not parent.schema else None
-    is_long = len(table.table_name) + len("_ibfk_999") > dialect.longest_name
-    if home is None and not is_long:
+    parent, schema = field.rel_model._meta, _parent_schema(dialect, field)
+    is_long = len(field.model._meta.table_name) + len("_ibfk_999") > dialect.longest_name
+    if schema == parent.schema and not is_long:
         return field
     clone = field.clone()
-    if home:
-        clone.rel_model = Entity(home, parent.table_name)
+    if schema != parent.schema:
+        clone.rel_model = Entity(schema, parent.table_name)
     if is_long:
         clone.constraint_name = _key_name(dialect, field)
     return clone
+
+
+def _parent_schema(dialect: Dialect, field: ForeignKeyField) -> str | None:
+    """Return the schema that a foreign key names before its parent, None for no schema."""
+    if not dialect.keys_cross_schemas:
+        return None
+    schema = field.rel_model._meta.schema
+    return schema or (dialect.home() if field.model._meta.schema else None)
 
 
 def add_column(
@@ -181,7 +188,9 @@ def add_column(
     migrator.make_context = lambda: LiteralContext(dialect)
     migrator._alter_table = lambda context, _: context.literal("ALTER TABLE ").sql(_entity(model))
     inline = form.inline and change.foreign_key is not None and not change.key_follows
-    migrator.add_inline_fk_sql = lambda context, fk: _references(context, fk) if inline else None
+    migrator.add_inline_fk_sql = lambda context, fk: (
+        _references(dialect, context, fk) if inline else None
+    )
     operation = migrator.alter_add_column(model._meta.table_name, field.column_name, clone)
     operation.execute = nodes.append
     operation.run()
@@ -244,7 +253,7 @@ def is_check(constraint: str) -> bool:
     return named_constraint(constraint)[1].startswith("check ")
 
 
-def _references(context: Context, field: ForeignKeyField) -> Context:
+def _references(dialect: Dialect, context: Context, field: ForeignKeyField) -> Context:
     """Write REFERENCES with all that the field declares; playhouse leaves out name and DEFERRABLE.
 
     https://www.postgresql.org/docs/current/sql-createtable.html and
@@ -252,7 +261,8 @@ def _references(context: Context, field: ForeignKeyField) -> Context:
     """
     if field.constraint_name:
         context.literal(" CONSTRAINT ").sql(Entity(field.constraint_name))
-    context.literal(" REFERENCES ").sql(_entity(field.rel_model)).literal(" ")
+    parent = Entity(_parent_schema(dialect, field), field.rel_model._meta.table_name)
+    context.literal(" REFERENCES ").sql(parent).literal(" ")
     context.sql(EnclosedNodeList((Entity(field.rel_field.column_name),)))
     for words, value in (
         (" ON DELETE ", field.on_delete),

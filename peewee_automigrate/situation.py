@@ -177,6 +177,10 @@ class Situation:
         _, owner = ddl.field_of(self.models(table), self.dialect, fk.columns[0])
         if not self.dialect.defers_keys and owner.deferrable:
             return f"{self.dialect.name} has no deferrable foreign keys"
+        home = self.catalog.default_schema
+        crosses = (table.schema or home) != (fk.parent.schema or home)
+        if crosses and not self.dialect.keys_cross_schemas:
+            return f"{self.dialect.name} has no foreign keys to another schema"
         child = self._place(table, fk.columns[0])
         parent = self._place(fk.parent, fk.parent_columns[0])
         return self.dialect.refuses_key(child, parent) if child and parent else None

@@ -337,6 +337,44 @@ SCHEMAS = [
         },
     ),
     Case(
+        "a foreign key to another schema is blocked on SQLite",
+        lambda M: [*across(M), M("n", p=ForeignKeyField(in_schema(M, "app")))],
+        before=ATTACHED + "CREATE TABLE p (id {id});",
+        on=[SQLITE],
+        blocked=("AM118 app.t.n", "AM111 app.t.t_n", "AM118 n.p_id"),
+        says=(
+            "app.t.n: sqlite has no foreign keys to another schema. Declare both sides alike, then "
+            "run again.",
+            "app.t.t_n: needs the column n, which is blocked. Resolve that first.",
+            "n.p_id: sqlite has no foreign keys to another schema. Declare both sides alike, then "
+            "run again.",
+        ),
+    ),
+    Case(
+        "foreign keys within another schema do not name it on SQLite",
+        lambda M: [
+            p := in_schema(M, "app", own=ForeignKeyField("self", null=True)),
+            in_schema(M, "app", "n", p=ForeignKeyField(p)),
+            M("o", p=ForeignKeyField(in_schema(M, "main"))),
+            in_schema(M, "main", p=ForeignKeyField(M("o"), null=True)),
+        ],
+        (
+            "add_column app.t.own_id",
+            "add_index app.t.t_own_id",
+            "create_table app.n",
+            "add_column main.t.p_id",
+            "add_index main.t.t_p_id",
+            "create_table o",
+        ),
+        before=ATTACHED + "CREATE TABLE t (id {id}, a {text} NOT NULL);",
+        on=[SQLITE],
+        then=(
+            "SELECT count(*), group_concat(DISTINCT \"table\") FROM pragma_foreign_key_list('n', "
+            "'app')",
+            [(1, "t")],
+        ),
+    ),
+    Case(
         "a table in a later schema of the search path is found (D12)",
         lambda M: M.t(n=IntegerField(default=7, index=True)),
         ("add_column t.n", "add_index t.t_n"),

@@ -81,6 +81,7 @@ class Dialect:
     alters_at_once = False  # all columns of a table are added by one ALTER TABLE
     keys_follow = False  # a foreign key is added by a statement of its own, after the indexes
     defers_keys = True  # a foreign key can be DEFERRABLE
+    keys_cross_schemas = True  # a foreign key can lead to another schema, which it names
     longest_name: float = math.inf  # in characters, where a longer one is an error
     truths = ("FALSE", "TRUE")  # the literals of False and True
     casts_values = True  # a value is of a column's type only after a CAST

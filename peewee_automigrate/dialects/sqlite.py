@@ -40,6 +40,7 @@ class Sqlite(Dialect):
     parents_first = False
     one_transaction = True
     makes_file = True
+    keys_cross_schemas = False  # https://www.sqlite.org/syntax/foreign-key-clause.html
     truths = ("0", "1")
     casts_values = False  # a cast would be stricter than a column is
     fold = staticmethod(sqlite_catalog.fold)

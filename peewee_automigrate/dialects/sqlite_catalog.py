@@ -158,7 +158,7 @@ class _Reader:
             columns,
             primary,
             tuple(indexes),
-            tuple([_foreign_key(wanted.schema, rows) for rows in parents]),
+            tuple([_foreign_key(place[0], rows) for rows in parents]),
             tuple(Constraint(*pair) for pair in table_constraints(sql)) if is_constrained else (),
             kind,
             schema=place[0],
@@ -222,7 +222,7 @@ def _unbracketed(sql: str) -> str:
     return _BRACKETED.sub(lambda m: m[1] or "`" + m[2].replace("`", "``") + "`", sql)
 
 
-def _foreign_key(schema: str | None, rows: list[_Row]) -> ForeignKey:
+def _foreign_key(schema: str, rows: list[_Row]) -> ForeignKey:
     """Make a foreign key of its rows; a parent column that is not named is the primary key."""
     _, _, _, parent, _, _, _, on_delete, on_update, _ = rows[0]
     return ForeignKey(
