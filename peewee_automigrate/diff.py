@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from .drift import Rules, differences, does_constraint, find_key, matched
-from .expression import column_names
+from .drift import Rules, differences, does_constraint, find_key, matched, unique_columns
+from .expression import column_names, upper_words
 from .findings import blocked, drift, note
 from .schema import (
     UNKNOWN,
@@ -92,14 +92,6 @@ def needed_columns(index: Index) -> tuple[str, ...]:
     """Return the columns of an index, and the names in its expressions that may be columns."""
     texts = [key.text for key in index.keys if not key.is_column] + [index.where]
     return (*index.columns, *(name for text in texts for name in column_names(text)))
-
-
-def has_unique(table: Table, fk: ForeignKey, fold: Callable[[str], str]) -> bool:
-    """Tell whether a table has the key that a foreign key refers to."""
-    wanted = sorted(map(fold, fk.parent_columns))
-    keys = [table.primary_key]
-    keys += [i.columns for i in table.indexes if i.unique and i.valid and i.is_plain]
-    return any(sorted(map(fold, key)) == wanted for key in keys)
 
 
 _Place: TypeAlias = tuple[TableName, str]
@@ -253,9 +245,7 @@ class _Comparison:
         if key in self.refused:
             column = name if self._stands(table) else None
             return blocked("AM111", table.name, column, what=f"the table {fk.parent}")
-        if not self.rules.parents_first or self._has_unique(self.declared.get(key), fk):
-            return None
-        if self._has_unique(self.catalog.tables.get(key), fk):
+        if self._has_unique(self.catalog.tables.get(key), fk) or self._gets_unique(key, fk):
             return None
         columns = ", ".join(fk.parent_columns)
         return blocked("AM117", table.name, name, parent=fk.parent, columns=columns)
@@ -273,6 +263,16 @@ class _Comparison:
 
     def _has_unique(self, table: Table | None, fk: ForeignKey) -> bool:
         return table is not None and has_unique(table, fk, self.rules.fold)
+
+    def _gets_unique(self, key: TableName, fk: ForeignKey) -> bool:
+        """Tell whether this run makes the key that a foreign key refers to: to a table that stands
+        it adds only columns and indexes.
+        """
+        table, actual = self.declared.get(key), self.catalog.tables.get(key)
+        if table and actual:
+            missing = tuple(matched(table, actual, self.rules.fold).missing)
+            table = Table(table.name, missing, indexes=table.indexes)
+        return self._has_unique(table, fk)
 
     def _taken(self, schema: str | None, table: TableName, index: Index) -> Finding | None:
         """Say who holds an index's name in its schema or table, or take it for this run."""
@@ -401,9 +401,7 @@ class _Comparison:
     def _is_known(self, table: Table, index: Index) -> bool:
         """Tell whether a unique index stands for a constraint of the model."""
         fold = self.rules.fold
-        own = {
-            fold(c.name) for c in table.columns if "UNIQUE" in map(str.upper, c.making.constraints)
-        }
+        own = [fold(column.name) for column in table.columns if _is_unique(column)]
         is_own = len(index.columns) == 1 and fold(index.columns[0]) in own
         return is_own or any(does_constraint(index, c, fold) for c in table.constraints)
 
@@ -412,6 +410,25 @@ class _Comparison:
         if actual.valid or actual.unique != declared.unique:
             return False
         return same_definition(actual, declared, self.rules)
+
+
+def has_unique(table: Table, fk: ForeignKey, fold: Callable[[str], str]) -> bool:
+    """Tell whether a table has the key that a foreign key refers to."""
+    wanted = sorted(map(fold, fk.parent_columns))
+    return any(sorted(map(fold, key)) == wanted for key in _unique_keys(table))
+
+
+def _unique_keys(table: Table) -> Iterator[Sequence[str]]:
+    """Yield the columns of each key that no two rows have in common, the likeliest first."""
+    yield table.primary_key
+    yield from (i.columns for i in table.indexes if i.unique and i.valid and i.is_plain)
+    yield from ((column.name,) for column in table.columns if _is_unique(column))
+    yield from map(unique_columns, table.constraints)
+
+
+def _is_unique(column: Column) -> bool:
+    """Tell whether a column's own constraints allow a value only once."""
+    return not upper_words(column.making.constraints).isdisjoint(("UNIQUE", "PRIMARY"))
 
 
 def mentioned(column: Column) -> tuple[str, ...]:

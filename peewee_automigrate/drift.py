@@ -252,10 +252,15 @@ def _constraint(
 
 
 def does_constraint(index: Index, constraint: Constraint, fold: Callable[[str], str]) -> bool:
-    """Tell whether a unique index does what a UNIQUE constraint is for."""
+    """Tell whether a unique index does what a UNIQUE constraint or a key is for."""
     if not (index.unique and index.valid and index.is_plain):
         return False
-    return _same_names(_listed_columns(constraint, "unique"), index.columns, fold)
+    return _same_names(unique_columns(constraint), index.columns, fold)
+
+
+def unique_columns(constraint: Constraint) -> list[str]:
+    """Return the columns that a UNIQUE constraint or a key lists, in order; none for another."""
+    return _listed_columns(constraint, "unique") or _listed_columns(constraint, "primary key")
 
 
 def _listed_columns(constraint: Constraint, kind: str) -> list[str]:

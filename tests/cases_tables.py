@@ -22,7 +22,7 @@ from peewee import (
 )
 from playhouse.sqlite_ext import AutoIncrementField, FTS5Model, SearchField
 
-from tests.cases_base import ALL, MYSQL, POSTGRES, SERVERS, SQLITE, Case, Maker, sql_default
+from tests.cases_base import ALL, MYSQL, POSTGRES, SQLITE, Case, Maker, sql_default
 
 FK_TEXT = (
     "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
@@ -328,7 +328,54 @@ CREATED = [
         lambda M: [M("n", p=ForeignKeyField(p := M("p", code=IntegerField()), field="code")), p],
         "create_table p",
         blocked="AM117 n.p_id",
-        on=SERVERS,
+    ),
+    *(
+        Case(
+            f"a table refers to a new one's column that is unique by {what}",
+            lambda M, given=given, meta=meta: [
+                p := M("p", meta, code=IntegerField(constraints=given)),
+                M("n", p=ForeignKeyField(p, field="code")),
+            ],
+            ("create_table n", "create_table p"),
+        )
+        for what, given, meta in (
+            ("its own constraints", [SQL("UNIQUE")], {}),
+            ("a constraint of the table", [], {"constraints": [SQL("CONSTRAINT u UNIQUE (code)")]}),
+            (
+                "the key of the table",
+                [],
+                {"constraints": [SQL("PRIMARY KEY (code)")], "primary_key": False},
+            ),
+        )
+    ),
+    Case(
+        "a table refers to one that stands without the constraint that would make it unique",
+        lambda M: [
+            p := M("p", {"constraints": [SQL("UNIQUE (code)")]}, code=IntegerField()),
+            M("n", p=ForeignKeyField(p, field="code")),
+        ],
+        before="CREATE TABLE p (id {id}, code INTEGER NOT NULL)",
+        blocked="AM117 n.p_id",
+        drift="AM208 p",
+    ),
+    Case(
+        "a table refers to one that stands and gets its unique index",
+        lambda M: [
+            M("n", p=ForeignKeyField(p := M("p", code=IntegerField(unique=True)), field="code")),
+            p,
+        ],
+        {
+            SQLITE: ("add_index p.p_code", "create_table n"),
+            ...: ("add_foreign_key n.p_id", "add_index p.p_code", "create_table n"),
+        },
+        before="CREATE TABLE p (id {id}, code INTEGER NOT NULL)",
+    ),
+    Case(
+        "a table refers to a model's key that the table does not have",
+        lambda M: [M("n", p=ForeignKeyField(p := M("p", code=IntegerField()))), p],
+        before="CREATE TABLE p (id INTEGER NOT NULL, code INTEGER NOT NULL)",
+        blocked="AM117 n.p_id",
+        drift="AM204 p",
     ),
     Case(
         "a table of an unknown type is blocked, and what refers to it too",
