@@ -13,6 +13,10 @@ from .layout import INDENT, PLAIN, Cell, Style, columns, painted, paragraph
 from .schema import Finding, Step
 
 VERSION = 1
+UNFILLED = (
+    "-- Pasted, this leaves NULL in the rows that stand, and a later migrate does not fill them: "
+    "fill them by hand, or let migrate add the column."
+)
 _SIGNS = {"blocked": "!", "drift": "~", "note": "·"}
 
 
@@ -187,15 +191,19 @@ def _count_line(plan: Plan) -> str:
 
 
 def sql_text(plan: Plan) -> str:
-    """Return the statements as a script, each closed by a semicolon. A column that SQL can't fill
-    keeps its mark, so that `migrate` completes it.
-    """
-    statements = [
-        statement
-        for step in plan.steps
-        for statement in step.statements[: None if step.fill_at is None else step.fill_at + 1]
-    ]
+    """Return the statements as a script, each closed by a semicolon."""
+    statements = [statement for step in plan.steps for statement in _pasted(step)]
     return "".join(f"{statement}\n" for statement in _closed(statements))
+
+
+def _pasted(step: Step) -> tuple[str, ...]:
+    """Return the statements of a step for a script. A column that SQL can't fill keeps its mark, so
+    that `migrate` completes it; where nothing takes off a mark, there is none.
+    """
+    if step.fill_at is None:
+        return step.statements
+    kept = step.statements[: step.fill_at + 1]
+    return (*kept, UNFILLED) if kept == step.statements else kept
 
 
 def _closed(statements: Sequence[str]) -> list[str]:

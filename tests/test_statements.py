@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from playhouse.db_url import connect
 
 from peewee_automigrate import MigrationFailed, Step, StepEvent, migrate, plan
 from peewee_automigrate.cli import main
-from peewee_automigrate.report import sql_text
+from peewee_automigrate.report import UNFILLED, sql_text
 from tests import catalogue, shell
 from tests.fields import model
 from tests.mysql_servers import MysqlServer
@@ -304,6 +305,17 @@ def test_script_pasted_leaves_only_the_values_of_rows(
     migrate(another, models)
     migrate(database, grown(database))
     assert catalogue.facts(another) == catalogue.facts(database)
+
+
+def test_script_pasted_says_where_migrate_will_not_fill_the_rows(database: Database) -> None:
+    with_rows(database)
+    numbers = itertools.count(1)
+    models = [model(database, "author", {"n": IntegerField(default=numbers.__next__)})]
+    script = sql_text(plan(database, models))
+    shell.paste(database, script)
+    migrate(database, models)
+    empty = database.execute_sql("SELECT count(*) FROM author WHERE n IS NULL").fetchone()[0]
+    assert (empty > 0) == (UNFILLED in script.splitlines()) == isinstance(database, SqliteDatabase)
 
 
 # The events.
