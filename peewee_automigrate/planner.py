@@ -9,39 +9,31 @@ import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TypeAlias
 
 from peewee import Field
 
 from . import ddl
-from .columns import column_items, mark_problem, merged, standing_form
+from .columns import merged
 from .declared import Declared, declare
 from .dialects import Dialect
-from .diff import diff, mentioned, needed_columns
-from .findings import blocked, note
+from .diff import diff
+from .findings import note
 from .models import Collected
 from .options import Options
 from .report import Plan
 from .schema import (
     UNKNOWN,
-    AddColumn,
-    AddForeignKey,
-    AddIndex,
     Catalog,
-    Change,
     CreateSchema,
     CreateTable,
-    Difference,
     Finding,
-    ForeignKey,
     Index,
-    Key,
     Step,
     Table,
     TableName,
-    ValidateConstraint,
 )
 from .situation import Memory, Situation, is_blocked
+from .steps import steps_and_findings
 
 
 @contextmanager
@@ -100,7 +92,7 @@ class Planner:
         with ExitStack() as stack:
             if any(not isinstance(c, CreateSchema | CreateTable) for c in difference.changes):
                 stack.enter_context(self.dialect.short_reads(self.options.lock_timeout))
-            said = [*_items(situation, difference), *said]
+            said = [*steps_and_findings(situation, difference), *said]
         steps = merged(self.dialect, [item for item in said if isinstance(item, Step)])
         findings = [item for item in said if isinstance(item, Finding)]
         return Plan(
@@ -176,282 +168,3 @@ def _agreed(dialect: Dialect, actual: Table, table: Table, index: Index) -> Inde
             if answer and index.columns == other.columns:
                 return index._replace(keys=other.keys, where=other.where)
     return index
-
-
-Said: TypeAlias = list[Step | Finding]
-
-
-def _items(situation: Situation, difference: Difference) -> Said:
-    """Turn each change into a step, or into a finding that says why not.
-
-    What rests on something that is blocked is blocked too, also where that comes after it.
-    """
-    fold = situation.dialect.fold
-    stopped = {(f.table, fold(f.name or "")) for f in difference.findings if is_blocked(f)}
-    said: dict[int, Said] = {}
-    known = -1
-    while known < len(stopped):
-        known = len(stopped)
-        for number, change in enumerate(difference.changes):
-            items = said[number] = _said(situation, change, stopped, said.get(number))
-            stopped |= {(f.table, fold(f.name or "")) for f in _blocked(items)}
-            if isinstance(change, CreateTable) and not _has_step(items):
-                stopped.add((str(change.table.name), ""))
-    return [item for items in said.values() for item in items]
-
-
-def _said(
-    situation: Situation, change: Change, stopped: set[tuple[str, str]], before: Said | None
-) -> Said:
-    """Return what was said of a change before, unless something that it needs is blocked since."""
-    if before is not None and not _has_step(before):
-        return before
-    obstacle = _obstacle(situation, change, stopped)
-    if obstacle is None:
-        return list(_change_items(situation, change)) if before is None else before
-    if isinstance(change, AddForeignKey):
-        column = change.foreign_key.columns[0]
-        stands = situation.standing_column(change.table, column)
-        if not stands or (str(change.table), situation.dialect.fold(column)) in stopped:
-            return []  # its table or column says so
-    return [obstacle, *_blocked(before or [])]
-
-
-def _has_step(items: Said) -> bool:
-    return any(isinstance(item, Step) for item in items)
-
-
-def _blocked(items: Said) -> list[Finding]:
-    return [item for item in items if isinstance(item, Finding) and is_blocked(item)]
-
-
-def _obstacle(
-    situation: Situation, change: Change, stopped: set[tuple[str, str]]
-) -> Finding | None:
-    """Return a finding when a change needs a table or column that is blocked."""
-    if isinstance(change, CreateSchema | ValidateConstraint):
-        return None
-    table, columns, name, keys = _needs(change)
-    limit = situation.dialect.longest_name
-    for what, text in _names(change):
-        if len(text) > limit:
-            return blocked("AM119", table, name, what=what, limit=limit)
-    for column in columns:
-        if (str(table), situation.dialect.fold(column)) in stopped:
-            what = f"the column {column}" if column else f"the table {table}"
-            return blocked("AM111", table, name, what=what)
-    for fk in keys:
-        if fk.deferred and not situation.dialect.adds_constraints:
-            continue  # it will not be there
-        need = situation.blocked_need(fk, stopped)
-        if need:
-            return blocked("AM111", table, name, what=need)
-        reason = situation.refused_key(table, fk)
-        if reason:
-            return blocked("AM118", table, ", ".join(fk.columns), reason=reason)
-    return None
-
-
-def _names(change: Change) -> Iterator[tuple[str, str]]:
-    """Yield the names that a change takes, each after what it is called."""
-    match change:
-        case CreateTable(table):
-            yield "the table's name", table.name.name
-            yield from ((f"the name of the column {c.name}", c.name) for c in table.columns)
-            yield from ((f"the name of the index {i.name}", i.name) for i in table.indexes)
-        case AddColumn(_, column):
-            yield "the column's name", column.name
-        case AddIndex(_, index):
-            yield "the index's name", index.name
-
-
-def _needs(
-    change: CreateTable | AddColumn | AddIndex | AddForeignKey,
-) -> tuple[TableName, tuple[str, ...], str | None, tuple[ForeignKey, ...]]:
-    """Return table, columns ("" for the table itself), name and foreign keys of a change."""
-    match change:
-        case CreateTable(table):
-            return table.name, (), None, table.foreign_keys
-        case AddColumn(table, column, fk):
-            return table, mentioned(column), column.name, (fk,) if fk else ()
-        case AddForeignKey(table, fk):
-            return table, ("", *fk.columns), ", ".join(fk.columns), (fk,)
-        case AddIndex(table, index):
-            return table, needed_columns(index), index.name, ()
-
-
-def _change_items(situation: Situation, change: Change) -> Iterator[Step | Finding]:
-    match change:
-        case CreateSchema(schema):
-            statements = ddl.create_schema(situation.dialect, schema)
-            yield Step("create_schema", "", schema, statements, reason="new schema", change=change)
-        case CreateTable():
-            yield from _table_items(situation, change)
-        case AddColumn():
-            yield from column_items(situation, change)
-        case AddIndex():
-            yield from _index_items(situation, change)
-        case AddForeignKey(table, _, _, column):
-            problem = mark_problem(situation, table, column) if column else None
-            write = _following_key_step if column else _foreign_key_step
-            yield problem or write(situation, change)
-        case ValidateConstraint():
-            yield _validation_step(situation, change)
-
-
-def _table_items(situation: Situation, change: CreateTable) -> Iterator[Step | Finding]:
-    change, refused = _without_refused_indexes(situation, change)
-    yield from refused
-    if any(finding.name is None for finding in refused):
-        return
-    table = change.table
-    problems = list(_column_problems(situation, table))
-    if problems:
-        yield from problems
-        return
-    catalog = situation.catalog
-    places = {name: name.schema or catalog.default_schema for name in table.sequences}
-    standing = {n for n, schema in places.items() if TableName(schema, n.name) in catalog.owners}
-    memo = (table.name, change.late, table.indexes, frozenset(standing))
-    if memo not in situation.memory.written:
-        situation.memory.written[memo] = ddl.create_table(
-            situation.dialect, situation.models(table.name), change, frozenset(standing)
-        )
-    statements = situation.memory.written[memo]
-    number = len(table.indexes)
-    yield Step(
-        "create_table",
-        str(table.name),
-        None,
-        statements,
-        reason=f"new table, {number} index{'es' if number != 1 else ''}",
-        parents=situation.standing(table.foreign_keys, table.name),
-        change=change,
-    )
-
-
-def _column_problems(situation: Situation, table: Table) -> Iterator[Finding]:
-    """Say of the columns of a new table why the database can't have them."""
-    for column in table.columns:
-        reason = situation.dialect.refuses_column(column)
-        if column.type in situation.unknown_types:
-            yield blocked("AM116", table.name, column.name, type=column.type)
-        elif reason:
-            yield blocked("AM103", table.name, column.name, reason=reason)
-
-
-def _without_refused_indexes(
-    situation: Situation, change: CreateTable
-) -> tuple[CreateTable, list[Finding]]:
-    """Leave out the indexes that the database can't have, and say why."""
-    table, refused, kept = change.table, [], []
-    primary = Index("", tuple(map(Key, table.primary_key)), unique=True, origin="pk")
-    reason = situation.dialect.refuses_index(table, primary) if table.primary_key else None
-    if reason:
-        refused.append(blocked("AM103", table.name, None, reason=f"as a primary key, {reason}"))
-    for index in table.indexes:
-        reason = situation.dialect.refuses_index(table, index)
-        if reason:
-            refused.append(blocked("AM103", table.name, index.name, reason=reason))
-        else:
-            kept.append(index)
-    return (
-        replace(change, table=table._replace(indexes=tuple(kept))) if refused else change
-    ), refused
-
-
-def _index_items(situation: Situation, change: AddIndex) -> Iterator[Step | Finding]:
-    dialect, index, actual = situation.dialect, change.index, change.actual
-    grown = situation.with_coming(actual)
-    refusal = dialect.refuses_index(grown, index)
-    if refusal:
-        yield blocked("AM103", change.table, index.name, reason=refusal)
-        return
-    rows = situation.rows(actual)
-    problem = situation.duplicates(change) if index.unique and rows else None
-    if problem:
-        yield problem
-        if is_blocked(problem):
-            return
-    if change.leftover:
-        yield note("AM308", change.table, index.name)
-    online = situation.builds_online and rows > situation.options.online_rows
-    online = online and actual.kind != "partitioned"
-    reason = "built online" if online else "built in a transaction"
-    if not dialect.transactional_ddl:
-        reason = "built in place"
-    if actual.kind == "partitioned":
-        reason += ", since a partitioned table has no online builds"
-    effect, blocks = ("builds", "") if online else dialect.index_effect(grown, index)
-    if index.unique and rows and not problem:
-        reason = f"no duplicates now, {reason}"
-    yield Step(
-        "add_index",
-        str(change.table),
-        index.name,
-        ddl.add_index(dialect, situation.models(change.table), change, online=online),
-        effect=effect if rows else "instant",
-        rows=rows,
-        blocks=blocks if rows and not online else "nothing",
-        reason=reason,
-        online=online,
-        change=change,
-    )
-
-
-def _foreign_key_step(situation: Situation, change: AddForeignKey) -> Step:
-    """The key of a new table, which comes in the same transaction."""
-    fk, models = change.foreign_key, situation.models(change.table)
-    return Step(
-        "add_foreign_key",
-        str(change.table),
-        ", ".join(fk.columns),
-        ddl.add_foreign_key(situation.dialect, models, change),
-        reason=f"refers to {fk.parent}",
-        parents=situation.standing([fk], change.table),
-        change=change,
-    )
-
-
-def _following_key_step(situation: Situation, change: AddForeignKey) -> Step:
-    """The key of a column that was added without; it takes off the column's mark."""
-    dialect, column, models = situation.dialect, change.column, situation.models(change.table)
-    assert column is not None
-    table = situation.actual(change.table)
-    rows = situation.rows(table) if table else 0
-    form = standing_form(situation, change.table, column)
-    (statement,) = ddl.add_foreign_key(dialect, models, change)
-    is_empty = not situation.holds_values(change.table, column)
-    statements = dialect.unchecked(statement) if rows and is_empty else (statement,)
-    statements = () if change.stands else statements
-    statements += (ddl.unmarked_column(dialect, models, change.table, column, form),)
-    effect = "rewrites" if table is None or not is_empty else dialect.key_effect(table)
-    if effect == "instant" and not situation.has_index(change.table, column):
-        effect = "builds"
-    return Step(
-        "add_foreign_key",
-        str(change.table),
-        ", ".join(change.foreign_key.columns),
-        statements,
-        effect=effect if rows and not change.stands else "instant",
-        rows=rows,
-        blocks="writes" if rows and effect == "rewrites" and not change.stands else "nothing",
-        reason=f"refers to {change.foreign_key.parent}",
-        parents=situation.standing([change.foreign_key], change.table),
-        change=change,
-    )
-
-
-def _validation_step(situation: Situation, change: ValidateConstraint) -> Step:
-    is_key = any(fk.name == change.name for fk in change.actual.foreign_keys)
-    return Step(
-        "add_foreign_key" if is_key else "add_column",
-        str(change.table),
-        change.name,
-        ddl.validations(situation.dialect, change.table, [change.name]),
-        effect="scans",
-        rows=situation.rows(change.actual),
-        reason="an interrupted run has added it",
-        later_at=0,
-        change=change,
-    )

@@ -22,6 +22,7 @@ LAYERS = (
     {"ddl"},
     {"situation"},
     {"columns"},
+    {"steps"},
     {"planner"},
     {"run"},
     {"apply"},
