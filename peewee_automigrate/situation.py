@@ -16,10 +16,10 @@ from peewee import Field, Model
 from . import ddl
 from .declared import Declared, python_default
 from .dialects import Addition, Dialect, Place
-from .diff import has_unique
 from .expression import column_names, parse_index
 from .findings import blocked, note
 from .options import Options
+from .order import has_unique
 from .schema import (
     AddColumn,
     AddIndex,

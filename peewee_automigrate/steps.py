@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from . import ddl
 from .columns import column_items, mark_problem, standing_form
-from .diff import mentioned, needed_columns
 from .findings import blocked, note
+from .order import mentioned, needed_columns
 from .schema import (
     AddColumn,
     AddForeignKey,

@@ -18,6 +18,7 @@ LAYERS = (
     {"errors", "findings", "report"},
     {"options"},
     {"models", "drift", "dialects"},
+    {"order"},
     {"declared", "diff"},
     {"ddl"},
     {"situation"},
@@ -35,7 +36,7 @@ LAYERS = (
 WITHIN_A_LAYER = {("schema", "expression")}
 
 DRIVERS = {"psycopg2", "psycopg", "pymysql", "MySQLdb", "mysql", "apsw"}
-WITHOUT_PEEWEE = {"diff", "drift", "findings", "schema", "expression", "layout"}
+WITHOUT_PEEWEE = {"diff", "drift", "order", "findings", "schema", "expression", "layout"}
 CATALOGUE_WORDS = ("pg_catalog", "pragma_", "sqlite_master", "information_schema")
 MAY_READ_PRIVATE_NAMES = {"declared", "ddl"}
 MAY_READ_META = {"models", "discover", "planner", "run", "apply"}
