@@ -139,12 +139,16 @@ class Situation:
             known[table.name] = counted
         return known[table.name]
 
-    def _coming(self, table: TableName) -> list[Column]:
-        return [c.column for c in self.columns if c.table == table and not c.fill_only]
+    def _coming(self, table: TableName) -> list[AddColumn]:
+        """Return the additions to a table that stands, in whichever spelling it is named."""
+        key_of = self.dialect.table_key
+        key = key_of(table)
+        return [c for c in self.columns if key_of(c.table) == key and not c.fill_only]
 
     def with_coming(self, table: Table) -> Table:
         """Return a table that stands with the columns that this run adds to it."""
-        return table._replace(columns=(*table.columns, *self._coming(table.name)))
+        coming = [change.column for change in self._coming(table.name)]
+        return table._replace(columns=(*table.columns, *coming))
 
     def blocked_need(self, fk: ForeignKey, stopped: Collection[tuple[str, str]]) -> str | None:
         """Return what of its parent a foreign key needs and is among the ``stopped``, which are
@@ -345,23 +349,22 @@ class Situation:
         """
         quote, source = self.dialect.quote, self.dialect.quote_table(table.name)
         name, coming = quote(table.name.name), self._mentioned(table.name, text)
-        for column in coming:
-            value = generated_expression(column) or self.dialect.typed(
-                self.values[table.name, column.name].expression, column.type
-            )
-            source = f"(SELECT {name}.*, {value} AS {quote(column.name)} FROM {source} AS {name})"
+        for change in coming:
+            column, value = change.column, self.values[change.table, change.column.name]
+            made = generated_expression(column) or self.dialect.typed(value.expression, column.type)
+            source = f"(SELECT {name}.*, {made} AS {quote(column.name)} FROM {source} AS {name})"
         return f"{source} AS {name}" if coming else source
 
-    def _mentioned(self, table: TableName, text: str) -> list[Column]:
-        """Return the columns that this run adds and that a text mentions, each after those of which
-        it is made.
+    def _mentioned(self, table: TableName, text: str) -> list[AddColumn]:
+        """Return the additions of columns that a text mentions, each after those of which it is
+        made.
         """
         fold, found = self.dialect.fold, []
         names = set(map(fold, column_names(text)))
-        for column in reversed(self._coming(table)):
-            if fold(column.name) in names:
-                found.append(column)
-                names |= set(map(fold, column_names(generated_expression(column))))
+        for change in reversed(self._coming(table)):
+            if fold(change.column.name) in names:
+                found.append(change)
+                names |= set(map(fold, column_names(generated_expression(change.column))))
         return found[::-1]
 
     def _key_texts(self, change: AddIndex) -> list[str]:

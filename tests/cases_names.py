@@ -207,6 +207,21 @@ LONG += [
         on=[POSTGRES],
     ),
     Case(
+        "a unique column of a table that PostgreSQL has cut is added",
+        lambda M: M(
+            LETTERS[64],
+            called="Long",
+            a=TextField(),
+            n=IntegerField(null=True, unique=True),
+        ),
+        (f"add_column {LETTERS[64]}.n", f"add_index {LETTERS[64]}.long_n"),
+        before=(
+            f"CREATE TABLE {LETTERS[63]} (id {{id}}, a TEXT NOT NULL);"
+            f" INSERT INTO {LETTERS[63]} (a) VALUES ('a'), ('b')"
+        ),
+        on=[POSTGRES],
+    ),
+    Case(
         "a column that PostgreSQL will cut is added once",
         lambda M: M.t(n=IntegerField(default=7, column_name=LETTERS[64])),
         f"add_column t.{LETTERS[64]}",

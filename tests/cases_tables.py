@@ -365,8 +365,8 @@ CREATED = [
             p,
         ],
         {
-            SQLITE: ("add_index p.p_code", "create_table n"),
-            ...: ("add_foreign_key n.p_id", "add_index p.p_code", "create_table n"),
+            MYSQL: ("add_foreign_key n.p_id", "add_index p.p_code", "create_table n"),
+            ...: ("add_index p.p_code", "create_table n"),
         },
         before="CREATE TABLE p (id {id}, code INTEGER NOT NULL)",
     ),
