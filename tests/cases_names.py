@@ -206,6 +206,27 @@ LONG += [
         before=f"CREATE TABLE {LETTERS[63]} (id {{id}}, a TEXT NOT NULL, {LETTERS[63]} INTEGER)",
         on=[POSTGRES],
     ),
+    *(
+        Case(
+            f"new columns are counted in a table that is declared under another name: {declared}",
+            lambda M, declared=declared: M(
+                declared,
+                {"indexes": [(("n", "m"), True)]},
+                called="Other",
+                a=TextField(),
+                n=IntegerField(default=7),
+                m=IntegerField(null=True, constraints=[Check("m > n")], default=8),
+            ),
+            (f"add_column {declared}.m", f"add_column {declared}.n"),
+            before=standing(name),
+            on=[kind],
+            blocked=f"AM105 {declared}.other_n_m",
+        )
+        for kind, name, declared in (
+            (POSTGRES, LETTERS[63], LETTERS[64]),
+            (SQLITE, "standing", "STANDING"),
+        )
+    ),
     Case(
         "a unique column of a table that PostgreSQL has cut is added",
         lambda M: M(
