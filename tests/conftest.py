@@ -18,6 +18,8 @@ from tests.servers import Server, find_system_postgres, main_postgres, run_postg
 
 def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, end_run)
+    # A shell starts what runs in the background with SIGINT ignored, and workers would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end_run(*_: object) -> None:
