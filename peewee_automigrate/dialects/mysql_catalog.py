@@ -229,6 +229,8 @@ class _Reader:
         if relation is None or relation[3] == "SEQUENCE":
             return None
         rows = sorted(self._columns[place], key=lambda row: int(row[9]))
+        if not rows and relation[3] == "BASE TABLE":  # it is being created just now: read again
+            raise LookupError(f"{wanted}: the database shows this role no columns of the table")
         columns = {row[3]: _column(row, self.is_mariadb) for row in rows}
         charsets = {row[3]: row[8] for row in rows}
         details = self._details[place]
