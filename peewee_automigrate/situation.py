@@ -154,10 +154,8 @@ class Situation:
         """Return what of its parent a foreign key needs and is among the ``stopped``, which are
         tables and folded names; None where nothing is.
         """
-        fold, parent = (
-            self.dialect.fold,
-            self._declared_tables.get(self.dialect.table_key(fk.parent)),
-        )
+        fold = self.dialect.fold
+        parent = self._declared_tables.get(self.dialect.table_key(fk.parent))
         if not stopped or parent is None:
             return None
         name = str(parent.name)

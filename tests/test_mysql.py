@@ -103,6 +103,19 @@ def login(database: MySQLDatabase, rights: str, url: str) -> Iterator[MySQLDatab
     database.execute_sql("DROP USER somebody@'%%'")
 
 
+def test_table_whose_columns_are_not_shown_is_read_again_and_not_taken_for_empty(
+    mysql_database: MySQLDatabase, mysql_url: str
+) -> None:
+    """So it looks for a moment, too, while somebody creates it."""
+    migrate(mysql_database, [model(mysql_database, "Author", {"name": CharField()})])
+    text = "Author: the database shows this role no columns"
+    with (
+        login(mysql_database, "TRIGGER", mysql_url) as database,
+        pytest.raises(LookupError, match=text),
+    ):
+        plan(database, [model(database, "Author", {"name": CharField()})])
+
+
 def test_user_with_rights_in_one_database_migrates(
     mysql_database: MySQLDatabase, mysql_url: str
 ) -> None:
