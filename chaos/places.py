@@ -17,7 +17,7 @@ from typing import Any
 import psycopg2
 from peewee import Database, OperationalError, SqliteDatabase
 
-from peewee_automigrate.dialects.mysql_session import lock_name
+from peewee_automigrate.dialects.mysql.session import lock_name
 from tests import catalogue
 from tests.servers import Server
 from tests.workers import database_of, fill

@@ -1,6 +1,6 @@
 """Add what your Peewee models have and the database lacks, and nothing else."""
 
-from .apply import migrate, plan
+from .apply.protocol import migrate, plan
 from .errors import (
     AutoMigrateError,
     LockTimeout,

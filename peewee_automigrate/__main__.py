@@ -1,5 +1,5 @@
 """``python -m peewee_automigrate`` is the command line."""
 
-from .cli import main
+from .faces.cli import main
 
 main(prog_name="peewee-automigrate")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 UNKNOWN = "?"
 """Stands for the text of an expression that could not be read. It equals nothing."""
@@ -25,6 +25,16 @@ class TableName(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+class Ref(NamedTuple):
+    """What a change can make, by folded names: a "table", "column", "index", "key" or
+    "constraint". The ``name`` of a table is "", that of a key its columns.
+    """
+
+    kind: str
+    table: TableName
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,10 +323,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What `diff.diff` returns: changes in the order in which they can run, and findings."""
+    """What `diff.diff` returns: changes in the order in which they can run, findings, the graph of
+    the changes, and what of it is ``stopped`` whatever the rows are.
+    """
 
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
+    graph: Any
+    stopped: frozenset[Ref]
 
 
 @dataclass(frozen=True, slots=True)

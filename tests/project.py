@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from peewee import Database, SqliteDatabase
 from playhouse.db_url import connect
 
-from peewee_automigrate.cli import main
+from peewee_automigrate.faces.cli import main
 
 MODELS = """
     from peewee import *

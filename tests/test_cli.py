@@ -330,7 +330,9 @@ def test_module_runs_as_a_program(project: Project) -> None:
 
 def test_program_finds_modules_of_the_current_folder(project: Project) -> None:
     """The installed program, unlike `python -m`, does not have it on its path."""
-    program = "import sys; sys.path.remove(''); from peewee_automigrate.cli import main; main()"
+    program = (
+        "import sys; sys.path.remove(''); from peewee_automigrate.faces.cli import main; main()"
+    )
     done = process(project, "-c", program, "migrate", "app", "--database", project.url)
     assert (done.returncode, done.stderr) == (0, "")
 

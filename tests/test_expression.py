@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from peewee_automigrate.expression import (
+from peewee_automigrate.sql import (
     ParsedIndex,
     ParsedKey,
     called_functions,

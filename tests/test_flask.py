@@ -16,7 +16,7 @@ from playhouse.db_url import connect
 from playhouse.flask_utils import FlaskDB
 
 from peewee_automigrate import AutoMigrateError, MigrationBlocked, ModelsNotFound, Options
-from peewee_automigrate.cli import main
+from peewee_automigrate.faces.cli import main
 from peewee_automigrate.flask import AutoMigrate
 from tests.modules import Modules, modules_in
 from tests.serving import until

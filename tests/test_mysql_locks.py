@@ -28,7 +28,7 @@ from peewee_automigrate import (
     migrate,
     plan,
 )
-from peewee_automigrate.dialects.mysql_session import lock_name
+from peewee_automigrate.dialects.mysql.session import lock_name
 from tests.fields import model
 from tests.mysql_servers import MysqlServer
 from tests.wire import recorded

@@ -9,7 +9,8 @@ import pytest
 from peewee import SQL, CharField, Check, Database, ForeignKeyField, IntegerField, Model
 
 from chaos.places import Places, facts, old_rows
-from peewee_automigrate import MigrationBlocked, migrate, plan, situation
+from peewee_automigrate import MigrationBlocked, migrate, plan
+from peewee_automigrate.plan import questions
 from tests.test_mysql_locks import session
 from tests.workers import first, model, unique
 
@@ -195,7 +196,7 @@ def many_url(mysql_places: Places) -> Iterator[str]:
 @pytest.fixture
 def many(many_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A connection to it, and little patience."""
-    monkeypatch.setattr(situation, "SECONDS", 0.02)
+    monkeypatch.setattr(questions, "SECONDS", 0.02)
     with session(many_url, "SET SESSION max_statement_time = 77") as database:
         yield database
 

@@ -24,11 +24,11 @@ from peewee import (
 
 import peewee_automigrate
 from peewee_automigrate import MigrationBlocked, ModelsNotFound, Plan, StepEvent, migrate, plan
-from peewee_automigrate.cli import main
 from peewee_automigrate.dialects.base import Dialect
+from peewee_automigrate.faces.cli import main
+from peewee_automigrate.faces.terminal import bar
 from peewee_automigrate.layout import Style
 from peewee_automigrate.report import text
-from peewee_automigrate.terminal import bar
 from tests.project import Project, with_a_row
 from tests.terminal import erased, on_terminal, plain
 
@@ -684,7 +684,7 @@ def test_option_of_migrate_comes_from_the_environment(
         given.update(options)
         return migrate(*items, **options)
 
-    monkeypatch.setattr("peewee_automigrate.cli.migrate", noting)
+    monkeypatch.setattr("peewee_automigrate.faces.cli.migrate", noting)
     result = project.on(project.url, "migrate", "app", env={f"PEEWEE_AUTOMIGRATE_{name}": value})
     assert (result.exit_code, given[option]) == (0, expected)
 

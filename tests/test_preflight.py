@@ -20,7 +20,8 @@ from peewee import (
 )
 
 from chaos.places import Places, facts
-from peewee_automigrate import MigrationBlocked, Plan, migrate, plan, situation
+from peewee_automigrate import MigrationBlocked, Plan, migrate, plan
+from peewee_automigrate.plan import questions
 from tests.cases_base import Maker, Mood
 from tests.wire import recorded
 from tests.workers import database_of, first, model
@@ -260,7 +261,7 @@ def many(places: Places) -> Iterator[Database]:
 def test_question_that_takes_too_long_is_a_note(
     many: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(situation, "SECONDS", 0.02)
+    monkeypatch.setattr(questions, "SECONDS", 0.02)
     (note,) = plan(many, duplicates(many)).findings
     assert (note.code, note.level, str(note)) == (
         "AM309",
@@ -273,7 +274,7 @@ def test_question_that_takes_too_long_is_a_note(
 def test_question_that_takes_too_long_ends_in_time(
     many: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(situation, "SECONDS", 0.02)
+    monkeypatch.setattr(questions, "SECONDS", 0.02)
     plan(many, first(many))
     began = time.monotonic()
     plan(many, duplicates(many))
@@ -283,7 +284,7 @@ def test_question_that_takes_too_long_ends_in_time(
 def test_question_that_takes_too_long_the_step_stays(
     many: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(situation, "SECONDS", 0.02)
+    monkeypatch.setattr(questions, "SECONDS", 0.02)
     report = migrate(many, duplicates(many))
     expected = "add unique index post_title on post (title)"
     assert [str(step) for step in report.applied] == [expected]
@@ -292,7 +293,7 @@ def test_question_that_takes_too_long_the_step_stays(
 def test_question_that_takes_too_long_inside_a_transaction_leaves_it_usable(
     many: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(situation, "SECONDS", 0.02)
+    monkeypatch.setattr(questions, "SECONDS", 0.02)
     with many.atomic():
         plan(many, duplicates(many))
         assert many.execute_sql("SELECT count(*) FROM post").fetchone() == (200_000,)

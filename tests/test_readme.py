@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from peewee_automigrate.cli import main
+from peewee_automigrate.faces.cli import main
 from tests.project import Project
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")

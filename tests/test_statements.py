@@ -26,7 +26,7 @@ from peewee import (
 from playhouse.db_url import connect
 
 from peewee_automigrate import MigrationFailed, Step, StepEvent, migrate, plan
-from peewee_automigrate.cli import main
+from peewee_automigrate.faces.cli import main
 from peewee_automigrate.report import UNFILLED, sql_text
 from tests import catalogue, shell
 from tests.fields import model

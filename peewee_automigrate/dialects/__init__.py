@@ -9,9 +9,9 @@ from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
 
 from ..errors import UnsupportedDatabase
 from .base import Addition, Dialect, Place, Wanted
-from .mysql import Mysql
-from .postgres import Postgres
-from .sqlite import Sqlite
+from .mysql.dialect import Mysql
+from .postgres.dialect import Postgres
+from .sqlite.dialect import Sqlite
 from .waiting import poll
 
 __all__ = ["Addition", "Dialect", "Place", "Wanted", "dialect_for", "poll"]

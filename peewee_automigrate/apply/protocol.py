@@ -1,0 +1,236 @@
+"""The protocol: plan, lock, plan again, run, read back, release.
+
+Enters: what the caller gave to `plan` or `migrate`. Leaves: a `Plan`, or a `Report` of what was
+done. Of the database it takes the lock only; `run` changes it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from peewee import Database, InterfaceError, PeeweeException
+
+from ..dialects import Dialect, dialect_for
+from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
+from ..models.collect import Models, bound, collect, unwrapped
+from ..options import Options
+from ..plan.planner import Planner
+from ..report import Plan, Report
+from ..schema import Step
+from .run import Run, log
+
+_TRIES = 5  # of a plan, while others change the schema that it reads
+_IN_PROCESS = threading.RLock()
+
+
+def plan(database: Database, models: Models, **options: Any) -> Plan:
+    """Return what `migrate` would do. Reads the database, writes nothing.
+
+    ``models``: model classes, a module or package, or a mix; ``options`` as in `Options`.
+    Raises `ModelsNotFound`, `UnsupportedDatabase`, or the driver's error while reading.
+    """
+    chosen = Options(**options)
+    with _session(database, models, chosen) as planner:
+        return _planned(planner)
+
+
+def migrate(database: Database, models: Models, **options: Any) -> Report:
+    """Add what the models have and the database lacks. Reads, then writes if anything is missing.
+
+    Returns the `Report`; a run that finds nothing to do takes no lock and sends no DDL. Raises
+    what `plan` raises, and `MigrationBlocked` before anything ran, `LockTimeout` when a lock was
+    not free in time, `MigrationFailed` when a statement failed.
+    """
+    chosen = Options(**options)
+    started = time.monotonic()
+    with _session(database, models, chosen) as planner:
+        dialect = planner.dialect
+        first = _planned(planner)
+        _tell(chosen, first)
+        _refuse_blocked(first, chosen)
+        if not first.steps:
+            report = _report(first, (), 0.0, started)
+            log.debug("%s", report)
+            return report
+        _refuse_transaction(dialect, chosen)
+        dialect.prepare_to_write()
+        _refuse_pooler(dialect, first)
+        with _in_process_lock(chosen.lock_wait):
+            report = _locked_run(planner, first, started)
+        log.info("%s", report)
+        return report
+
+
+def _refuse_pooler(dialect: Dialect, made: Plan) -> None:
+    online = [step for step in made.steps if step.online]
+    if online and not dialect.builds_online:
+        names = ", ".join(f"{step.table}.{step.name}" for step in online)
+        raise AutoMigrateError(
+            f"{names}: to be built online, but the connection goes through a pooler that hands "
+            "statements to different server processes, where no lock outlasts a transaction. "
+            "Migrate over a direct URL of the server, or with atomic=True."
+        )
+
+
+def _refuse_transaction(dialect: Dialect, options: Options) -> None:
+    """Refuse to be part of a transaction that the first DDL statement would commit."""
+    if dialect.transactional_ddl:
+        return
+    if options.atomic:
+        raise AutoMigrateError(
+            f"atomic=True: {dialect.name} commits each DDL statement by itself, so that nothing "
+            "could be rolled back. Leave it out."
+        )
+    if dialect.in_transaction():
+        raise AutoMigrateError(
+            f"called inside of a transaction, which the first DDL statement of {dialect.name} "
+            "would commit. Call migrate outside of atomic()."
+        )
+
+
+def _planned(planner: Planner) -> Plan:
+    """Plan, and try again when somebody holds a lock, or has changed the schema between two reads.
+
+    Raises `LockTimeout` when a table can't be read within ``lock_wait``.
+    """
+    dialect, options = planner.dialect, planner.options
+    deadline = time.monotonic() + options.lock_wait
+    tries = 1 if dialect.database.in_transaction() else _TRIES
+    while True:
+        try:
+            return planner.plan()
+        except (PeeweeException, LookupError) as error:  # the latter between two reads
+            locked = dialect.trouble(error) == "locked"
+            tries -= not locked
+            if locked and time.monotonic() >= deadline:
+                tables = [step.name for step in planner.declared.tables]
+                holder = "; ".join(filter(None, map(dialect.blockers, tables))) or None
+                raise LockTimeout(
+                    f"a table could not be read within {options.lock_wait:.1f} s, held by "
+                    f"{holder or 'another connection'}. Nothing was changed. "
+                    "Run again when it has ended, or raise lock_wait.",
+                    holder=holder,
+                ) from error
+            if tries < 1:
+                raise
+        time.sleep(random.uniform(0.05, 0.2))
+
+
+def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
+    """Plan again under the lock and run; try again when the end of it waits for readers."""
+    dialect, options = planner.dialect, planner.options
+    deadline = time.monotonic() + options.lock_wait
+    while True:
+        try:
+            with dialect.migration_lock(options, log.info) as waited:
+                before, made = made, _planned(planner)
+                if _gist(before) != _gist(made):
+                    _tell(options, made)
+                _refuse_blocked(made, options)
+                run = Run(planner, made)
+                run.all()
+            run.finish()
+            return _report(made, tuple(run.applied.values()), waited, started)
+        except (PeeweeException, MigrationFailed) as error:
+            busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
+            late = time.monotonic() >= deadline
+            if busy and dialect.one_transaction and late:
+                raise LockTimeout(
+                    f"the database was in use by others for {options.lock_wait:.1f} s, and the "
+                    "transaction could not end. Nothing was changed. "
+                    "Run again when they have ended, or raise lock_wait."
+                ) from error
+            if not busy or not dialect.one_transaction:
+                if isinstance(error, MigrationFailed):
+                    raise
+                # The transaction that is the lock fails when it ends, outside of any step.
+                text = f"the transaction failed: {error}\nNothing was changed."
+                raise MigrationFailed(text, rolled_back=made.steps) from error
+            log.info("the database is in use by others, trying again")
+        time.sleep(random.uniform(0.1, 0.5))
+
+
+def _tell(options: Options, made: Plan) -> None:
+    if options.on_plan:
+        options.on_plan(made)
+
+
+def _gist(made: Plan) -> tuple[object, ...]:
+    """Return what makes one plan differ from another; estimated rows do not."""
+    return made.sql(), made.blocked, made.findings
+
+
+def _report(done: Plan, applied: tuple[Step, ...], waited: float, started: float) -> Report:
+    for finding in done.blocked:
+        log.warning("skipped: %s %s", finding.code, finding)
+    duration = time.monotonic() - started
+    return Report(applied, done.findings, done.blocked, waited, duration)
+
+
+@contextmanager
+def _session(database: Any, models: Models, options: Options) -> Iterator[Planner]:
+    """Read the models, open the connection if it is closed, and close it again then."""
+    collected = collect(models)
+    database = unwrapped(database)
+    dialect = dialect_for(database)
+    with bound(database, collected):
+        was_closed = database.is_closed()
+        try:
+            if was_closed and not dialect.makes_file:
+                _connect(dialect, options)
+            try:
+                planner = Planner(dialect, collected, options)  # before a connection makes a file
+            except InterfaceError:  # a literal that only the database can quote
+                _connect(dialect, options)
+                planner = Planner(dialect, collected, options)
+            if database.is_closed():
+                _connect(dialect, options)
+            yield planner
+        finally:
+            if was_closed and not database.is_closed():
+                database.close()
+
+
+def _connect(dialect: Dialect, options: Options) -> None:
+    """Connect, and while the database can't be reached try again for ``wait`` seconds; while it
+    is locked (by a switch of the journal mode, say) for ``lock_wait``.
+    """
+    started, pause = time.monotonic(), 0.1
+    while True:
+        try:
+            dialect.database.connect()
+            return
+        except Exception as error:
+            text = " ".join(str(error).split())
+            locked = dialect.trouble(error) == "locked"
+            seconds = max(options.wait, options.lock_wait if locked else 0.0)
+            if time.monotonic() + pause >= started + seconds:
+                waited = f" within {seconds:.0f} s" if seconds else ""
+                raise AutoMigrateError(f"can't connect to the database{waited}: {text}") from error
+            log.info("can't connect yet, trying again: %s", text)
+        time.sleep(pause)
+        pause = min(pause * 2, 2.0)
+
+
+def _refuse_blocked(made: Plan, options: Options) -> None:
+    if made.blocked and options.on_blocked == "raise":
+        raise MigrationBlocked(made.blocked)
+
+
+@contextmanager
+def _in_process_lock(seconds: float) -> Iterator[None]:
+    if not _IN_PROCESS.acquire(timeout=seconds):
+        raise LockTimeout(
+            f"migration lock: a thread of this process held it for {seconds:.1f} s. "
+            "Wait for it to end, or raise lock_wait.",
+            holder="a thread of this process",
+        )
+    try:
+        yield
+    finally:
+        _IN_PROCESS.release()

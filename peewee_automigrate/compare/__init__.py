@@ -1,0 +1,1 @@
+"""(declared, actual) -> what is missing, and what differs. Pure: no peewee, no dialect."""

@@ -1,0 +1,5 @@
+"""MySQL and MariaDB."""
+
+from .dialect import Mysql
+
+__all__ = ["Mysql"]

@@ -1,0 +1,336 @@
+"""MySQL's and MariaDB's catalogue: two statements for all tables, and what their rows mean.
+
+Enters: rows of ``information_schema``. Leaves: `Table` values. A lock that somebody holds by LOCK
+TABLES does not make these wait. Sources:
+https://dev.mysql.com/doc/refman/8.0/en/information-schema.html and
+https://mariadb.com/kb/en/information-schema-tables/. MySQL 8 itself was not run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+from ...schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
+from ...sql import normalize, tokens
+from ..base import MARK, Wanted
+from .names import canonical_type, is_number
+
+SETTINGS = """
+SELECT version(), database(), @@lower_case_table_names, @@collation_database, @@sql_mode"""
+
+# One row per schema, relation and column. The schema is compared to one constant, since only then
+# does MariaDB look into no other.
+_RELATIONS = """
+SELECT 'schema' AS kind, SCHEMA_NAME, '' AS name, NULL AS a, NULL AS b, NULL AS c, NULL AS d,
+       NULL AS remark, NULL AS characters, 0 AS place
+FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {schema}
+UNION ALL
+SELECT 'table', TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, ROW_FORMAT,
+       CREATE_OPTIONS, NULL, 0
+FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
+UNION ALL
+SELECT 'column', TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT,
+       concat_ws(_utf8mb4 X'0A', EXTRA, COLUMN_COMMENT), CHARACTER_SET_NAME, ORDINAL_POSITION
+FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
+"""
+
+# One row per key of an index, and one per column of a foreign key.
+_DETAILS = """
+SELECT 'key' AS kind, TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART,
+       INDEX_TYPE, COLLATION, {expression} AS expression, SEQ_IN_INDEX AS place
+FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
+UNION ALL
+SELECT 'parent', TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, NULL, COLUMN_NAME,
+       REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME, NULL,
+       ORDINAL_POSITION
+FROM information_schema.KEY_COLUMN_USAGE
+WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables}) AND REFERENCED_TABLE_NAME IS NOT NULL
+UNION ALL
+SELECT 'actions', CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, NULL, DELETE_RULE, UPDATE_RULE,
+       NULL, NULL, NULL, 0
+FROM information_schema.REFERENTIAL_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
+"""
+_CHECK = """
+UNION ALL
+SELECT 'check', c.CONSTRAINT_SCHEMA, {table}, c.CONSTRAINT_NAME, NULL, c.CHECK_CLAUSE, NULL,
+       NULL, NULL, NULL, 0
+FROM information_schema.CHECK_CONSTRAINTS AS c """
+_MARIADB_CHECK = """
+WHERE c.CONSTRAINT_SCHEMA = {schema} AND c.TABLE_NAME IN ({tables}) AND c.LEVEL = 'Table'"""
+_MYSQL_CHECK = """
+JOIN information_schema.TABLE_CONSTRAINTS AS t
+  ON t.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND t.CONSTRAINT_NAME = c.CONSTRAINT_NAME
+WHERE c.CONSTRAINT_SCHEMA = {schema} AND t.TABLE_NAME IN ({tables})
+  AND t.CONSTRAINT_TYPE = 'CHECK'"""
+_KINDS = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
+_BYTES = {"utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "utf8mb3": 3, "utf8": 3, "ucs2": 2}
+_NOW = re.compile(
+    r"\b(current_timestamp|now|localtime|localtimestamp)\b(\s*\(\s*(\d*)\s*\))?", re.I
+)
+KEY_MARK = "peewee_automigrate: foreign key follows"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server says of itself: ``version`` as numbers, ``schema`` the current database,
+    ``collation`` that database's, ``folds_tables`` where names of tables ignore case.
+    """
+
+    version: tuple[int, ...]
+    is_mariadb: bool
+    schema: str | None
+    folds_tables: bool
+    collation: str
+    sql_mode: str
+
+    @classmethod
+    def read(cls, ask: Callable[..., list[Any]]) -> Settings:
+        """Read the settings; ``ask`` sends a query."""
+        version, schema, lower_case, collation, sql_mode = ask(SETTINGS)[0]
+        numbers = re.search(r"\d+(\.\d+)+", version.removeprefix("5.5.5-"))
+        return cls(
+            tuple(map(int, numbers[0].split("."))) if numbers else (),
+            "mariadb" in version.lower(),
+            schema,
+            bool(int(lower_case)),
+            collation,
+            sql_mode,
+        )
+
+
+@cache
+def table_options(settings: str) -> tuple[str, ...]:
+    """Return engine and row format of a table created with these settings, as `_options` does,
+    "new", and its character set: "" for the database's own, "?" where only the server knows it.
+    """
+    words = [word for word in tokens(settings.lower()) if word not in ("=", ",", "default")]
+    values = {name: value.strip("'\"") for name, value in pairwise(words)}
+    charset = values.get("charset") or values.get("set") or values.get("collate", "")
+    charset = charset.partition("_")[0].replace("uca1400", UNKNOWN)
+    return values.get("engine", "innodb"), values.get("row_format", "dynamic"), "new", charset
+
+
+def key_limit(options: Sequence[str]) -> int:
+    """Return how many bytes a key may have: https://mariadb.com/kb/en/innodb-limitations/."""
+    engine, row_format = options[:2]
+    older = row_format in ("compact", "redundant")
+    return {"innodb": 767 if older else 3072, "aria": 2000}.get(engine, 1000)
+
+
+def bytes_per_character(charset: str | None) -> int:
+    """Return the most bytes that a character of a character set takes."""
+    return _BYTES.get(charset or "", 1)
+
+
+def canonical_default(text: str) -> str:
+    """Return a default in the spelling in which all servers' texts of it agree."""
+    text = re.sub(r"\s+on update\s.*", "", text.replace("\\'", "''"), flags=re.IGNORECASE)
+    if text[:2] in ("x'", "X'"):
+        return text.upper()
+    if text[:2] in ("b'", "B'"):
+        return str(int(text[2:-1], 2))
+    if "'" in text or '"' in text:
+        return text
+    return _NOW.sub(lambda now: f"current_timestamp{f'({now[3]})' if now[3] else ''}", text)
+
+
+def canonical_action(action: str) -> str:
+    """Return a foreign key's action; to InnoDB, RESTRICT and NO ACTION are one."""
+    return "" if action in ("NO ACTION", "RESTRICT") else action
+
+
+def read(
+    ask: Callable[..., list[Any]],
+    settings: Settings,
+    fold_table: Callable[[str], str],
+    wanted: Wanted,
+) -> Catalog:
+    """Read the wanted tables in two statements; ``ask`` sends a query."""
+    schemas = sorted({t.schema or settings.schema or "" for t in wanted.tables})
+    reader = _Reader(fold_table, settings.is_mariadb)
+    parts = [(name, _names(wanted.tables, name, settings)) for name in schemas]
+    reader.add_relations(_asked(ask, _RELATIONS, parts))
+    reader.add_details(_asked(ask, _details(settings, bool(wanted.constrained)), parts))
+    tables = {}
+    for want in wanted.tables:
+        table = reader.table(want, want.schema or settings.schema or "")
+        if table:
+            tables[TableName(want.schema, fold_table(want.name))] = table
+    return Catalog(tables, reader.owners, frozenset(reader.schemas), settings.schema)
+
+
+def _names(tables: Sequence[TableName], schema: str, settings: Settings) -> list[str]:
+    return sorted({t.name for t in tables if (t.schema or settings.schema) == schema})
+
+
+def _details(settings: Settings, with_checks: bool) -> str:
+    """Return the second query; MySQL has indexes on expressions, and keeps no table of a CHECK."""
+    table = "c.TABLE_NAME" if settings.is_mariadb else "t.TABLE_NAME"
+    check = _CHECK.replace("{table}", table)
+    check += _MARIADB_CHECK if settings.is_mariadb else _MYSQL_CHECK
+    expression = "NULL" if settings.is_mariadb else "EXPRESSION"
+    return _DETAILS.replace("{expression}", expression) + (check if with_checks else "")
+
+
+def _asked(
+    ask: Callable[..., list[Any]], sql: str, parts: Sequence[tuple[str, Sequence[str]]]
+) -> list[Any]:
+    """Send one statement for the tables of several schemas."""
+    words = re.findall(r"{(schema|tables)}", sql)
+    statements: list[str] = []
+    params: list[str] = []
+    for schema, names in parts:
+        marks = ", ".join(["%s"] * len(names))
+        statements.append(sql.format(schema="%s", tables=marks))
+        for word in words:
+            params += [schema] if word == "schema" else names
+    return ask(" UNION ALL ".join(statements), params)
+
+
+class _Reader:
+    """Collects the rows of the two catalogue queries and makes tables of them."""
+
+    def __init__(self, fold_table: Callable[[str], str], is_mariadb: bool) -> None:
+        self.fold = fold_table
+        self.is_mariadb = is_mariadb
+        self.schemas: set[str] = set()
+        self.owners: dict[TableName, str] = {}
+        self._relations: dict[tuple[str, str], Sequence[Any]] = {}
+        self._columns: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
+        self._details: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
+
+    def add_relations(self, rows: Sequence[Sequence[Any]]) -> None:
+        for row in rows:
+            place = (row[1], self.fold(row[2]))
+            if row[0] == "schema":
+                self.schemas.add(row[1])
+                continue
+            if row[0] == "column":
+                self._columns[place].append(row)
+                continue
+            self._relations[place] = row
+            kind = _KINDS.get(row[3], "table")
+            self.owners[TableName(*place)] = f"a {kind}"
+
+    def add_details(self, rows: Sequence[Sequence[Any]]) -> None:
+        for row in rows:
+            self._details[row[1], self.fold(row[2])].append(row)
+
+    def table(self, wanted: TableName, schema: str) -> Table | None:
+        place = (schema, self.fold(wanted.name))
+        relation = self._relations.get(place)
+        if relation is None or relation[3] == "SEQUENCE":
+            return None
+        rows = sorted(self._columns[place], key=lambda row: int(row[9]))
+        if not rows and relation[3] == "BASE TABLE":  # it is being created just now: read again
+            raise LookupError(f"{wanted}: the database shows this role no columns of the table")
+        columns = {row[3]: _column(row, self.is_mariadb) for row in rows}
+        charsets = {row[3]: row[8] for row in rows}
+        details = self._details[place]
+        kinds = defaultdict(list)
+        for row in sorted(details, key=lambda row: int(row[10])):
+            kinds[row[0], row[3]].append(row)
+        options = _options(relation, details)
+        limit = key_limit(options)
+        indexes = [_index(found, charsets, limit) for found in _of(kinds, "key")]
+        actions = {row[3]: row for row in details if row[0] == "actions"}
+        return Table(
+            name=TableName(wanted.schema, relation[2]),
+            columns=tuple(columns.values()),
+            primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
+            indexes=tuple(indexes),
+            foreign_keys=tuple(
+                _foreign_key(found, actions.get(found[0][3])) for found in _of(kinds, "parent")
+            ),
+            constraints=tuple(
+                Constraint(row[3], f"check ( {normalize(row[5])} )")
+                for row in details
+                if row[0] == "check"
+            ),
+            kind=_KINDS.get(relation[3], "table"),
+            rows=int(relation[5]) if relation[5] is not None else -1,
+            schema=schema,
+            options=options,
+            filling=tuple(row[3] for row in rows if (row[7] or "").endswith(MARK)),
+            keys_due=tuple(row[3] for row in rows if (row[7] or "").endswith(KEY_MARK)),
+        )
+
+
+def _of(kinds: dict[tuple[str, str], list[Sequence[Any]]], kind: str) -> list[list[Sequence[Any]]]:
+    return [rows for (found, _), rows in kinds.items() if found == kind]
+
+
+def _options(relation: Sequence[Any], details: Sequence[Sequence[Any]]) -> tuple[str, ...]:
+    """The engine and the row format, then "partitioned", "system versioned" and "hash" (a unique
+    index is one), in lower case.
+    """
+    options = [str(relation[4] or "").lower(), str(relation[6] or "").lower()]
+    options += ["partitioned"] if "partitioned" in str(relation[7] or "") else []
+    options += ["system versioned"] if relation[3] == "SYSTEM VERSIONED" else []
+    is_hash = any(row[0] == "key" and row[7] == "HASH" for row in details)
+    return (*options, *(["hash"] if is_hash else []))
+
+
+def _column(row: Sequence[Any], is_mariadb: bool) -> Column:
+    _, _, _, name, type_name, nullable, default, remark, _, _ = row
+    extra = (remark or "").partition("\n")[0].lower()
+    canonical = canonical_type(type_name)
+    generated = ""
+    if " generated" in f" {extra}":
+        generated = "stored" if "stored" in extra else "virtual"
+    if generated or default is None or (is_mariadb and default == "NULL"):
+        default = None
+    elif is_mariadb or "default_generated" in extra:
+        default = canonical_default(default)
+        # The catalogue's character set has no place for some, and shows others as escapes.
+        default = UNKNOWN if re.search(r"\\|\?", default) else default
+    elif not is_number(canonical):
+        default = "'" + default.replace("'", "''") + "'"
+    return Column(name, canonical, nullable == "YES", default, generated)
+
+
+def _index(rows: list[Sequence[Any]], charsets: dict[str, str | None], limit: int) -> Index:
+    """An index of a whole text is a hash on MariaDB when unique, and the longest prefix otherwise:
+    both count as an index of the column.
+    """
+    _, _, _, name, non_unique, _, _, method, _, _, _ = rows[0]
+    keys = []
+    for row in rows:
+        column, length, direction, expression = row[5], row[6], row[8], row[9]
+        if column is None:
+            keys.append(Key(normalize(expression) if expression else UNKNOWN, False))
+            continue
+        words = []
+        if length and int(length) != limit // bytes_per_character(charsets.get(column)):
+            words.append(f"({length})")
+        if direction == "D":
+            words.append("desc")
+        keys.append(Key(column, True, " ".join(words)))
+    methods = {"FULLTEXT": "fulltext", "SPATIAL": "spatial", "RTREE": "spatial"}
+    return Index(
+        name,
+        tuple(keys),
+        not int(non_unique),
+        methods.get(method, "btree"),
+        origin="pk" if name == "PRIMARY" else "index",
+    )
+
+
+def _foreign_key(rows: list[Sequence[Any]], actions: Sequence[Any] | None) -> ForeignKey:
+    unknown = (UNKNOWN, UNKNOWN)  # to a role that may only read
+    on_delete, on_update = map(canonical_action, actions[5:7] if actions else unknown)
+    return ForeignKey(
+        columns=tuple(row[5] for row in rows),
+        parent=TableName(rows[0][6], rows[0][7]),
+        parent_columns=tuple(row[8] for row in rows),
+        on_delete=on_delete,
+        on_update=on_update,
+        name=rows[0][3],
+    )

@@ -1,0 +1,5 @@
+"""PostgreSQL."""
+
+from .dialect import Postgres
+
+__all__ = ["Postgres"]

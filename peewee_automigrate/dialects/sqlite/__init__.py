@@ -1,0 +1,5 @@
+"""SQLite."""
+
+from .dialect import Sqlite
+
+__all__ = ["Sqlite"]

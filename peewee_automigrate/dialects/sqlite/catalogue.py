@@ -1,0 +1,234 @@
+"""SQLite's catalogue: one statement for all tables of all schemas, and what its rows mean.
+
+Enters: rows. Leaves: `Table` values. Sources: https://www.sqlite.org/pragma.html (the pragmas as
+table-valued functions) and https://www.sqlite.org/schematab.html.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from ...schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
+from ...sql import parse_index, table_constraints, table_options, tokens, unquote
+from ..base import Wanted
+
+# One row per column, index key, foreign key column, and other relation of a wanted name. The
+# pragma functions describe one table each; joined to the schema table they describe them all.
+_CATALOG = """
+SELECT 'column', :schema, m.name, x.name, x.type, x."notnull", x.dflt_value, x.pk, x.hidden,
+       CASE WHEN x.cid = 0 THEN m.sql END
+FROM {schema}.sqlite_master AS m JOIN pragma_table_xinfo(m.name, :schema) AS x
+WHERE m.type IN ('table', 'view') AND lower(m.name) IN (SELECT value FROM json_each(:tables))
+UNION ALL
+SELECT 'key', :schema, m.name, l.name, l."unique", l.origin, l.partial, k.cid, k.name,
+       CASE WHEN k."desc" THEN 'desc,' || k.coll WHEN k.coll <> 'BINARY' THEN ',' || k.coll END
+FROM {schema}.sqlite_master AS m
+JOIN pragma_index_list(m.name, :schema) AS l JOIN pragma_index_xinfo(l.name, :schema) AS k
+WHERE m.type = 'table' AND k.key AND lower(m.name) IN (SELECT value FROM json_each(:tables))
+UNION ALL
+SELECT 'parent', :schema, m.name, f."table", f.id, f."from", f."to", f.on_delete, f.on_update,
+       NULL
+FROM {schema}.sqlite_master AS m JOIN pragma_foreign_key_list(m.name, :schema) AS f
+WHERE m.type = 'table' AND lower(m.name) IN (SELECT value FROM json_each(:tables))
+UNION ALL
+SELECT 'name', :schema, m.tbl_name, m.name, lower(m.name),
+       CASE m.type WHEN 'index' THEN 'an index of ' || m.tbl_name ELSE 'a ' || m.type END,
+       NULL, NULL, NULL, m.sql
+FROM {schema}.sqlite_master AS m
+WHERE m.type <> 'trigger' AND lower(m.name) IN (SELECT value FROM json_each(:names))
+   OR m.type = 'index' AND lower(m.tbl_name) IN (SELECT value FROM json_each(:tables))
+"""
+_ACTIONS = {"NO ACTION": "", "NONE": ""}
+_BRACKETED = re.compile(
+    r"""( '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | --[^\n]* | /\*.*?\*/ )
+      | \[ ([^\]]*) \]  # a name""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+_Row: TypeAlias = tuple[Any, ...]
+_Place: TypeAlias = tuple[Any, ...]  # schema and table
+_GENERATED = {2: "virtual", 3: "stored"}
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+@cache
+def fold(name: str) -> str:
+    """Names ignore the case of ASCII letters, and only of these."""
+    return name.lower() if name.isascii() else name.translate(_LOWER)
+
+
+@cache
+def canonical_type(text: str) -> str:
+    """Return a type in upper case, with single spaces."""
+    return " ".join(text.upper().split())
+
+
+def read(ask: Callable[..., list[Any]], quote: Callable[[str], str], wanted: Wanted) -> Catalog:
+    """Read the wanted tables; ``ask`` sends a query. One statement, two with attached schemas."""
+    schemas = sorted({table.schema for table in wanted.tables if table.schema} | {"main"})
+    attached = {"main"}
+    if len(schemas) > 1:
+        attached = {row[1] for row in ask("PRAGMA database_list")}
+    statements: list[str] = []
+    params: list[str] = []
+    for schema in filter(attached.__contains__, schemas):
+        values = {
+            "schema": schema,
+            "tables": _folded(wanted.tables, schema),
+            "names": _folded(wanted.names, schema),
+        }
+        sql = _CATALOG.format(schema=quote(schema))
+        params += [values[name] for name in re.findall(r":(\w+)\b", sql)]
+        statements.append(re.sub(r":\w+\b", "?", sql))
+    reader = _Reader(ask(" UNION ALL ".join(statements), params))
+    tables = {}
+    for want in wanted.tables:
+        found = reader.table(want, want in wanted.constrained)
+        if found:
+            tables[TableName(want.schema, fold(want.name))] = found
+    return Catalog(tables, reader.owners, frozenset(attached), "main")
+
+
+def _folded(names: Sequence[TableName], schema: str) -> str:
+    return json.dumps([fold(n.name) for n in names if (n.schema or "main") == schema])
+
+
+def _grouped(rows: Iterable[_Row], key: Callable[[_Row], Any]) -> dict[Any, list[_Row]]:
+    """Group rows by a key; those of one key mostly follow each other."""
+    groups: dict[Any, list[_Row]] = defaultdict(list)
+    for name, group in groupby(rows, key):
+        groups[name] += group
+    return groups
+
+
+class _Reader:
+    """Sorts the rows of the catalogue query by table, and makes tables of them."""
+
+    def __init__(self, rows: list[_Row]) -> None:
+        kinds: dict[str, dict[_Place, list[_Row]]] = defaultdict(dict)
+        for (kind, *place), part in groupby(rows, itemgetter(0, 1, 2)):
+            kinds[kind].setdefault(tuple(place), []).extend(part)
+        self.columns, self.keys = kinds["column"], kinds["key"]
+        self.parents, self.names = kinds["parent"], kinds["name"]
+        self.places = {(schema, fold(name)): (schema, name) for schema, name in self.columns}
+        self.owners = {
+            TableName(schema, row[4]): row[5]
+            for (schema, _), part in self.names.items()
+            for row in part
+        }
+
+    def table(self, wanted: TableName, is_constrained: bool) -> Table | None:
+        place = self.places.get((wanted.schema or "main", fold(wanted.name)))
+        if place is None:
+            return None
+        rows = self.columns[place]
+        sql = next((row[9] for row in rows if row[9]), "")
+        words = sql[:40].upper().split()
+        kind = {"VIRTUAL": "virtual", "VIEW": "view"}.get(words[1] if words[1:] else "", "table")
+        primary = tuple(row[3] for row in sorted((r for r in rows if r[7]), key=itemgetter(7)))
+        options = table_options(sql) if kind == "table" else ()
+        is_rowid = len(primary) == 1 and "without rowid" not in options
+        columns = tuple(
+            [
+                _special_column(row, is_rowid)
+                if row[7] or row[8]
+                else Column(row[3], canonical_type(row[4]), not row[5], row[6])
+                for row in rows
+                if row[8] != 1
+            ]
+        )
+        indexes = [
+            _plain_index(name, keys) or _index(name, keys, columns, self._sql(place, name))
+            for name, keys in _grouped(self.keys.get(place, ()), itemgetter(3)).items()
+        ]
+        if primary and not any(index.origin == "pk" for index in indexes):
+            indexes.append(Index("", tuple(map(Key, primary)), unique=True, origin="pk"))
+        parents = _grouped(self.parents.get(place, ()), itemgetter(4)).values()
+        return Table(
+            TableName(wanted.schema, place[1]),
+            columns,
+            primary,
+            tuple(indexes),
+            tuple([_foreign_key(place[0], rows) for rows in parents]),
+            tuple(Constraint(*pair) for pair in table_constraints(sql)) if is_constrained else (),
+            kind,
+            schema=place[0],
+            options=options,
+        )
+
+    def _sql(self, place: _Place, name: str) -> str:
+        return next((row[9] or "" for row in self.names.get(place, ()) if row[3] == name), "")
+
+
+def _special_column(row: _Row, is_rowid: bool) -> Column:
+    """Make a column of the primary key, or a generated one."""
+    _, _, _, name, type_name, not_null, default, primary, hidden, _ = row
+    canonical = canonical_type(type_name)
+    rowid_alias = is_rowid and primary and canonical == "INTEGER"
+    generated = "rowid" if rowid_alias else _GENERATED.get(hidden, "")
+    return Column(name, canonical, not (not_null or rowid_alias), default, generated)
+
+
+def _plain_index(name: str, rows: list[_Row]) -> Index | None:
+    """Make an index of its rows, or return None where they do not say all of it."""
+    unique, origin, partial = bool(rows[0][4]), rows[0][5], rows[0][6]
+    if partial or -2 in map(itemgetter(7), rows):
+        return None
+    texts = [row[9] or "" for row in rows]
+    if origin == "c" and not set(texts) <= {"", "desc,BINARY"}:
+        return None
+    keys = [Key(row[8], True, text.split(",")[0]) for row, text in zip(rows, texts, strict=True)]
+    return Index(name, tuple(keys), unique, origin="index" if origin == "c" else origin)
+
+
+def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -> Index:
+    """Make an index of its rows and its statement."""
+    unique, partial = bool(rows[0][4]), rows[0][6]
+    parsed = parse_index(_unbracketed(sql))
+    if parsed is None:
+        keys = tuple(
+            Key(UNKNOWN, False) if row[7] == -2 else Key(row[8], True, (row[9] or "").split(",")[0])
+            for row in rows
+        )
+        unread = partial or not all(key.is_column for key in keys)
+        return Index(name, keys, unique, where=UNKNOWN if unread else "")
+    keys = tuple(
+        Key(key.text, key.is_column and row[7] != -2, key.options)
+        for key, row in zip(parsed.keys, rows, strict=True)
+    )
+    known = {fold(column.name) for column in columns}
+    texts = [key.text for key in parsed.keys if key.is_column]
+    quoted = [item for text in parsed.expressions for item in tokens(text) if item[0] == '"']
+    misread = tuple(text for text in (*texts, *map(unquote, quoted)) if fold(text) not in known)
+    return Index(name, keys, unique, where=parsed.where, misread=misread)
+
+
+def _unbracketed(sql: str) -> str:
+    """Return SQL with names in backticks in place of brackets, which stand for arrays elsewhere.
+
+    https://www.sqlite.org/lang_keywords.html has both; neither is ever read as a string.
+    """
+    if "[" not in sql:
+        return sql
+    return _BRACKETED.sub(lambda m: m[1] or "`" + m[2].replace("`", "``") + "`", sql)
+
+
+def _foreign_key(schema: str, rows: list[_Row]) -> ForeignKey:
+    """Make a foreign key of its rows; a parent column that is not named is the primary key."""
+    _, _, _, parent, _, _, _, on_delete, on_update, _ = rows[0]
+    return ForeignKey(
+        columns=tuple([row[5] for row in rows]),
+        parent=TableName(schema, parent),
+        parent_columns=tuple([row[6] or "" for row in rows]),
+        on_delete=_ACTIONS.get(str(on_delete), str(on_delete)),
+        on_update=_ACTIONS.get(str(on_update), str(on_update)),
+    )

@@ -1,0 +1,258 @@
+"""The command line: parses, calls, prints, exits. `flask` uses the same commands.
+
+Enters: arguments and the environment. Leaves: text on standard output, an exit code. Nothing ever
+prompts. Errors are one line on standard error, with a traceback only under ``--verbose``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+import peewee
+from click.core import ParameterSource
+
+from .. import __version__, migrate, plan
+from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
+from ..report import Plan, markdown, sql_text
+from .discover import Target, by_database, load, open_url
+from .terminal import Screen
+
+EPILOG = """\b
+Exit codes:
+  0  nothing to do, or done
+  1  check found pending work
+  2  wrong usage: no models, no database, bad URL
+  3  blocked: something must not be added blindly
+  4  failed while applying, or a lock was not free in time
+  5  check --strict found drift
+
+Each option can be set by the environment variable that stands beside it; what the command line
+says wins. Output to a terminal is coloured, unless NO_COLOR is set; FORCE_COLOR=1 colours a pipe.
+"""
+
+LOCK_WAIT = "Seconds to wait for other migrators."
+LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried again."
+ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
+WAIT = "Seconds to wait for a database that can't be reached yet."
+_VOLUME = "peewee_automigrate.volume"
+# Where a group around the commands leaves a function that returns its own `Target`, in `meta`.
+TARGET = "peewee_automigrate.target"
+_SECONDS = click.FloatRange(min=0)
+_ROWS = click.IntRange(min=0)
+
+_ENVIRONMENT = {"auto_envvar_prefix": "PEEWEE_AUTOMIGRATE"}  # of each command: one name for all
+_DRIVERS = ("psycopg2", "psycopg2-binary", "psycopg", "pymysql", "mysqlclient")  # distributions
+
+_PRINT: dict[str, Callable[[Plan], str]] = {
+    "sql": sql_text,
+    "json": lambda made: json.dumps(made.to_dict(), indent=2) + "\n",
+    "markdown": markdown,
+}
+
+
+def _option(*names: str, **settings: Any) -> Callable[..., Any]:
+    """Make an option whose help names its environment variable and its default."""
+    shows_default = "default" in settings
+    return click.option(*names, **{"show_envvar": True, "show_default": shows_default, **settings})
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what all commands share."""
+    volume: dict[str, Any] = {
+        "is_flag": True,
+        "callback": _remember,
+        "is_eager": True,
+        "expose_value": False,
+    }
+    for decorate in (
+        _option("-v", "--verbose", **volume, help="Show SQL and times, and tracebacks of errors."),
+        _option("-q", "--quiet", **volume, help="Print errors only; the exit code tells."),
+        _option(
+            "--database",
+            "url",
+            envvar=["PEEWEE_AUTOMIGRATE_DATABASE", "DATABASE_URL"],
+            allow_from_autoenv=False,
+            metavar="URL",
+            help="Where to migrate. Default: the models' own.",
+        ),
+        click.argument("models", nargs=-1, metavar="MODELS...", callback=_given),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _given(
+    context: click.Context, argument: click.Parameter, models: Sequence[str]
+) -> Sequence[str]:
+    """Require models where no group around the command has its own."""
+    if not models and TARGET not in context.meta:
+        raise click.MissingParameter(ctx=context, param=argument)
+    return models
+
+
+def _remember(context: click.Context, parameter: click.Parameter, is_given: bool) -> None:
+    """Keep the volume where the group finds it when a command fails."""
+    if is_given:
+        name = str(parameter.name)
+        if context.meta.setdefault(_VOLUME, name) != name:
+            raise click.UsageError("--verbose and --quiet exclude each other.")
+
+
+def _screen() -> Screen:
+    return Screen(click.get_current_context().meta.get(_VOLUME, "normal"))
+
+
+class _Commands(click.Group):
+    """A group whose errors become one line and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo("Error: interrupted; the next run completes what was begun.", err=True)
+            context.exit(4)
+        except (AutoMigrateError, peewee.PeeweeException) as error:
+            if context.meta.get(_VOLUME) == "verbose":
+                traceback.print_exc()
+            click.echo(f"Error: {_said(error, context)}", err=True)
+            context.exit(_exit_code(error))
+
+
+def _said(error: Exception, context: click.Context) -> str:
+    """Return an error's text; what is blocked is not named twice on one screen."""
+    if not isinstance(error, AutoMigrateError):
+        return " ".join(f"the database says: {error}".split())
+    is_shown = sys.stdout.isatty() and sys.stderr.isatty() and context.meta.get(_VOLUME) != "quiet"
+    if isinstance(error, MigrationBlocked) and is_shown:
+        return f"{len(error.blocked)} blocked, nothing was changed. The reasons stand above."
+    return str(error)
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, MigrationBlocked):
+        return 3
+    return 4 if isinstance(error, MigrationFailed | LockTimeout) else 2
+
+
+@click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, is_given: _show_versions(context) if is_given else None,
+    help="Show the versions of this program, Peewee, Python and the drivers, and exit.",
+)
+def main() -> None:
+    """Add what Peewee models have and the database lacks, and nothing else.
+
+    MODELS is package.module, or package.module:NAME for one model or a list.
+    """
+
+
+def _show_versions(context: click.Context) -> None:
+    click.echo(f"peewee-automigrate {__version__}")
+    click.echo(f"peewee {peewee.__version__}")
+    click.echo(f"python {platform.python_version()}")
+    click.echo(f"sqlite {getattr(peewee.sqlite3, 'sqlite_version', 'is missing')}")
+    for name in _DRIVERS:
+        with suppress(PackageNotFoundError):
+            click.echo(f"{name} {version(name)}")
+    context.exit()
+
+
+def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:
+    """Return what to migrate where. Within an application its own database goes before that of
+    the environment, which may be another's.
+    """
+    context = click.get_current_context()
+    own: Target = context.meta.get(TARGET, Target)()
+    is_typed = context.get_parameter_source("url") == ParameterSource.COMMANDLINE
+    if TARGET in context.meta and not is_typed:
+        url = None
+    return by_database(
+        load(models) if models else [own],
+        open_url(url) if url else None,
+        must_exist=must_exist,
+        fallback=own.database,
+    )
+
+
+def _planned(models: Sequence[str], url: str | None) -> list[tuple[Plan, float]]:
+    """Return the plan of each database, and the seconds that it took."""
+    made = []
+    for group in _databases(models, url, must_exist=True):
+        started = time.monotonic()
+        made.append((plan(*group), time.monotonic() - started))
+    return made
+
+
+@main.command("plan", context_settings=_ENVIRONMENT, epilog=EPILOG)
+@_common
+@_option(
+    "--format",
+    "form",
+    envvar="PEEWEE_AUTOMIGRATE_FORMAT",
+    type=click.Choice(["text", *_PRINT]),
+    default="text",
+    help="How to print the plan.",
+)
+def plan_command(models: Sequence[str], url: str | None, form: str) -> None:
+    """Show what would be added, and what would not. Writes nothing."""
+    screen = _screen()
+    made = _planned(models, url)
+    for one, seconds in made:
+        if form == "text":
+            screen.plan(one, seconds)
+        else:
+            screen.write(_PRINT[form](one))
+    if any(one.blocked for one, _ in made):
+        sys.exit(3)
+
+
+@main.command("migrate", context_settings=_ENVIRONMENT, epilog=EPILOG)
+@_common
+@_option(
+    "--on-blocked",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
+    help="Stop before anything runs, or skip what is blocked and do the rest.",
+)
+@_option("--lock-wait", type=_SECONDS, default=60.0, help=LOCK_WAIT)
+@_option("--lock-timeout", type=_SECONDS, default=3.0, help=LOCK_TIMEOUT)
+@_option("--online-rows", type=_ROWS, default=10_000, help=ONLINE_ROWS)
+@_option("--wait", type=_SECONDS, default=0.0, help=WAIT)
+@_option("--atomic", is_flag=True, help="One transaction, no online builds.")
+def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> None:
+    """Add what is missing, and say what was done."""
+    screen = _screen()
+    for database, items in _databases(models, url, must_exist=False):
+        with screen.listening(logging.getLogger("peewee_automigrate")):
+            screen.report(
+                migrate(database, items, on_plan=screen.before, on_step=screen.step, **options)
+            )
+
+
+@main.command("check", context_settings=_ENVIRONMENT, epilog=EPILOG)
+@_common
+@_option("--strict", is_flag=True, help="Fail on drift too.")
+def check_command(models: Sequence[str], url: str | None, strict: bool) -> None:
+    """Tell by the exit code whether anything is missing. Writes nothing."""
+    screen = _screen()
+    made = _planned(models, url)
+    for one, seconds in made:
+        screen.check(one, seconds, is_only=len(made) == 1)
+    if any(one for one, _ in made):
+        sys.exit(1)
+    if strict and any(one.drift for one, _ in made):
+        sys.exit(5)

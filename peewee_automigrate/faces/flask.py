@@ -1,0 +1,233 @@
+"""The Flask extension: migrate at start, and ``flask automigrate plan | migrate | check``.
+
+Enters: an application, its database and models, its ``AUTOMIGRATE_`` configuration. Leaves: a
+`Setup` in ``app.extensions``, the commands of `cli` under ``app.cli``. Keeps no global state.
+When "at start" is, `starting` tells.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from logging import getLogger
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+import click
+from flask import Flask
+from peewee import Database, Model, PeeweeException, Proxy
+from playhouse.pool import PooledDatabase
+
+from .. import AutoMigrateError, ModelsNotFound, Options, Plan, migrate, plan
+from ..models.collect import unwrapped
+from .cli import TARGET, main
+from .discover import Target, by_database, listed, named
+from .starting import arrange
+
+Named: TypeAlias = str | ModuleType | type[Model]
+OnStart: TypeAlias = Literal["migrate", "check", "warn"]
+
+log = getLogger("peewee_automigrate")
+
+_SHOWN = 10  # changes that a message names
+_OFF = (None, False, "", "off")
+_ON_START: tuple[OnStart, ...] = ("migrate", "check", "warn")
+_SECONDS = "a number of seconds, 0 or more"
+_ALLOWED = {
+    "on_blocked": '"raise" or "skip"',
+    "lock_wait": _SECONDS,
+    "lock_timeout": _SECONDS,
+    "online_rows": "a whole number, 0 or more",
+    "atomic": "True or False",
+    "wait": _SECONDS,
+}
+_HELP = "Without MODELS those of the application, in its database (DATABASE_URL is not read here)."
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+class AutoMigrate:
+    """The extension. Serves any number of applications, each with a `Setup` of its own.
+
+    ``database``: a Peewee database, a `DatabaseProxy`, or an object that holds one as
+    ``.database`` (playhouse's `FlaskDB`, flask-peewee's `Database`); None: the models' own.
+    ``models``: a module or package, "package.module" or "package.module:NAME", a model, or a list
+    of these. ``options`` as in `Options`; the application's configuration goes before them.
+    """
+
+    def __init__(
+        self, app: Flask | None = None, database: Any = None, models: Any = None, **options: Any
+    ) -> None:
+        self.database, self.models, self.options = database, models, options
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(
+        self, app: Flask, database: Any = None, models: Any = None, **options: Any
+    ) -> None:
+        """Add the commands to ``app``, and do what ``AUTOMIGRATE_ON_START`` says.
+
+        What is not given here is taken from the constructor. "migrate" writes, "check" and "warn"
+        read the database. Raises `ModelsNotFound` when no models are given, `AutoMigrateError` for
+        a wrong configuration and for work that "check" finds, and what `migrate` raises.
+        """
+        if "automigrate" in app.extensions:
+            raise AutoMigrateError(
+                f"{app.name}: has AutoMigrate already. Give it all models in one init_app."
+            )
+        setup = Setup(
+            app.name,
+            self.database if database is None else database,
+            self.models if models is None else models,
+            Options(**{**self.options, **options, **_configured(app.config)}),
+            _on_start(app.config),
+        )
+        if setup.models is None:
+            raise ModelsNotFound(f"{app.name}: AutoMigrate(app, database, models) has no models.")
+        app.extensions["automigrate"] = setup
+        app.cli.add_command(_commands(setup), "automigrate")
+        if setup.on_start:
+            arrange(app, setup.start)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What one application has given to the extension."""
+
+    name: str
+    database: Any
+    models: Named | Iterable[Named]
+    options: Options
+    on_start: OnStart | None
+
+    def target(self) -> Target:
+        """Import the models that are named by strings, and find the database.
+
+        Raises `ModelsNotFound`, and `AutoMigrateError` for a database that is not initialised.
+        """
+        models: list[Any] = []
+        for item in listed(self.models):
+            models += listed(named(item)) if isinstance(item, str) else [item]
+        return Target(tuple(models), _database_in(self.database))
+
+    def start(self) -> None:
+        """Do what ``on_start`` says; "warn" never raises for the database or the models."""
+        try:
+            self._started()
+        except (AutoMigrateError, PeeweeException) as error:
+            if self.on_start != "warn":
+                raise
+            log.warning("%s", error)
+
+    def _started(self) -> None:
+        is_migrating = self.on_start == "migrate"
+        groups = by_database([self.target()], None, must_exist=not is_migrating)
+        work = migrate if is_migrating else plan
+        try:
+            made = [work(database, models, **self._options()) for database, models in groups]
+        finally:
+            for database, _ in groups:
+                _close_idle(database)
+        pending = [one for one in made if isinstance(one, Plan) and one]
+        if pending:
+            raise AutoMigrateError(_pending(self.name, pending))
+
+    def _options(self) -> dict[str, Any]:
+        return {field.name: getattr(self.options, field.name) for field in fields(self.options)}
+
+
+def _database_in(holder: Any) -> Database | None:
+    """Return the Peewee database that is or is held by what the caller gave."""
+    if holder is None:
+        return None
+    if not isinstance(holder, Database | Proxy):
+        kind = type(holder).__name__
+        if not hasattr(holder, "database"):
+            raise AutoMigrateError(f"{kind}: neither a Peewee database nor does it hold one.")
+        holder = holder.database
+        if holder is None:
+            raise AutoMigrateError(
+                f"{kind}: has no database yet. Call its init_app(app) before that of AutoMigrate."
+            )
+    return unwrapped(holder)
+
+
+def _close_idle(database: Database) -> None:
+    """Close what a pool has kept: a server that forks after this would share it among workers."""
+    if isinstance(database, PooledDatabase):
+        database.close_idle()
+
+
+def _pending(name: str, made: Sequence[Plan]) -> str:
+    what = [str(step) for one in made for step in one.steps]
+    for finding in (finding for one in made for finding in one.blocked):
+        what.append(".".join(filter(None, (finding.table, finding.name))) + " (blocked)")
+    more = f" and {len(what) - _SHOWN} more" if len(what) > _SHOWN else ""
+    return (
+        f"{name}: the database lacks what the models have: {', '.join(what[:_SHOWN])}{more}. "
+        "Run `flask automigrate migrate`, then start again."
+    )
+
+
+# The configuration.
+
+
+def _on_start(config: Mapping[str, Any]) -> OnStart | None:
+    value = config.get("AUTOMIGRATE_ON_START")
+    if value in _OFF:
+        return None
+    for known in _ON_START:
+        if value == known:
+            return known
+    raise _wrong("AUTOMIGRATE_ON_START", value, '"migrate", "check", "warn" or "off"')
+
+
+def _configured(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the configuration sets; text, as environments hold it, is read."""
+    options = {}
+    for name, allowed in _ALLOWED.items():
+        key = f"AUTOMIGRATE_{name.upper()}"
+        if config.get(key) is not None:
+            try:
+                options[name] = _read(name, config[key])
+            except (ValueError, KeyError):
+                raise _wrong(key, config[key], allowed) from None
+    return options
+
+
+def _read(name: str, value: Any) -> Any:
+    """Return the value of an option. Raises `ValueError` or `KeyError` for a wrong one."""
+    text = str(value)
+    if name == "atomic":
+        return _BOOLEANS[text.lower()]
+    if name == "on_blocked":
+        return {"raise": "raise", "skip": "skip"}[text]
+    number = int(text) if name == "online_rows" else float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError(text)
+    return number
+
+
+def _wrong(key: str, value: object, allowed: str) -> AutoMigrateError:
+    return AutoMigrateError(f"{key}: {value!r} is not understood. Use {allowed}.")
+
+
+# The commands.
+
+
+def _commands(setup: Setup) -> click.Group:
+    """Return the command line's own group, with models and options of the application."""
+
+    def enter(**options: Any) -> None:
+        context = click.get_current_context()
+        context.meta[TARGET] = setup.target
+        context.default_map = {"migrate": {name: getattr(setup.options, name) for name in _ALLOWED}}
+        if main.callback:
+            main.callback(**options)
+
+    group = copy.copy(main)
+    group.name, group.callback = "automigrate", enter
+    group.help = f"{inspect.cleandoc(main.help or '')}\n\n{_HELP}"
+    return group

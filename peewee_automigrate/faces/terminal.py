@@ -1,0 +1,194 @@
+"""What the command line shows: colours and widths of a terminal, and a line that is rewritten.
+
+Enters: plans, events of steps, reports. Leaves: text on standard output, logged lines on standard
+error. In a pipe there are neither colours nor rewritten lines, and no line is wrapped.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal
+
+import click
+
+from ..layout import Style, painted, paragraph, plain
+from ..options import StepEvent
+from ..report import Plan, Report, text
+
+COLOURS: dict[str, dict[str, Any]] = {
+    "add": {"fg": "green"},
+    "blocked": {"fg": "red", "bold": True},
+    "drift": {"fg": "yellow"},
+    "note": {"fg": "cyan"},
+    "heading": {"bold": True},
+    "blocks": {"fg": "yellow"},
+    "reason": {"dim": True},
+    "sql": {"fg": "blue"},
+}
+_NARROWEST = 40
+_BAR = 30  # characters of a progress bar, where there is room
+_PATIENCE = 1.0  # seconds of a step before there is a bar
+
+Volume = Literal["quiet", "normal", "verbose"]
+
+
+def paint(role: str, words: str) -> str:
+    """Colour a text by its role."""
+    return click.style(words, **COLOURS[role]) if words and role in COLOURS else words
+
+
+def wants_colour() -> bool:
+    """Tell whether standard output gets colours: https://no-color.org, then FORCE_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return os.environ.get("FORCE_COLOR", "0") not in ("", "0") or _is_terminal()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class Screen:
+    """Standard output during one command."""
+
+    def __init__(self, volume: Volume = "normal") -> None:
+        self.volume = volume
+        self.colour = wants_colour()
+        self.is_live = _is_terminal() and volume != "quiet"
+        self.is_drawn = False
+        self.running: StepEvent | None = None
+        self.parts = 0  # databases shown
+        self.plans = 0  # of one database
+
+    @property
+    def style(self) -> Style:
+        """How to lay out text now; a terminal's width may change at any time."""
+        width = max(shutil.get_terminal_size().columns, _NARROWEST) if sys.stdout.isatty() else None
+        return Style(width, paint if self.colour else plain, self.volume == "verbose")
+
+    def say(self, words: str) -> None:
+        """Print lines, unless it is to be quiet."""
+        self._clear()
+        if self.volume != "quiet":
+            click.echo(words, color=self.colour)
+
+    def write(self, words: str) -> None:
+        """Print a text for a program, unless it is to be quiet."""
+        if self.volume != "quiet":
+            click.echo(words, nl=False)
+
+    def plan(self, made: Plan, seconds: float) -> None:
+        """Print a plan; an empty line parts it from that of another database."""
+        self._part()
+        self.say(text(made, self.style))
+        if self.volume == "verbose":
+            self.say(f"planned in {seconds:.2f} s.")
+
+    def check(self, made: Plan, seconds: float, *, is_only: bool) -> None:
+        """Print a plan's last line, which counts; all of the plan when verbose."""
+        if self.volume == "verbose":
+            self.plan(made, seconds)
+            return
+        words = str(made).rpartition("\n")[2]
+        words = words if is_only else f"{made.summary}: {words}"
+        role = "blocked" if made.blocked else "heading"
+        self.say("\n".join(painted((role, words), self.style)))
+
+    def before(self, made: Plan) -> None:
+        """Print what is about to run; once more when it has changed."""
+        self.plans += 1
+        if self.plans == 1:
+            self._part()
+        else:
+            self.say("Others have changed the database meanwhile. Now it is:")
+        shown = text(made, replace(self.style, sql=False))
+        self.say(shown if made else shown.rpartition("\n")[0])
+
+    def _part(self) -> None:
+        if self.parts:
+            self.say("")
+        self.parts += 1
+
+    def step(self, event: StepEvent) -> None:
+        """Print a step that is done; on a terminal draw how far a long one is."""
+        self.running = None if event.state == "done" else event
+        if event.state == "done":
+            number = f"{event.number:>{len(str(event.total))}}/{event.total}"
+            words = f"{number} {event.step} ({event.seconds:.2f}\xa0s)"  # a space that never wraps
+            lines = paragraph(words, self.style, ("add", "done "))
+            self.say("\n".join(lines).replace("\xa0", " "))
+        elif event.state == "start":
+            self._draw(f"{_label(event)} ...")
+        elif event.seconds > _PATIENCE:
+            self._draw(bar(event, self._room()))
+
+    def report(self, report: Report) -> None:
+        """Print the summary of a run."""
+        self.say("\n".join(painted(("heading", str(report)), self.style)))
+
+    @contextmanager
+    def listening(self, logger: logging.Logger) -> Iterator[None]:
+        """Show what is logged: all of it when verbose; else, on a terminal, for whom it waits."""
+        self.plans = 0
+        level = logger.level
+        usual = logger.getEffectiveLevel()
+        started = time.monotonic()
+
+        def hear(record: logging.LogRecord) -> bool:
+            if not any(isinstance(value, Report) for value in record.args or ()):
+                self._log(record.getMessage(), time.monotonic() - started)
+            return record.levelno >= usual
+
+        if self.volume == "verbose" or self.is_live:
+            logger.addFilter(hear)
+            logger.setLevel(min(usual, logging.INFO))
+        try:
+            yield
+        finally:
+            logger.removeFilter(hear)
+            logger.setLevel(level)
+            self._clear()
+
+    def _log(self, words: str, seconds: float) -> None:
+        if self.volume == "verbose":
+            self._clear()
+            click.echo(f"{seconds:8.2f} s  {words}", err=True)
+        elif self.running is None:
+            self._draw(words)
+
+    def _room(self) -> int:
+        return (self.style.width or _NARROWEST) - 1
+
+    def _draw(self, words: str) -> None:
+        """Rewrite the last line; it never reaches the edge, where a terminal would wrap it."""
+        if self.is_live:
+            self._clear()
+            click.echo(" ".join(words.split())[: self._room()], nl=False)
+            self.is_drawn = True
+
+    def _clear(self) -> None:
+        if self.is_drawn:
+            click.echo("\r\x1b[K", nl=False, color=True)
+            self.is_drawn = False
+
+
+def _label(event: StepEvent) -> str:
+    return f"{event.number}/{event.total} {event.step}"
+
+
+def bar(event: StepEvent, room: int) -> str:
+    """Return the progress of a step in ``room`` characters; the step's name is cut first."""
+    known = event.fraction is not None
+    percent = f" {event.fraction:4.0%}" if known else ""
+    tail = f"{percent} {event.seconds:.0f} s {event.phase}"
+    size = max(min(_BAR, (room - len(tail)) // 3), 5) if known else 0
+    done = round((event.fraction or 0) * size)
+    drawn = f" [{'#' * done}{'-' * (size - done)}]" if known else ""
+    return f"{_label(event)[: max(room - len(drawn + tail), 0)]}{drawn}{tail}"[:room]

@@ -1,0 +1,1 @@
+"""What the caller names -> models -> the tables that they declare."""
