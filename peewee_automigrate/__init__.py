@@ -1,6 +1,7 @@
 """Add what your Peewee models have and the database lacks, and nothing else."""
 
 from .apply.protocol import migrate, plan
+from .changes import Finding, Step
 from .errors import (
     AutoMigrateError,
     LockTimeout,
@@ -11,7 +12,6 @@ from .errors import (
 )
 from .options import Options, StepEvent
 from .report import Plan, Report
-from .schema import Finding, Step
 
 __version__ = "0.1.0"
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .schema import Finding, Step
+    from .changes import Finding, Step
 
 
 class AutoMigrateError(Exception):

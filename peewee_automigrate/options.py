@@ -6,19 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .changes import Step
 from .report import Plan
-from .schema import Step
 
 
 @dataclass(frozen=True, slots=True)
 class StepEvent:
     """What ``on_step`` is told: ``state`` "start", "progress" or "done" of step ``number`` of
-    ``total``; ``seconds`` since its start. While a step goes on, ``fraction`` is what is done of
-    it (0 to 1, None when unknown), and ``phase`` what it does ("filling", or the server's word).
+    ``total``; ``seconds`` that its statements have taken so far. While a step goes on,
+    ``fraction`` is what is done of it (0 to 1, None when unknown), and ``phase`` what it does
+    ("filling", or the server's word).
+
+    ``state`` "waiting" has no ``step``: for ``seconds`` the run has waited for ``phase``.
     """
 
-    step: Step
-    state: Literal["start", "progress", "done"]
+    step: Step | None
+    state: Literal["waiting", "start", "progress", "done"]
     number: int
     total: int
     seconds: float = 0.0

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .changes import Finding, Step
 from .layout import INDENT, PLAIN, Cell, Style, columns, painted, paragraph
-from .schema import Finding, Step
 
 VERSION = 1
 UNFILLED = (
@@ -200,10 +200,10 @@ def _pasted(step: Step) -> tuple[str, ...]:
     """Return the statements of a step for a script. A column that SQL can't fill keeps its mark, so
     that `migrate` completes it; where nothing takes off a mark, there is none.
     """
-    if step.fill_at is None:
+    if step.fill is None:
         return step.statements
-    kept = step.statements[: step.fill_at + 1]
-    return (*kept, UNFILLED) if kept == step.statements else kept
+    kept = step.statements[: len(step.locked) + 1]
+    return kept if step.after else (*kept, UNFILLED)
 
 
 def _closed(statements: Sequence[str]) -> list[str]:

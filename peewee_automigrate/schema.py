@@ -1,17 +1,17 @@
-"""The values: what a schema is made of, what can be added to it, and what can be said of it.
+"""The values that a schema is made of, declared or actual.
 
 Enters and leaves: plain text and numbers. Values never query and never write SQL.
 Imports nothing of the package, nor peewee. Equality means "nothing to do".
 
-The changes are a closed set. A drop or an alteration can't be expressed. What is made by the
-thousand is a named tuple, which is made, hashed and compared in half the time of a dataclass.
+What is made by the thousand is a named tuple, which is made, hashed and compared in half the time
+of a dataclass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 UNKNOWN = "?"
 """Stands for the text of an expression that could not be read. It equals nothing."""
@@ -28,8 +28,10 @@ class TableName(NamedTuple):
 
 
 class Ref(NamedTuple):
-    """What a change can make, by folded names: a "table", "column", "index", "key" or
-    "constraint". The ``name`` of a table is "", that of a key its columns.
+    """What a change can make: a "schema", "table", "column", "index", "key" or "constraint".
+
+    The ``name`` of a table is "", that of a key its columns. Names that are to be matched are
+    folded once, by `compare.spelling.Names.ref`; a finding has them as they were declared.
     """
 
     kind: str
@@ -37,21 +39,37 @@ class Ref(NamedTuple):
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Making:
-    """How a declared column is to be made: ``computed`` (its default is a callable), ``automatic``
-    (it counts up), ``in_database`` (its default is SQL), ``generated_as`` and ``constraints``
-    (SQL as declared).
+class Clause(NamedTuple):
+    """One clause of the SQL behind a column's type.
+
+    ``kind``: "default", "null", "not null", "check", "unique", "primary key", "references",
+    "collate", "generated", "comment", "on update" or "other"; ``body`` is what it says (the
+    expression of a check in its brackets, the name of a collation), ``name`` its constraint's.
     """
 
-    computed: bool = False
+    kind: str
+    body: str
+    name: str
+    sql: str
+
+
+class Declaration(NamedTuple):
+    """What a model says of a column beyond what a catalogue tells.
+
+    ``default_is``: "" (none, or a value), "callable" or "sql"; ``automatic``: it counts up;
+    ``clauses`` in order, but for NULL and DEFAULT.
+    """
+
+    default_is: str = ""
     automatic: bool = False
-    in_database: bool = False
-    generated_as: str = ""
-    constraints: tuple[str, ...] = ()
+    clauses: tuple[Clause, ...] = ()
+
+    def of_kind(self, *kinds: str) -> tuple[Clause, ...]:
+        """Return the clauses of some kinds, in order."""
+        return tuple(clause for clause in self.clauses if clause.kind in kinds)
 
 
-PLAIN = Making()
+PLAIN = Declaration()
 
 
 class Column(NamedTuple):
@@ -64,7 +82,17 @@ class Column(NamedTuple):
     null: bool
     default: str | None = None
     generated: str = ""
-    making: Making = PLAIN
+    declared: Declaration = PLAIN
+
+    @property
+    def is_unique(self) -> bool:
+        """True when a clause of its own allows each value only once."""
+        return bool(self.declared.of_kind("unique", "primary key"))
+
+    @property
+    def expression(self) -> str:
+        """The expression of a generated column in its brackets, "" for another one."""
+        return "".join(clause.body for clause in self.declared.of_kind("generated"))
 
 
 class Key(NamedTuple):
@@ -146,15 +174,24 @@ class ForeignKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A table constraint as normalised text; ``name`` is "" when it has none, ``sql`` as written.
+    """A table constraint. ``kind``: "check", "unique", "primary key", "foreign key", "exclude" or
+    `UNKNOWN`; ``columns`` those that it lists; ``text`` its normal form; ``name`` "" when it has
+    none, ``sql`` as written.
 
     ``pending`` is true for one that an interrupted run of ours has not validated yet.
     """
 
+    kind: str
     name: str
     text: str
+    columns: tuple[str, ...] = ()
     pending: bool = False
     sql: str = field(default="", compare=False)
+
+    @property
+    def is_key(self) -> bool:
+        """True when no two rows can have the same values in its columns."""
+        return self.kind in ("unique", "primary key")
 
 
 class Table(NamedTuple):
@@ -199,165 +236,12 @@ class Catalog:
     default_schema: str | None
 
 
-# The changes. Each prints as one plain sentence.
-
-
 @dataclass(frozen=True, slots=True)
-class CreateSchema:
-    """Create a schema."""
-
-    schema: str
-
-    def __str__(self) -> str:
-        return f"create schema {self.schema}"
-
-
-@dataclass(frozen=True, slots=True)
-class CreateTable:
-    """Create a table with its indexes; ``late`` foreign keys follow as changes of their own."""
-
-    table: Table
-    late: tuple[ForeignKey, ...] = ()
-
-    def __str__(self) -> str:
-        return f"create table {self.table.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class AddColumn:
-    """Add a column with its foreign key to the table that stands as ``actual``.
-
-    ``fill_only``: the column stands, and an interrupted run has not filled all its rows.
-    ``key_follows``: its foreign key is added by a change of its own; until then it is marked.
+class Wanted:
+    """What to look up in a catalogue: declared tables, and the other ``names`` that they will
+    need; ``constrained`` are tables whose constraints are to be compared.
     """
 
-    table: TableName
-    column: Column
-    foreign_key: ForeignKey | None = None
-    actual: Table | None = None
-    fill_only: bool = False
-    key_follows: bool = False
-
-    def __str__(self) -> str:
-        return f"add column {self.table}.{self.column.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class AddIndex:
-    """Add an index to a table that stands. ``leftover``: an INVALID one of the same name and
-    definition, left by a failed online build, goes first.
-    """
-
-    table: TableName
-    index: Index
-    actual: Table
-    leftover: bool = False
-
-    def __str__(self) -> str:
-        kind = "unique index" if self.index.unique else "index"
-        return f"add {kind} {self.index.name} on {self.table} {self.index.definition}"
-
-
-@dataclass(frozen=True, slots=True)
-class AddForeignKey:
-    """Add a foreign key that could not stand in its table's or column's own statement.
-
-    ``new_table``: the run creates its table, so no row has to be checked. ``column`` is the one
-    whose mark this takes off, where the same run or an interrupted one has added it; ``stands``:
-    only that is left to do.
-    """
-
-    table: TableName
-    foreign_key: ForeignKey
-    new_table: bool = False
-    column: Column | None = None
-    stands: bool = False
-
-    def __str__(self) -> str:
-        columns = ", ".join(self.foreign_key.columns)
-        return f"add foreign key {self.table} ({columns}) to {self.foreign_key.parent}"
-
-
-@dataclass(frozen=True, slots=True)
-class ValidateConstraint:
-    """Validate a constraint that this run, or an interrupted one, has added."""
-
-    table: TableName
-    name: str
-    actual: Table
-
-    def __str__(self) -> str:
-        return f"validate constraint {self.name} of {self.table}"
-
-
-Change: TypeAlias = (
-    CreateSchema | CreateTable | AddColumn | AddIndex | AddForeignKey | ValidateConstraint
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something worth saying. ``level`` is "blocked", "drift" or "note"; ``code`` is stable.
-
-    ``table`` and ``name`` (the column or index, or None) tell the object, then come the fact and
-    the remedy; ``sql`` is what a person could run, or None.
-    """
-
-    code: str
-    level: str
-    table: str
-    name: str | None
-    fact: str
-    remedy: str = ""
-    sql: str | None = None
-
-    @property
-    def head(self) -> str:
-        """The object and the fact, without the remedy."""
-        subject = f"{self.table}.{self.name}" if self.name else self.table
-        return f"{subject}: {self.fact}{'' if self.fact.endswith('?') else '.'}"
-
-    def __str__(self) -> str:
-        return f"{self.head} {self.remedy}".rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What `diff.diff` returns: changes in the order in which they can run, findings, the graph of
-    the changes, and what of it is ``stopped`` whatever the rows are.
-    """
-
-    changes: tuple[Change, ...]
-    findings: tuple[Finding, ...]
-    graph: Any
-    stopped: frozenset[Ref]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One change as it will run. ``kind`` is "create_schema", "create_table", "add_column",
-    "add_index" or "add_foreign_key"; ``name`` is the column, index or key, None for a table.
-
-    ``statements`` run in order. Those from ``later_at`` on need not run in the transaction that
-    holds the table's lock; the one at ``fill_at`` is a comment, in whose place each row gets its
-    own value. ``effect`` is "instant", "scans", "builds", "fills" or "rewrites"; ``rows`` is
-    the table's estimated number of rows, -1 when unknown; ``blocks`` says what waits meanwhile.
-    ``parents`` are other tables that stand and that a new foreign key locks for a moment.
-    """
-
-    kind: str
-    table: str
-    name: str | None
-    statements: tuple[str, ...]
-    effect: str = "instant"
-    rows: int = 0
-    blocks: str = "nothing"
-    reason: str = ""
-    later_at: int | None = None
-    fill_at: int | None = None
-    online: bool = False
-    parents: tuple[TableName, ...] = ()
-    change: Change = field(kw_only=True, repr=False)
-
-    def __str__(self) -> str:
-        return str(self.change)
+    tables: tuple[TableName, ...]
+    names: tuple[TableName, ...]
+    constrained: frozenset[TableName] = frozenset()

@@ -1,8 +1,7 @@
-"""Reading small pieces of SQL: tokens, a normal form for expressions, CREATE INDEX, CREATE TABLE.
+"""Reading small pieces of SQL, once, where they enter: names, clauses, CREATE INDEX, CREATE TABLE.
 
-Enters: SQL text. Leaves: normalised text and plain values. Pure; imports nothing of the package.
-The normal form drops what a server adds when it prints an expression back (casts, brackets that
-change nothing, spelling of operators), so that two texts of one expression become equal.
+Enters: SQL as somebody wrote it. Leaves: values, and texts as they were written. Pure; imports
+`schema` only. Keywords are looked for between tokens, never inside of names, strings or comments.
 """
 
 from __future__ import annotations
@@ -11,8 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from .schema import Clause
+
 _TOKEN = re.compile(
-    r"""\s+ | --[^\n]* | /\*.*?\*/                        # nothing
+    r"""\s+ | (?P<comment> --[^\n]* | /\*.*?\*/)          # nothing
       | (?P<token> [xXeEbB]?'(?:[^']|'')*'                # a string
       | "(?:[^"]|"")*" | `(?:[^`]|``)*`                   # a quoted name
       | \d+(?:\.\d+)?(?:[eE][+-]?\d+)? | \.\d+            # a number
@@ -20,18 +21,9 @@ _TOKEN = re.compile(
       | :: | [<>=!~|&@\#^?*/%+-]+ | . )""",
     re.VERBOSE | re.DOTALL,
 )
-_CAST_TAILS = {"varying", "precision", "without", "with", "time", "zone"}
-_TEXT_TYPES = {"text", "character", "varchar", "bpchar", "name"}
-_OPERATORS = {"!=": "<>", "==": "=", "~~": "like", "~~*": "ilike", "!~~": "not like"}
-_OPERATORS |= {"!~~*": "not ilike"}
-_PAIRS = {("is", "not"), ("not", "in"), ("not", "like"), ("not", "ilike")}
-_COMPARISONS = {"=", "<>", "<", ">", "<=", ">=", "in", "not in", "is", "is not"}
-_COMPARISONS |= {"like", "not like", "ilike", "not ilike"}
-_KEYWORDS = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
-_KEYWORDS |= {"when", "then", "else", "case", "not in", "not like", "not ilike", "is not"}
-_WORDS = _KEYWORDS | {"null", "true", "false", "end", "collate"}
+_NOT_NAMES = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
+_NOT_NAMES |= {"when", "then", "else", "case", "null", "true", "false", "end", "collate"}
 _CONSTRAINTS = {"constraint", "check", "unique", "foreign", "primary", "exclude"}
-_SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
 def tokens(sql: str) -> list[str]:
@@ -51,129 +43,7 @@ def is_name(token: str) -> bool:
     return token[:1] in ('"', "`") or token[:1].isalpha() or token[:1] == "_"
 
 
-def normalize(sql: str) -> str:
-    """Return the normal form of an expression: equal forms mean equal expressions.
-
-    The reverse does not hold; the server may know better.
-    """
-    words = list(map(_word, _without_casts(tokens(sql))))
-    return " ".join(_form(_paired(words)))
-
-
-def _word(token: str) -> str:
-    if not is_name(token) or token[:2] in ("E'", "e'", "x'", "X'", "b'", "B'"):
-        return _OPERATORS.get(token, token)
-    name = unquote(token)
-    is_simple = token[0] not in '"`' or _SIMPLE.fullmatch(name)
-    return name if is_simple else '"' + name.replace('"', '""') + '"'
-
-
-def _without_casts(items: Sequence[str]) -> list[str]:
-    """Drop the casts that a server adds: to text, and of literals."""
-    kept: list[str] = []
-    position = 0
-    while position < len(items):
-        if items[position] == "::" and position + 1 < len(items):
-            after = _after_type(items, position + 2)
-            is_text = items[position + 1].lower() in _TEXT_TYPES
-            if is_text or (kept and (kept[-1][0].isdigit() or kept[-1].endswith("'"))):
-                position = after
-                continue
-        kept.append(items[position])
-        position += 1
-    return kept
-
-
-def _after_type(items: Sequence[str], position: int) -> int:
-    """Return the position behind a type whose first word stands before ``position``."""
-    while position < len(items):
-        rest = items[position : position + 2]
-        if rest[0].lower() in _CAST_TAILS:
-            position += 1
-        elif len(rest) == 2 and (rest[0] == "." or list(rest) == ["[", "]"]):
-            position += 2
-        elif len(rest) == 2 and rest[0] == "(" and rest[1].isdigit():
-            closing = _closing(items, position)
-            position = closing + 1 if closing > 0 else len(items)
-        else:
-            break
-    return position
-
-
-def _paired(words: Sequence[str]) -> list[str]:
-    """Make one word of operators such as IS NOT."""
-    paired: list[str] = []
-    for word in words:
-        if paired and (paired[-1], word) in _PAIRS:
-            paired[-1] += f" {word}"
-        else:
-            paired.append(word)
-    return paired
-
-
-def _form(words: list[str]) -> list[str]:
-    """Put a condition into its normal form: brackets stay only where they can matter."""
-    words = _bare(words)
-    for joint in ("or", "and") if "between" not in words and "case" not in words else ():
-        parts = _split(words, {joint})
-        if len(parts) > 1:
-            return _joined([_grouped(_form(part), joint) for part in parts], joint)
-    sides = _split(words, _COMPARISONS)
-    if len(sides) != 2:
-        return _operand(words)
-    return _comparison(sides[0], words[len(sides[0])], sides[1])
-
-
-def _joined(forms: Sequence[list[str]], joint: str) -> list[str]:
-    return [word for form in forms for word in (joint, *form)][1:]
-
-
-def _grouped(form: list[str], joint: str) -> list[str]:
-    """OR inside of AND needs its brackets."""
-    loose = joint == "and" and len(_split(form, {"or"})) > 1
-    return ["(", *form, ")"] if loose else form
-
-
-def _comparison(left: list[str], operator: str, right: list[str]) -> list[str]:
-    """PostgreSQL prints IN as = ANY (ARRAY[..]), and NOT IN as <> ALL (ARRAY[..])."""
-    lists = {("=", "any"): "in", ("<>", "all"): "not in"}
-    listed = lists.get((operator, right[0] if right else ""))
-    array = _bare(right[1:]) if listed else []
-    if listed and array[:2] == ["array", "["] and array[-1] == "]":
-        return [*_operand(left), listed, "(", *array[2:-1], ")"]
-    return [*_operand(left), operator, *_operand(right)]
-
-
-def _operand(words: list[str]) -> list[str]:
-    """Put an operand into its normal form; a bracket goes when it holds one thing only."""
-    inner = _bare(words)
-    if len(inner) == 1 or (inner[1:2] == ["("] and _closing(inner, 1) == len(inner) - 1):
-        words = inner
-    form: list[str] = []
-    position = 0
-    while position < len(words):
-        closing = _closing(words, position) if words[position] == "(" else -1
-        if closing < 0:
-            form.append(words[position])
-            position += 1
-            continue
-        called = bool(form) and is_name(form[-1]) and form[-1] not in _KEYWORDS
-        group = words[position + 1 : closing]
-        content = _joined([_form(part) for part in _split(group, {","})], ",")
-        bare = len(content) == 1 and not called and form[-1:] not in (["in"], ["not in"])
-        form += content if bare else ["(", *content, ")"]
-        position = closing + 1
-    return form
-
-
-def _bare(words: list[str]) -> list[str]:
-    """Drop the brackets around a whole."""
-    while len(words) > 2 and words[0] == "(" and _closing(words, 0) == len(words) - 1:
-        words = words[1:-1]
-    return words
-
-
-def _split(words: Sequence[str], separators: set[str]) -> list[list[str]]:
+def split(words: Sequence[str], separators: set[str]) -> list[list[str]]:
     """Split at separators outside of brackets."""
     parts: list[list[str]] = [[]]
     depth = 0
@@ -186,7 +56,12 @@ def _split(words: Sequence[str], separators: set[str]) -> list[list[str]]:
     return parts
 
 
-def _closing(words: Sequence[str], opening: int) -> int:
+def split_list(items: Sequence[str]) -> list[list[str]]:
+    """Return the parts of a token list that commas outside of brackets separate."""
+    return [part for part in split(items, {","}) if part]
+
+
+def closing(words: Sequence[str], opening: int) -> int:
     """Return the position of the bracket that closes the one at ``opening``, or -1."""
     depth = 0
     for position in range(opening, len(words)):
@@ -196,15 +71,149 @@ def _closing(words: Sequence[str], opening: int) -> int:
     return -1
 
 
-def split_list(items: Sequence[str]) -> list[list[str]]:
-    """Return the parts of a token list that commas outside of brackets separate."""
-    return [part for part in _split(items, {","}) if part]
+def bare(words: list[str]) -> list[str]:
+    """Drop the brackets around a whole."""
+    while len(words) > 2 and words[0] == "(" and closing(words, 0) == len(words) - 1:
+        words = words[1:-1]
+    return words
+
+
+# Clauses
+
+
+class _Text:
+    """A text and its tokens, with their places in it."""
+
+    def __init__(self, sql: str) -> None:
+        found = list(_TOKEN.finditer(sql))
+        self.sql = sql
+        self.matches = [match for match in found if match["token"]]
+        self.words = [match["token"].lower() for match in self.matches]
+        self.comments = [match.start() for match in found if match["comment"]]
+
+    def slice(self, start: int, end: int) -> str:
+        """Return the text of some tokens as it was written, but without comments."""
+        if start >= end:
+            return ""
+        first, last = self.matches[start].start(), self.matches[end - 1].end()
+        if any(first < place < last for place in self.comments):
+            return " ".join(match["token"] for match in self.matches[start:end])
+        return self.sql[first:last]
+
+    def group(self, start: int, end: int) -> str:
+        """Return the first bracket among some tokens with what it holds, "" where there is none."""
+        if "(" not in self.words[start:end]:
+            return ""
+        opening = self.words.index("(", start)
+        return self.slice(opening, closing(self.words, opening) + 1)
+
+
+_HEADS = {
+    **{"default": "default", "check": "check", "unique": "unique", "primary": "primary key"},
+    **{"references": "references", "collate": "collate", "generated": "generated"},
+    **{"as": "generated", "null": "null", "not": "not null", "comment": "comment"},
+    **{"on": "on update", "foreign": "foreign key", "exclude": "exclude"},
+}
+
+
+def clauses(sql: str) -> list[Clause]:
+    """Return the clauses of the SQL behind a column's type, or of a table's constraint, in order.
+
+    What begins with no word of the standard's is of the kind "other".
+    """
+    text = _Text(sql)
+    starts = list(_starts(text.words))
+    places = zip(starts, [*starts, len(text.words)][1:], strict=True)
+    return [_clause(text, start, end) for start, end in places]
+
+
+def _starts(words: Sequence[str]) -> Iterator[int]:
+    """Yield the positions at which a clause begins."""
+    depth, head, free = 0, "", 0  # where the next clause may begin
+    for at, word in enumerate(words):
+        if depth == 0 and (at == 0 or at >= free) and (at == 0 or _begins(words, at, head)):
+            yield at
+            named = word == "constraint"
+            kind_at = at + 2 if named else at
+            head = words[kind_at] if kind_at < len(words) else ""
+            free = kind_at + (2 if head == "default" else 1)
+        depth += (word == "(") - (word == ")")
+
+
+def _begins(words: Sequence[str], at: int, head: str) -> bool:
+    """Tell whether a word begins a clause behind one that begins with ``head``."""
+    word, before, after = words[at], words[at - 1], words[at + 1 : at + 2]
+    if word == "not":
+        return after == ["null"]
+    if word == "null":
+        return before not in ("set", "not")
+    if word == "default":
+        return before not in ("set", "by")
+    if word == "as":
+        return head != "generated"
+    if word == "on":
+        return head not in ("references", "foreign") and after == ["update"]
+    if word in ("references", "check", "unique"):
+        return head != "foreign"
+    return word == "constraint" or word in _HEADS
+
+
+def _clause(text: _Text, start: int, end: int) -> Clause:
+    named = text.words[start] == "constraint" and end - start > 2
+    head = start + 2 * named
+    kind = _HEADS.get(text.words[head], "other")
+    name = unquote(text.matches[start + 1]["token"]) if named else ""
+    if kind in ("check", "generated"):
+        body = text.group(head, end)
+    elif kind in ("default", "collate", "comment", "references"):
+        body = text.slice(head + 1, end)
+    else:
+        body = text.slice(head, end)
+    return Clause(kind, body, name, text.slice(start, end))
+
+
+def listed_columns(constraint: Clause) -> tuple[str, ...]:
+    """Return the columns that a key's or a foreign key's clause lists, in order."""
+    items = tokens(constraint.body)
+    if "(" not in items:
+        return ()
+    opening = items.index("(")
+    inner = items[opening + 1 : closing(items, opening)]
+    return tuple(unquote(part[0]) for part in split_list(inner))
+
+
+def table_constraints(sql: str) -> list[str]:
+    """Return each CHECK and table constraint of a CREATE TABLE statement."""
+    items = tokens(sql)
+    if "(" not in items:
+        return []
+    opening = items.index("(")
+    found = []
+    for part in split_list(items[opening + 1 : closing(items, opening)]):
+        if part[0].lower() in _CONSTRAINTS:
+            found.append(" ".join(part))
+        else:
+            its = clauses(" ".join(part[1:]))
+            found += [clause.sql for clause in its if clause.kind == "check"]
+    return found
+
+
+def table_options(sql: str) -> tuple[str, ...]:
+    """Return what stands behind the columns of a CREATE TABLE, in lower case, split at commas."""
+    if sql.endswith(")") and "--" not in sql and "/*" not in sql:
+        return ()
+    items = tokens(sql)
+    end = closing(items, items.index("(")) if "(" in items else len(items)
+    return tuple(" ".join(part).lower() for part in split_list(items[end + 1 :]))
+
+
+# Indexes
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedKey:
-    """One key of a CREATE INDEX: a column's name or a normalised expression, and its options.
-    ``source`` is the name or expression as it was written.
+    """One key of a CREATE INDEX: a column's name or an expression as it was written, and its
+    options, lower-case words in SQL's order.
     """
 
     text: str
@@ -215,9 +224,7 @@ class ParsedKey:
 
 @dataclass(frozen=True, slots=True)
 class ParsedIndex:
-    """What a CREATE INDEX statement says; ``expressions`` are its key expressions and its
-    predicate as they were written, the predicate last.
-    """
+    """What a CREATE INDEX statement says; ``where`` is its predicate as it was written."""
 
     name: str
     unique: bool
@@ -225,7 +232,12 @@ class ParsedIndex:
     keys: tuple[ParsedKey, ...]
     where: str
     nulls_distinct: bool
-    expressions: tuple[str, ...]
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The key expressions and the predicate as they were written, the predicate last."""
+        texts = [key.source for key in self.keys if not key.is_column]
+        return (*texts, self.where) if self.where else tuple(texts)
 
 
 def parse_key(items: Sequence[str]) -> ParsedKey:
@@ -244,7 +256,7 @@ def parse_key(items: Sequence[str]) -> ParsedKey:
     source = " ".join(body[:end])
     options = [unquote(token) for token in body[end:]]
     options += order_options(order == "desc", nulls == "first" if nulls else order == "desc")
-    text = unquote(body[0]) if is_column else normalize(source)
+    text = unquote(body[0]) if is_column else source
     return ParsedKey(text, is_column, " ".join(options), source)
 
 
@@ -271,68 +283,27 @@ def parse_index(sql: str) -> ParsedIndex | None:
     named = on if "using" not in lower[:on] else lower.index("using")
     name_at = named - 3 if named > 3 and items[named - 2] == "." else named - 1
     head = _HEAD.match(" ".join([*lower[:name_at], ""]))
-    closing = _closing(items, opening)
-    if head is None or closing < 0:
+    end = closing(items, opening)
+    if head is None or end < 0:
         return None
     before = lower[on:opening]
     kind = (head[1] or "").strip()
     method = kind if kind in ("fulltext", "spatial") else "btree"
     if "using" in [*lower[:on], *before]:
         method = lower[lower.index("using") + 1]
-    tail = lower[closing + 1 :]
-    where = items[closing + 1 + tail.index("where") + 1 :] if "where" in tail else []
-    keys = tuple(map(parse_key, split_list(items[opening + 1 : closing])))
-    raw = [key.source for key in keys if not key.is_column]
-    raw += [" ".join(where)] if where else []
+    tail = lower[end + 1 :]
+    where = items[end + 1 + tail.index("where") + 1 :] if "where" in tail else []
     return ParsedIndex(
         name=unquote(items[named - 1]),
         unique=kind == "unique",
         method=method,
-        keys=keys,
-        where=normalize(" ".join(where)),
+        keys=tuple(map(parse_key, split_list(items[opening + 1 : end]))),
+        where=" ".join(where),
         nulls_distinct="nulls not distinct" not in " ".join(tail),
-        expressions=tuple(raw),
     )
 
 
-def table_constraints(sql: str) -> list[tuple[str, str]]:
-    """Return (name, normal form) of each CHECK and table constraint of a CREATE TABLE."""
-    items = tokens(sql)
-    if "(" not in items:
-        return []
-    opening = items.index("(")
-    found = []
-    for part in split_list(items[opening + 1 : _closing(items, opening)]):
-        if part[0].lower() in _CONSTRAINTS:
-            found.append(named_constraint(" ".join(part)))
-        else:
-            found += map(named_constraint, _column_checks(part))
-    return found
-
-
-def _column_checks(part: Sequence[str]) -> Iterator[str]:
-    lower = [item.lower() for item in part]
-    for at, word in enumerate(lower):
-        if word == "check" and lower[at + 1 : at + 2] == ["("]:
-            named = at >= 2 and lower[at - 2] == "constraint"
-            yield " ".join(part[at - 2 if named else at : _closing(part, at + 1) + 1])
-
-
-def named_constraint(sql: str) -> tuple[str, str]:
-    """Split a constraint into its name ("" for none) and the normal form of the rest."""
-    items = tokens(sql)
-    if len(items) > 1 and items[0].lower() == "constraint":
-        return unquote(items[1]), normalize(" ".join(items[2:]))
-    return "", normalize(sql)
-
-
-def table_options(sql: str) -> tuple[str, ...]:
-    """Return what stands behind the columns of a CREATE TABLE, in lower case, split at commas."""
-    if sql.endswith(")") and "--" not in sql and "/*" not in sql:
-        return ()
-    items = tokens(sql)
-    closing = _closing(items, items.index("(")) if "(" in items else len(items)
-    return tuple(" ".join(part).lower() for part in split_list(items[closing + 1 :]))
+# Expressions
 
 
 def upper_words(texts: Iterable[str]) -> set[str]:
@@ -342,7 +313,7 @@ def upper_words(texts: Iterable[str]) -> set[str]:
 
 def is_constant(default: str) -> bool:
     """Tell whether a DEFAULT is one literal, with a sign at most."""
-    items = _bare(tokens(default))
+    items = bare(tokens(default))
     if items and items[0] in "+-":
         items = items[1:]
     if len(items) != 1:
@@ -357,7 +328,7 @@ def column_names(sql: str) -> tuple[str, ...]:
     items = tokens(sql)
     pairs = zip(items, [*items, ""][1:], strict=True)
     names = (item for item, then in pairs if is_name(item) and then != "(")
-    return tuple(unquote(name) for name in names if name.lower() not in _WORDS)
+    return tuple(unquote(name) for name in names if name.lower() not in _NOT_NAMES)
 
 
 def called_functions(sql: str) -> tuple[str, ...]:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from .schema import Finding, TableName
+from .changes import Finding
+from .schema import Ref
+
+_OTHERWISE = "Declare it otherwise, or add it by your own script, then run again."
+_ALIKE = "Declare both sides alike, then run again."
 
 TEXTS: dict[str, tuple[str, str]] = {
     "AM101": (
@@ -19,7 +23,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{what}, which can't be added to a table that stands",
         "Add it by your own script, then run again.",
     ),
-    "AM103": ("{reason}", "Declare it otherwise, or add it by your own script, then run again."),
+    "AM103": (
+        "the default {default} is not a constant, and SQLite adds no such column to a table with "
+        "rows",
+        _OTHERWISE,
+    ),
     "AM104": (
         "unique, and its constant default would stand in {rows} rows",
         "Give it null=True without a default, or a default that differs for each row.",
@@ -71,10 +79,48 @@ TEXTS: dict[str, tuple[str, str]] = {
         "refers to {parent} ({columns}), which is neither its primary key nor unique",
         "Declare that field unique=True, then run again.",
     ),
-    "AM118": ("{reason}", "Declare both sides alike, then run again."),
+    "AM118": ("it is {child}, and the column that it refers to is {parent}", _ALIKE),
     "AM119": (
         "{what} is longer than {limit} characters, which the database refuses",
         "Give it a shorter name.",
+    ),
+    "AM120": ("{why}; declare unique=True instead", _OTHERWISE),
+    "AM121": (
+        "SQLite adds no foreign key column with a default to a table with rows, since it would not "
+        "check the default",
+        _OTHERWISE,
+    ),
+    "AM122": ("a STRICT table takes no column of type {type}", _OTHERWISE),
+    "AM123": ("a STRICT table takes no default of type {kind} for {type}", _OTHERWISE),
+    "AM124": ("PostgreSQL adds no virtual column to a partitioned table", _OTHERWISE),
+    "AM125": ("a unique index here must have {columns} as well", _OTHERWISE),
+    "AM126": ("the table is system-versioned, and its history would change", _OTHERWISE),
+    "AM127": (
+        "its default has letters that the table's character set {charset} lacks",
+        _OTHERWISE,
+    ),
+    "AM128": ("on MariaDB a column has one CHECK, which has no name and comes last", _OTHERWISE),
+    "AM129": ("the primary key is a FLOAT, whose values no query can name", _OTHERWISE),
+    "AM130": (
+        "the table has no primary key, so that its rows can't be told apart to fill it",
+        _OTHERWISE,
+    ),
+    "AM131": ("{server} has no partial indexes", _OTHERWISE),
+    "AM132": ("{server} has no NULLS NOT DISTINCT", _OTHERWISE),
+    "AM133": ("{server} has no indexes on expressions", _OTHERWISE),
+    "AM134": (
+        "{role}its key can be longer than the {limit} bytes that the table takes; index a prefix "
+        "by SQL, such as ({column}(191))",
+        _OTHERWISE,
+    ),
+    "AM135": ("{server} has no deferrable foreign keys", _ALIKE),
+    "AM136": ("{server} has no foreign keys to another schema", _ALIKE),
+    "AM137": ("{what} is of the engine {engine}, and only InnoDB has foreign keys", _ALIKE),
+    "AM138": ("{what} is partitioned, and has no foreign keys", _ALIKE),
+    "AM139": ("it is {child}, and the column that it refers to is {parent}", _ALIKE),
+    "AM140": (
+        "needs {what}, which needs it in turn",
+        "Leave one of the two out, run, and declare it afterwards.",
     ),
     "AM201": ("the type is {actual}, the model says {declared}", "Nothing is changed."),
     "AM202": ("{actual} in the database, {declared} in the model", "Nothing is changed."),
@@ -132,16 +178,9 @@ TEXTS: dict[str, tuple[str, str]] = {
 }
 
 
-def _finding(
-    level: str,
-    code: str,
-    table: TableName,
-    name: str | None,
-    sql: str | None = None,
-    **words: object,
-) -> Finding:
+def _finding(level: str, code: str, ref: Ref, sql: str | None = None, **words: object) -> Finding:
     fact, remedy = (text.format(sql=sql, **words) for text in TEXTS[code])
-    return Finding(code, level, str(table), name, fact, remedy, sql)
+    return Finding(code, level, ref, fact, remedy, sql)
 
 
 blocked = partial(_finding, "blocked")

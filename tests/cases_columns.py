@@ -422,7 +422,7 @@ BAD_DEFAULTS = [
         lambda M: M.t(n=CharField(null=True)),
         before="CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a TEXT NOT NULL) STRICT;"
         "INSERT INTO t (a) VALUES ('x');",
-        blocked="AM103 t.n",
+        blocked="AM122 t.n",
         on=[SQLITE],
     ),
     Case(
@@ -430,7 +430,7 @@ BAD_DEFAULTS = [
         lambda M: M.t(n=IntegerField(constraints=sql_default("'text'"))),
         before="CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a TEXT NOT NULL) STRICT;"
         "INSERT INTO t (a) VALUES ('x');",
-        blocked="AM103 t.n",
+        blocked="AM123 t.n",
         on=[SQLITE],
     ),
     Case(

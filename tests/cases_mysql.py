@@ -106,7 +106,7 @@ PREFIXES = [
         "an index of a text without a length and another column is too long",
         lambda M: long(M, (("a", "b"), False)),
         before=LONG_ROWS,
-        blocked="AM103 t.t_a_b",
+        blocked="AM134 t.t_a_b",
     ),
     case(
         "a table with an index of a text without a length is created",
@@ -127,13 +127,13 @@ PREFIXES = [
             m=CharField(500, null=True),
         ),
         ("add_column t.n", "add_column t.m"),
-        blocked="AM103 t.t_n_m",
+        blocked="AM134 t.t_n_m",
     ),
     case(
         "an index of two columns of more bytes than fit is blocked, its table is created",
         lambda M: M("n", {"indexes": [(("b", "c"), False)]}, b=CharField(500), c=CharField(500)),
         "create_table n",
-        blocked="AM103 n.n_b_c",
+        blocked="AM134 n.n_b_c",
     ),
     case(
         "a unique index of two columns of more bytes than fit is built and then found",
@@ -159,7 +159,7 @@ PREFIXES = [
         before="CREATE TABLE t (id {id}, a {text} NOT NULL,"
         " n VARCHAR(500) CHARACTER SET utf8mb4 NOT NULL,"
         " m VARCHAR(500) CHARACTER SET utf8mb4 NOT NULL) CHARACTER SET latin1",
-        blocked="AM103 t.t_n_m",
+        blocked="AM134 t.t_n_m",
     ),
     case(
         "a prefix of a column does not stand for an index of the column",
@@ -408,13 +408,13 @@ KEYS = [
         "a foreign key to a text of other letters is blocked",
         lambda M: child(M, M.text(primary_key=True)),
         before=ROWS + "CREATE TABLE p (id VARCHAR(99) CHARACTER SET latin1 PRIMARY KEY)",
-        blocked=("AM118 t.n", "AM111 t.t_n"),
+        blocked=("AM139 t.n", "AM111 t.t_n"),
     ),
     case(
         "a foreign key to a text of another collation is blocked",
         lambda M: child(M, M.text(primary_key=True)),
         before=ROWS + "CREATE TABLE p (id VARCHAR(99) COLLATE utf8mb4_bin PRIMARY KEY)",
-        blocked=("AM118 t.n", "AM111 t.t_n"),
+        blocked=("AM139 t.n", "AM111 t.t_n"),
     ),
     case(
         "a foreign key to a text of another length is added",
@@ -446,14 +446,14 @@ KEYS = [
         "a foreign key to a table that has no foreign keys is blocked",
         child,
         before=ROWS + "CREATE TABLE p (id {id}) ENGINE=MyISAM",
-        blocked=("AM118 t.n", "AM111 t.t_n"),
+        blocked=("AM137 t.n", "AM111 t.t_n"),
     ),
     case(
         "a foreign key of a table that has no foreign keys is blocked",
         child,
         before=TABLE.replace(";", " ENGINE=MyISAM;") + "CREATE TABLE p (id {id});"
         "INSERT INTO t (a) VALUES ('x')",
-        blocked=("AM118 t.n", "AM111 t.t_n"),
+        blocked=("AM137 t.n", "AM111 t.t_n"),
     ),
 ]
 
@@ -561,7 +561,7 @@ VALUES = [
     case(
         "a UNIQUE in a column's constraints is blocked on MySQL",
         lambda M: M.t(n=IntegerField(null=True, constraints=[SQL("UNIQUE")])),
-        blocked="AM103 t.n",
+        blocked="AM120 t.n",
     ),
     *(
         case(
@@ -570,7 +570,7 @@ VALUES = [
                 M.t(n=IntegerField(null=True, constraints=constraints)),
                 M("u", n=IntegerField(default=5, constraints=constraints)),
             ],
-            blocked=("AM103 t.n", "AM103 u.n"),
+            blocked=("AM128 t.n", "AM128 u.n"),
             says=(UNREAD_CHECK.format("t.n"), UNREAD_CHECK.format("u.n")),
         )
         for what, constraints in (
@@ -618,7 +618,7 @@ VALUES += [
         "a default of letters that the table's own do not have is blocked",
         lambda M: M.t(n=CharField(99, default="żółć 🐘")),
         before=TABLE.replace(";", " CHARACTER SET latin1;") + "INSERT INTO t (a) VALUES ('x')",
-        blocked="AM103 t.n",
+        blocked="AM127 t.n",
     ),
     case(
         "a default of letters that the column's own have is added",
@@ -792,7 +792,7 @@ TABLES = [
             M("n", p=ForeignKeyField(p)),
         ],
         ("create_table n", "create_table p"),
-        blocked="AM103 p.p_b_c",
+        blocked="AM134 p.p_b_c",
     ),
     case(
         "a column is added to a table of another engine, which copies it",
@@ -815,7 +815,7 @@ TABLES = [
         child,
         before=TABLE.replace(";", " PARTITION BY HASH (id) PARTITIONS 3;")
         + "CREATE TABLE p (id {id})",
-        blocked=("AM118 t.n", "AM111 t.t_n"),
+        blocked=("AM138 t.n", "AM111 t.t_n"),
     ),
     case(
         "a compressed table takes a column",
@@ -830,7 +830,7 @@ TABLES = [
         lambda M: M.t({"indexes": [(("n",), True)]}, n=CharField(250)),
         before="CREATE TABLE t (id {id}, a {text} NOT NULL, n VARCHAR(250) NOT NULL)"
         " ROW_FORMAT=COMPACT",
-        blocked="AM103 t.t_n",
+        blocked="AM134 t.t_n",
     ),
     case(
         "an index of columns of which each fits into short rows is built",
@@ -850,7 +850,7 @@ TABLES = [
         lambda M: M.t(n=IntegerField(default=7)),
         before=TABLE.replace(";", " WITH SYSTEM VERSIONING;") + "INSERT INTO t (a) VALUES ('x')",
         bystanders=False,
-        blocked="AM103 t.n",
+        blocked="AM126 t.n",
     ),
     case(
         "a table's name is taken by a sequence of MariaDB",
@@ -885,7 +885,7 @@ TABLES = [
             f"an index that does not fit into a new table's settings is blocked: {settings}",
             lambda M, settings=settings, length=length: settled(M, settings, length),
             "create_table n",
-            blocked="AM103 n.n_b_c",
+            blocked="AM134 n.n_b_c",
         )
         for settings, length in (
             ("COLLATE utf8mb4_bin", 500),
@@ -899,13 +899,13 @@ TABLES = [
             lambda M, own=own, parents=parents: related(M, own, parents),
             "create_table p",
             before="",
-            blocked="AM118 n.p_id",
+            blocked=f"{code} n.p_id",
         )
-        for own, parents in (
-            ("CHARACTER SET latin1", ""),
-            ("", "COLLATE=latin1_bin"),
-            ("ENGINE=MyISAM", ""),
-            ("", "engine = 'Aria'"),
+        for code, own, parents in (
+            ("AM139", "CHARACTER SET latin1", ""),
+            ("AM139", "", "COLLATE=latin1_bin"),
+            ("AM137", "ENGINE=MyISAM", ""),
+            ("AM137", "", "engine = 'Aria'"),
         )
     ),
     *(
@@ -931,7 +931,7 @@ TABLES = [
     case(
         "a text without a length as a primary key is blocked",
         lambda M: M("n", k=TextField(primary_key=True)),
-        blocked="AM103 n",
+        blocked="AM134 n",
     ),
     case(
         "a big key and a foreign key to it are created",
@@ -960,7 +960,7 @@ REST = [
         "a table with a key of binary fractions is not filled",
         lambda M: M("t", k=FloatField(primary_key=True), n=UUIDField(default=uuid.uuid4)),
         before="CREATE TABLE t (k FLOAT PRIMARY KEY); INSERT INTO t VALUES (0.1), (0.25)",
-        blocked="AM103 t.n",
+        blocked="AM129 t.n",
         bystanders=False,
     ),
     case(
@@ -968,7 +968,7 @@ REST = [
         lambda M: M("t", k=FloatField(primary_key=True), n=UUIDField(default=uuid.uuid4)),
         before="CREATE TABLE t (k FLOAT PRIMARY KEY); INSERT INTO t VALUES (0.1), (0.25);"
         f"ALTER TABLE t ADD n VARCHAR(40) COMMENT '{UNFINISHED}'",
-        blocked="AM103 t.n",
+        blocked="AM129 t.n",
         bystanders=False,
     ),
     # What a model writes in SQL.

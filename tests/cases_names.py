@@ -95,7 +95,8 @@ def expressed_of(name: str) -> tuple[str, ...]:
 
 
 def blocked_of(name: str) -> dict[str, Any]:
-    return {MYSQL: tuple(f"AM103 {name}.{index}" for index in expressed_of(name))}
+    codes = zip(("AM131", "AM133"), expressed_of(name), strict=True)
+    return {MYSQL: tuple(f"{code} {name}.{index}" for code, index in codes)}
 
 
 def completed(name: str) -> dict[Any, Any]:

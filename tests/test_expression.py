@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from peewee_automigrate.compare.spelling import constraint, normalize, spelled_keys
+from peewee_automigrate.schema import Key
 from peewee_automigrate.sql import (
-    ParsedIndex,
-    ParsedKey,
     called_functions,
+    clauses,
     is_constant,
     is_name,
-    named_constraint,
-    normalize,
     parse_index,
     split_list,
     table_constraints,
@@ -210,17 +209,32 @@ def test_normalize_does_not_see_white_space(text: str) -> None:
 
 def index(
     name: str = "i",
-    keys: tuple[ParsedKey, ...] = (ParsedKey("a", True, ""),),
+    keys: tuple[Key, ...] = (Key("a"),),
     unique: bool = False,
     method: str = "btree",
     where: str = "",
     nulls_distinct: bool = True,
     expressions: tuple[str, ...] = (),
-) -> ParsedIndex:
-    return ParsedIndex(name, unique, method, keys, where, nulls_distinct, expressions)
+) -> tuple[object, ...]:
+    return name, unique, method, keys, where, nulls_distinct, expressions
 
 
-A, B = ParsedKey("a", True, ""), ParsedKey("b", True, "")
+def read(statement: str) -> tuple[object, ...]:
+    """Return what a statement says, its keys and predicate in the normal form."""
+    parsed = parse_index(statement)
+    assert parsed is not None
+    return index(
+        parsed.name,
+        spelled_keys(parsed),
+        parsed.unique,
+        parsed.method,
+        normalize(parsed.where),
+        parsed.nulls_distinct,
+        parsed.expressions,
+    )
+
+
+A, B = Key("a", True, ""), Key("b", True, "")
 INDEXES = {
     "CREATE INDEX i ON t (a)": index(),
     "create index i on t(a)": index(),
@@ -234,23 +248,19 @@ INDEXES = {
     "CREATE INDEX i ON ONLY s.t USING btree (a)": index(),
     "CREATE INDEX i ON t USING gin (a)": index(method="gin"),
     "CREATE INDEX i ON t USING GIN (a jsonb_path_ops)": index(
-        method="gin", keys=(ParsedKey("a", True, "jsonb_path_ops"),)
+        method="gin", keys=(Key("a", True, "jsonb_path_ops"),)
     ),
-    "CREATE INDEX i ON t (a DESC)": index(keys=(ParsedKey("a", True, "desc"),)),
+    "CREATE INDEX i ON t (a DESC)": index(keys=(Key("a", True, "desc"),)),
     "CREATE INDEX i ON t (a ASC)": index(),
     "CREATE INDEX i ON t (a ASC NULLS LAST)": index(),
-    "CREATE INDEX i ON t (a DESC NULLS FIRST)": index(keys=(ParsedKey("a", True, "desc"),)),
-    "CREATE INDEX i ON t (a DESC NULLS LAST)": index(
-        keys=(ParsedKey("a", True, "desc nulls last"),)
-    ),
-    'CREATE INDEX i ON t (a COLLATE "C" DESC)': index(
-        keys=(ParsedKey("a", True, "collate C desc"),)
-    ),
+    "CREATE INDEX i ON t (a DESC NULLS FIRST)": index(keys=(Key("a", True, "desc"),)),
+    "CREATE INDEX i ON t (a DESC NULLS LAST)": index(keys=(Key("a", True, "desc nulls last"),)),
+    'CREATE INDEX i ON t (a COLLATE "C" DESC)': index(keys=(Key("a", True, "collate C desc"),)),
     "CREATE INDEX i ON t (lower(a))": index(
-        keys=(ParsedKey("lower ( a )", False, ""),), expressions=("lower ( a )",)
+        keys=(Key("lower ( a )", False, ""),), expressions=("lower ( a )",)
     ),
     "CREATE INDEX i ON t ((a + b) DESC, b)": index(
-        keys=(ParsedKey("a + b", False, "desc"), B), expressions=("( a + b )",)
+        keys=(Key("a + b", False, "desc"), B), expressions=("( a + b )",)
     ),
     "CREATE INDEX i ON t (a) WHERE a > 5": index(where="a > 5", expressions=("a > 5",)),
     "CREATE UNIQUE INDEX i ON t (a) INCLUDE (b)": index(unique=True),
@@ -261,13 +271,13 @@ INDEXES = {
     "CREATE UNIQUE INDEX i ON t (a) NULLS DISTINCT": index(unique=True),
     "CREATE INDEX i ON t (a) WITH (fillfactor='70')": index(),
     "CREATE INDEX i ON t (coalesce(a, ','), b)": index(
-        keys=(ParsedKey("coalesce ( a , ',' )", False, ""), B),
+        keys=(Key("coalesce ( a , ',' )", False, ""), B),
         expressions=("coalesce ( a , ',' )",),
     ),
     'CREATE INDEX "on" ON t (a)': index("on"),
     'CREATE INDEX "using" ON t (a)': index("using"),
     'CREATE INDEX i ON "using" (a)': index(),
-    'CREATE INDEX i ON t ("where", a)': index(keys=(ParsedKey("where", True, ""), A)),
+    'CREATE INDEX i ON t ("where", a)': index(keys=(Key("where", True, ""), A)),
     "CREATE INDEX i ON t (a) TABLESPACE fast": index(),
     "CREATE INDEX i ON t (a);": index(),
 }
@@ -275,7 +285,7 @@ INDEXES = {
 
 @pytest.mark.parametrize("statement", INDEXES)
 def test_parse_index_of_a_statement_is_what_it_says(statement: str) -> None:
-    assert parse_index(statement) == INDEXES[statement]
+    assert read(statement) == INDEXES[statement]
 
 
 @pytest.mark.parametrize(
@@ -312,7 +322,7 @@ def test_parse_index_of_any_keys_does_not_fail(text: str) -> None:
 def test_parse_index_finds_key_and_predicate(key: str, where: str) -> None:
     parsed = parse_index(f"CREATE INDEX i ON t (({key}), b) WHERE {where}")
     assert parsed is not None
-    assert ([k.text for k in parsed.keys], parsed.where) == (
+    assert ([k.text for k in spelled_keys(parsed)], normalize(parsed.where)) == (
         [normalize(key), "b"],
         normalize(where),
     )
@@ -353,7 +363,7 @@ def test_parse_index_finds_key_and_predicate(key: str, where: str) -> None:
 def test_table_constraints_of_a_statement_are_all_of_them(
     statement: str, expected: list[tuple[str, str]]
 ) -> None:
-    found = [(name, normalize(text)) for name, text in table_constraints(statement)]
+    found = [(one.name, one.text) for one in map(constraint, table_constraints(statement))]
     assert found == [(name, normalize(text)) for name, text in expected]
 
 
@@ -371,8 +381,47 @@ def test_table_constraints_of_any_columns_do_not_fail(text: str) -> None:
 
 @examples
 @given(sql)
-def test_named_constraint_of_any_text_does_not_fail(text: str) -> None:
-    named_constraint(f"CONSTRAINT {text}")
+def test_constraint_of_any_text_does_not_fail(text: str) -> None:
+    constraint(f"CONSTRAINT {text}")
+    clauses(text)
+
+
+CLAUSES = {
+    "DEFAULT 0 CHECK (x > 0)": [("default", "0", ""), ("check", "(x > 0)", "")],
+    "CONSTRAINT t_n_check CHECK (n > 0)": [("check", "(n > 0)", "t_n_check")],
+    'CONSTRAINT "check" CHECK ("check" > 0)': [("check", '("check" > 0)', "check")],
+    "NOT NULL DEFAULT 5": [("not null", "NOT NULL", ""), ("default", "5", "")],
+    "DEFAULT NULL": [("default", "NULL", "")],
+    "DEFAULT 'a CHECK (b)' UNIQUE": [("default", "'a CHECK (b)'", ""), ("unique", "UNIQUE", "")],
+    "DEFAULT now() ON UPDATE now()": [
+        ("default", "now()", ""),
+        ("on update", "ON UPDATE now()", ""),
+    ],
+    "REFERENCES p (id) ON DELETE SET NULL ON UPDATE SET DEFAULT CHECK (a > 0)": [
+        ("references", "p (id) ON DELETE SET NULL ON UPDATE SET DEFAULT", ""),
+        ("check", "(a > 0)", ""),
+    ],
+    "GENERATED ALWAYS AS (a + 1) STORED CHECK (a > 0)": [
+        ("generated", "(a + 1)", ""),
+        ("check", "(a > 0)", ""),
+    ],
+    "GENERATED BY DEFAULT AS IDENTITY UNIQUE": [("generated", "", ""), ("unique", "UNIQUE", "")],
+    "AS (a || 'check') VIRTUAL": [("generated", "(a || 'check')", "")],
+    "CHECK (n > 0) -- positive": [("check", "(n > 0)", "")],
+    "CHECK (n /* or more */ > 0)": [("check", "( n > 0 )", "")],
+    "UNSIGNED NULL": [("other", "UNSIGNED", ""), ("null", "NULL", "")],
+    "CHARACTER SET latin1 COLLATE latin1_bin": [
+        ("other", "CHARACTER SET latin1", ""),
+        ("collate", "latin1_bin", ""),
+    ],
+    "COMMENT 'DEFAULT 1'": [("comment", "'DEFAULT 1'", "")],
+    "": [],
+}
+
+
+@pytest.mark.parametrize("text", CLAUSES)
+def test_clauses_of_a_column_are_told_apart(text: str) -> None:
+    assert [(c.kind, c.body, c.name) for c in clauses(text)] == CLAUSES[text]
 
 
 @pytest.mark.parametrize(
@@ -383,8 +432,9 @@ def test_named_constraint_of_any_text_does_not_fail(text: str) -> None:
         ('constraint "C d" UNIQUE (a)', ("C d", normalize("UNIQUE (a)"))),
     ],
 )
-def test_named_constraint_is_name_and_rest(text: str, expected: tuple[str, str]) -> None:
-    assert named_constraint(text) == expected
+def test_constraint_is_name_and_rest(text: str, expected: tuple[str, str]) -> None:
+    found = constraint(text)
+    assert (found.name, found.text) == expected
 
 
 @pytest.mark.parametrize(

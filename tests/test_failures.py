@@ -69,7 +69,7 @@ def refused(url: str) -> Iterator[MigrationFailed]:
 
 
 BEFORE_POST = [
-    *("create table team", "create table player", "create table comment"),
+    *("create table comment", "create table team", "create table player"),
     "add foreign key team (lead_id) to player",
     *(f"add column author.{name}" for name in ("motto", "share", "age", "token")),
 ]

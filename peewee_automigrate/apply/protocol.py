@@ -15,14 +15,15 @@ from typing import Any
 
 from peewee import Database, InterfaceError, PeeweeException
 
-from ..dialects import Dialect, dialect_for
+from ..changes import Step
+from ..dialects import dialect_for
+from ..dialects.base import ChangedMeanwhile, Dialect
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from ..models.collect import Models, bound, collect, unwrapped
-from ..options import Options
+from ..options import Options, StepEvent
 from ..plan.planner import Planner
 from ..report import Plan, Report
-from ..schema import Step
-from .run import Run, log
+from .log import log
 
 _TRIES = 5  # of a plan, while others change the schema that it reads
 _IN_PROCESS = threading.RLock()
@@ -57,40 +58,11 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
             report = _report(first, (), 0.0, started)
             log.debug("%s", report)
             return report
-        _refuse_transaction(dialect, chosen)
-        dialect.prepare_to_write()
-        _refuse_pooler(dialect, first)
+        dialect.prepare(first.steps, atomic=chosen.atomic)
         with _in_process_lock(chosen.lock_wait):
             report = _locked_run(planner, first, started)
         log.info("%s", report)
         return report
-
-
-def _refuse_pooler(dialect: Dialect, made: Plan) -> None:
-    online = [step for step in made.steps if step.online]
-    if online and not dialect.builds_online:
-        names = ", ".join(f"{step.table}.{step.name}" for step in online)
-        raise AutoMigrateError(
-            f"{names}: to be built online, but the connection goes through a pooler that hands "
-            "statements to different server processes, where no lock outlasts a transaction. "
-            "Migrate over a direct URL of the server, or with atomic=True."
-        )
-
-
-def _refuse_transaction(dialect: Dialect, options: Options) -> None:
-    """Refuse to be part of a transaction that the first DDL statement would commit."""
-    if dialect.transactional_ddl:
-        return
-    if options.atomic:
-        raise AutoMigrateError(
-            f"atomic=True: {dialect.name} commits each DDL statement by itself, so that nothing "
-            "could be rolled back. Leave it out."
-        )
-    if dialect.in_transaction():
-        raise AutoMigrateError(
-            f"called inside of a transaction, which the first DDL statement of {dialect.name} "
-            "would commit. Call migrate outside of atomic()."
-        )
 
 
 def _planned(planner: Planner) -> Plan:
@@ -104,7 +76,7 @@ def _planned(planner: Planner) -> Plan:
     while True:
         try:
             return planner.plan()
-        except (PeeweeException, LookupError) as error:  # the latter between two reads
+        except (PeeweeException, ChangedMeanwhile) as error:
             locked = dialect.trouble(error) == "locked"
             tries -= not locked
             if locked and time.monotonic() >= deadline:
@@ -123,29 +95,38 @@ def _planned(planner: Planner) -> Plan:
 
 def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
     """Plan again under the lock and run; try again when the end of it waits for readers."""
+    from .run import Run  # with what writes, which a start with nothing to do never loads
+
     dialect, options = planner.dialect, planner.options
+
+    def waiting(seconds: float, holder: str) -> None:
+        log.info("waited %.1f s for the lock of %s", seconds, holder)
+        if options.on_step:
+            phase, total = f"the lock of {holder}", len(made.steps)
+            options.on_step(StepEvent(None, "waiting", 0, total, seconds, None, phase))
+
     deadline = time.monotonic() + options.lock_wait
     while True:
         try:
-            with dialect.migration_lock(options, log.info) as waited:
+            with dialect.migration_lock(options.lock_wait, options.lock_timeout, waiting) as waited:
                 before, made = made, _planned(planner)
                 if _gist(before) != _gist(made):
                     _tell(options, made)
                 _refuse_blocked(made, options)
-                run = Run(planner, made)
+                run = Run(dialect, options, planner, made)
                 run.all()
             run.finish()
-            return _report(made, tuple(run.applied.values()), waited, started)
+            return _report(made, run.applied, waited, started)
         except (PeeweeException, MigrationFailed) as error:
             busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
-            late = time.monotonic() >= deadline
-            if busy and dialect.one_transaction and late:
+            late, is_one = time.monotonic() >= deadline, dialect.transactions == "one"
+            if busy and is_one and late:
                 raise LockTimeout(
                     f"the database was in use by others for {options.lock_wait:.1f} s, and the "
                     "transaction could not end. Nothing was changed. "
                     "Run again when they have ended, or raise lock_wait."
                 ) from error
-            if not busy or not dialect.one_transaction:
+            if not busy or not is_one:
                 if isinstance(error, MigrationFailed):
                     raise
                 # The transaction that is the lock fails when it ends, outside of any step.

@@ -6,57 +6,70 @@ Enters: a planner and its plan, under the migration lock. Leaves: the steps that
 
 from __future__ import annotations
 
-import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
-from ..dialects import poll
+from peewee import Node
+
+from ..changes import AddColumn, AddForeignKey, AddIndex, CreateSchema, CreateTable, Fill, Step
+from ..dialects.base import Dialect
+from ..dialects.statements import field_of
+from ..dialects.waiting import poll
 from ..errors import AutoMigrateError, LockTimeout, MigrationFailed
-from ..options import StepEvent
-from ..plan import ddl
+from ..options import Options, StepEvent
 from ..plan.planner import Planner
 from ..report import Plan
-from ..schema import AddColumn, AddForeignKey, AddIndex, Step
-
-log = logging.getLogger("peewee_automigrate")
-log.addHandler(logging.NullHandler())
+from .log import log
 
 TABLES_PER_TRANSACTION = 200  # each table holds some locks, and a server's lock table is finite
+
+
+class _Running:
+    """One step of a run: its place among the others, how long it has taken, how far it is."""
+
+    def __init__(self, step: Step, number: int) -> None:
+        self.step = step
+        self.number = number
+        self.seconds = 0.0  # in statements of its own
+        self.is_told = False  # that it has started
+        self.state: Literal["waiting", "open", "begun", "applied"] = "waiting"
+        self.sent: set[int] = set()  # statements that no rollback takes back, by place
 
 
 class Run:
     """Runs the steps of one plan under the lock."""
 
-    def __init__(self, planner: Planner, made: Plan) -> None:
-        dialect, options = planner.dialect, planner.options
-        self.planner = planner
+    def __init__(self, dialect: Dialect, options: Options, planner: Planner, made: Plan) -> None:
         self.dialect = dialect
         self.options = options
-        self.steps = made.steps
+        self.planner = planner
+        self.running = [_Running(step, number) for number, step in enumerate(made.steps, 1)]
         self.total = sum(len(step.statements) for step in made.steps)
         self.number = 0
         self.statement: str | None = None
-        self.started: dict[int, float] = {}
-        self.seconds: dict[int, float] = {}
-        self.numbers = {id(step): number for number, step in enumerate(made.steps, 1)}
-        self.applied: dict[int, Step] = {}
-        self.begun: dict[int, Step] = {}  # added, and yet to be filled or validated
-        self.open: list[Step] = []  # in the transaction that is under way
         self.building: Step | None = None
-        self.lost = False  # the connection, in the middle of a statement
-        self.ran: set[tuple[int, int]] = set()  # statements that no rollback takes back
-        self.whole = dialect.one_transaction or options.atomic or dialect.database.in_transaction()
+        self.is_lost = False  # the connection, in the middle of a statement
+        inside = dialect.transactions != "none" and dialect.database.in_transaction()
+        self.is_whole = dialect.transactions == "one" or options.atomic or inside
+
+    @property
+    def applied(self) -> tuple[Step, ...]:
+        """The steps that are done, in order."""
+        return self._in_state("applied")
+
+    def _in_state(self, state: str) -> tuple[Step, ...]:
+        return tuple(one.step for one in self.running if one.state == state)
 
     def all(self) -> None:
         """Run every step, and read back. Nothing happens when there are none."""
         try:
-            if self.whole and self.steps:
-                self._transaction(self.steps, self._whole)
-            elif self.steps:
+            if self.is_whole and self.running:
+                self._transaction(self.running, self._whole)
+            elif self.running:
                 self._piecewise()
                 self._verify()
         except AutoMigrateError:
@@ -66,66 +79,67 @@ class Run:
 
     def finish(self) -> None:
         """Tell that the steps of one transaction are done, now that it is over."""
-        for step in self.applied.values() if self.whole else ():
-            self._tell(step, "done")
+        for one in self.running if self.is_whole else ():
+            self._tell(one, "done")
 
-    def _whole(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            self._start(step)
-            self._part(step, 0, len(step.statements))
-            self.seconds[id(step)] = self._elapsed(step)
-            self.open.append(step)
+    # Groups of steps
+
+    def _whole(self, group: Sequence[_Running]) -> None:
+        for one in group:
+            with self._clock(one):
+                self._send(one, one.step.locked)
+                self._fill(one)
+                self._send(one, one.step.after, behind=True)
+            one.state = "open"
         self._verify()
 
     def _piecewise(self) -> None:
-        groups = transactions(self.steps) if self.dialect.transactional_ddl else None
-        for group in groups or [[step] for step in self.steps]:
-            if group[0].online:
-                self._online(group[0])
-            elif group[0].later_at != 0:
-                self._transaction(group, self._first_parts)
-            for step in group:
-                self._later(step)
-                self._done(step)
+        alone = self.dialect.transactions == "none"
+        for group in [[one] for one in self.running] if alone else transactions(self.running):
+            first = group[0]
+            if first.step.online:
+                self._online(first)
+            elif any(one.step.locked for one in group):
+                self._transaction(group, self._locked)
+            for one in group:
+                self._after(one)
+                one.state = "applied"
+                self._tell(one, "done")
 
-    def _first_parts(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            self._start(step)
-            end = len(step.statements) if step.later_at is None else step.later_at
-            self._part(step, 0, end)
-            self.open.append(step)
+    def _locked(self, group: Sequence[_Running]) -> None:
+        for one in group:
+            with self._clock(one):
+                self._send(one, one.step.locked)
+            one.state = "open"
 
-    def _later(self, step: Step) -> None:
-        if step.later_at is None:
-            return
-        start, end = step.later_at, len(step.statements)
-        if step.fill_at is not None:
-            self._start(step)
-            self._part(step, start, step.fill_at + 1)
-            start = step.fill_at + 1
+    def _after(self, one: _Running) -> None:
+        """Run what needs no lock of the table."""
+        if one.step.fill:
+            with self._clock(one):
+                self._fill(one)
+        if one.step.after:
 
-        def rest(steps: Sequence[Step]) -> None:
-            self._start(step)
-            self._part(step, start, end)
+            def rest(group: Sequence[_Running]) -> None:
+                with self._clock(one):
+                    self._send(one, one.step.after, behind=True)
 
-        if start < end:
-            self._transaction((step,), rest, locks=False)
+            self._transaction([one], rest, locks=False)
 
-    def _online(self, step: Step) -> None:
-        self._start(step)
-
-        def progress(phase: str, fraction: float | None) -> None:
-            self._tell(step, "progress", phase=phase, fraction=fraction)
-
-        change = step.change
+    def _online(self, one: _Running) -> None:
+        change = one.step.change
         if isinstance(change, AddIndex) and change.leftover and self._is_built(change):
             return
-        self.building = step
-        for statement in step.statements:
-            self.statement = statement
-            self.number += 1
-            self.dialect.run_online(statement, progress)
-            self._log(statement)
+
+        def progress(phase: str, fraction: float | None) -> None:
+            self._tell(one, "progress", phase=phase, fraction=fraction)
+
+        self.building = one.step
+        with self._clock(one):
+            for statement in one.step.statements:
+                self.statement = statement
+                self.number += 1
+                self.dialect.run_online(statement, progress)
+                self._log(statement)
         self.building = None
 
     def _is_built(self, change: AddIndex) -> bool:
@@ -135,42 +149,49 @@ class Run:
             lambda: self.dialect.is_built(*index) is not None,
             lambda: self.dialect.blockers(change.table),
             self.options.lock_wait,
-            log.info,
+            lambda seconds, holder: log.info("waited %.1f s for %s", seconds, holder),
         )
         return bool(self.dialect.is_built(*index))
 
+    # Transactions
+
     def _transaction(
-        self, steps: Sequence[Step], work: Callable[[Sequence[Step]], None], *, locks: bool = True
+        self,
+        group: Sequence[_Running],
+        work: Callable[[Sequence[_Running]], None],
+        *,
+        locks: bool = True,
     ) -> None:
-        """Run ``work`` in a transaction whose waits for locks are short, and try again.
+        """Run ``work`` in a transaction whose waits for locks are short, and try again."""
+        number, states = self.number, [one.state for one in group]
 
-        A lock on one table that stands is never held while waiting for another: one is waited
-        for, the others are taken at once or not at all. The next try waits for another one.
-        """
-        taken, number = self._lock_statements(steps) if locks else [], self.number
+        def attempt() -> None:
+            self.number, self.statement = number, None
+            for one, state in zip(group, states, strict=True):
+                one.state = state
+            work(group)
 
-        def attempt(tries: int) -> None:
-            self.number, self.open, self.statement = number, [], None
-            start = tries % len(taken) if taken else 0
-            for position, lock in enumerate(taken[start:] + taken[:start]):
-                self.dialect.run(f"{lock} NOWAIT" if position else lock)
-            work(steps)
+        self._retried(group, attempt, locks=locks and not self.is_whole)
+        for one in group:
+            if one.state == "open":
+                needs_more = one.step.fill or one.step.after
+                one.state = "begun" if needs_more and not self.is_whole else "applied"
 
-        self._retried(steps, attempt)
-        for step in self.open:
-            done = self.applied if self.whole or step.later_at is None else self.begun
-            done[id(step)] = step
-        self.open = []
-
-    def _retried(self, steps: Sequence[Step], attempt: Callable[[int], None]) -> None:
-        """Call ``attempt`` with the number of tries before, until no lock is waited for long."""
+    def _retried(
+        self, group: Sequence[_Running], attempt: Callable[[], None], *, locks: bool
+    ) -> None:
+        """Call ``attempt`` in a transaction until no lock is waited for long."""
+        steps = [one.step for one in group]
+        altered, parents = self._tables(steps) if locks else (None, ())
         deadline, pause = time.monotonic() + self.options.lock_wait, 0.05
         for tries in count():
             try:
-                with self._scope(), self.dialect.short_locks(self.options.lock_timeout):
-                    return attempt(tries)
+                seconds = self.options.lock_timeout
+                with self.dialect.transaction(seconds, altered, parents, tries):
+                    return attempt()
             except Exception as error:
-                if self.dialect.one_transaction or self.dialect.trouble(error) != "locked":
+                is_one = self.dialect.transactions == "one"
+                if is_one or self.dialect.trouble(error) != "locked":
                     raise
                 holder = self._blockers(steps)
                 if time.monotonic() >= deadline:
@@ -179,18 +200,11 @@ class Run:
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 2.0)
 
-    def _scope(self) -> AbstractContextManager[Any]:
-        """A transaction, where it could take anything back."""
-        return self.dialect.database.atomic() if self.dialect.transactional_ddl else nullcontext()
-
-    def _lock_statements(self, steps: Sequence[Step]) -> list[str]:
-        """Return the locks of a transaction that concerns several tables that stand."""
+    def _tables(self, steps: Sequence[Step]) -> tuple[Any, list[Any]]:
+        """Return the table that steps alter, and those that stand and that new keys refer to."""
         altered = [step.change.table for step in steps if isinstance(step.change, AddColumn)]
         parents = {parent for step in steps for parent in step.parents}
-        locks = self.dialect.lock_statements(
-            altered[0] if altered else None, sorted(parents, key=str)
-        )
-        return locks if len(locks) > 1 and not self.whole else []
+        return altered[0] if altered else None, sorted(parents, key=str)
 
     def _blockers(self, steps: Sequence[Step]) -> str | None:
         changes = (step.change for step in steps)
@@ -199,121 +213,129 @@ class Run:
         found = filter(None, map(self.dialect.blockers, sorted(tables, key=str)))
         return "; ".join(found) or None
 
-    def _part(self, step: Step, start: int, end: int) -> None:
-        for position in range(start, end):
-            self.number += 1
-            if (id(step), position) in self.ran:
-                continue
-            self._statement(step, position)
-            if not self.dialect.transactional_ddl:
-                self.ran.add((id(step), position))
-                if position + 1 < len(step.statements):
-                    self.begun[id(step)] = step
+    # Statements
 
-    def _statement(self, step: Step, position: int) -> None:
-        """Run and log a statement; its text stays for the error when it fails."""
-        self.statement = sent = step.statements[position]
-        if position == step.fill_at:
-            self._fill(step)
-        else:
-            sent = self.dialect.run(self.statement)
-        self._log(sent)
+    def _send(self, one: _Running, statements: Sequence[str], *, behind: bool = False) -> None:
+        """Run and log statements; the text of one stays for the error when it fails."""
+        first = len(one.step.statements) - len(statements) if behind else 0
+        for place, statement in enumerate(statements, first):
+            self.number += 1
+            if place in one.sent:
+                continue
+            self.statement = statement
+            self._log(self.dialect.run(statement))
+            if self.dialect.transactions == "none":
+                one.sent.add(place)
+                one.state = "begun" if place + 1 < len(one.step.statements) else one.state
 
     def _log(self, sent: str) -> None:
         log.info("%d/%d %s", self.number, self.total, sent)
         self.statement = None
 
-    def _fill(self, step: Step) -> None:
-        change = step.change
-        assert isinstance(change, AddColumn) and change.actual is not None
-        field = self.planner.field(change.table, change.column.name)
+    def _fill(self, one: _Running) -> None:
+        """Give each row a value of its own."""
+        fill = one.step.fill
+        if fill is None:
+            return
+        self.number += 1
+        self.statement = f"-- {fill}"
 
+        def progress(rows: int) -> None:
+            fraction = min(rows / one.step.rows, 1.0) if one.step.rows > 0 else None
+            self._tell(one, "progress", phase="filling", fraction=fraction)
+
+        def batch(work: Callable[[], None]) -> None:
+            work() if self.is_whole else self._retried([one], work, locks=False)
+
+        self.dialect.filler.fill(fill, self._value_of(fill), batch, progress)
+        self._log(self.statement)
+
+    def _value_of(self, fill: Fill) -> Callable[[], Any]:
+        """Return what gives a value as the driver takes it; it reads where a field makes SQL."""
+        models = self.planner.declared.models[self.dialect.names.table_key(fill.table.name)]
+        _, field = field_of(models, self.dialect, fill.column.name)
         default = field.default
 
         def value() -> Any:
-            given = default() if callable(default) else default
-            return ddl.plain_value(self.dialect, field, given)
+            stored = field.db_value(default() if callable(default) else default)
+            return self.dialect.first_value(stored) if isinstance(stored, Node) else stored
 
-        def progress(rows: int) -> None:
-            fraction = min(rows / step.rows, 1.0) if step.rows > 0 else None
-            self._tell(step, "progress", phase="filling", fraction=fraction)
+        return value
 
-        def batch(work: Callable[[], None]) -> None:
-            work() if self.whole else self._retried([step], lambda _: work())
+    # What is told
 
-        self.dialect.fill(change.actual, change.column, value, batch, progress)
+    @contextmanager
+    def _clock(self, one: _Running) -> Iterator[None]:
+        """Count the time of a part of a step, and tell when its first part starts."""
+        if not one.is_told:
+            one.is_told = True
+            self._tell(one, "start")
+        started = time.monotonic()
+        one.seconds -= started  # while it goes on, `_tell` adds the time
+        try:
+            yield
+        finally:
+            one.seconds += time.monotonic()
 
-    def _start(self, step: Step) -> None:
-        if id(step) not in self.started:
-            self.started[id(step)] = time.monotonic()
-            self._tell(step, "start")
-
-    def _done(self, step: Step) -> None:
-        self.applied[id(step)] = step
-        self.begun.pop(id(step), None)
-        self._tell(step, "done")
-
-    def _elapsed(self, step: Step) -> float:
-        now = time.monotonic()
-        return now - self.started.get(id(step), now)
-
-    def _tell(self, step: Step, state: Any, phase: str = "", fraction: float | None = None) -> None:
+    def _tell(
+        self, one: _Running, state: Any, phase: str = "", fraction: float | None = None
+    ) -> None:
         if self.options.on_step:
-            seconds = self.seconds.get(id(step), self._elapsed(step))
-            number = self.numbers[id(step)]
-            event = StepEvent(step, state, number, len(self.steps), seconds, fraction, phase)
+            seconds = one.seconds if one.seconds >= 0 else one.seconds + time.monotonic()
+            total = len(self.running)
+            event = StepEvent(one.step, state, one.number, total, seconds, fraction, phase)
             self.options.on_step(event)
 
     def _verify(self) -> None:
         """Read back; what was added must be there, as declared."""
         left = self.planner.remaining()
-        missing = [step for step in self.steps if self.planner.made(step) & left]
+        steps = [one.step for one in self.running]
+        missing = [step for step in steps if self.planner.made(step.change) & left]
         if missing:
             names = "; ".join(map(str, missing))
             raise self._error(f"the statements ran, but the database still lacks: {names}")
-        for change in (step.change for step in self.steps):
-            if isinstance(change, AddForeignKey) and change.column:
-                query = self.dialect.dangling(change.table, change.foreign_key)
-                if query:
-                    raise self._error(
-                        f"{change}: it stands, but somebody has written values that it refuses "
-                        f"before. This query lists them: {query}"
-                    )
+        for step in steps:
+            query = self.dialect.left_behind(step.change)
+            if query:
+                raise self._error(
+                    f"{step}: it stands, but somebody has written values that it refuses "
+                    f"before. This query lists them: {query}"
+                )
 
     def _failed(self, error: Exception) -> MigrationFailed:
         text = str(error).strip()
         if self.dialect.trouble(error) == "lost":
             text += "\nThe connection is lost, and the server may still complete the statement."
-            self.lost = True
+            self.is_lost = True
         if self.statement is None:
-            what = "transaction" if self.dialect.transactional_ddl else "run"
+            what = "run" if self.dialect.transactions == "none" else "transaction"
             return self._error(f"the {what} failed: {text}")
         return self._error(
             f"statement {self.number} of {self.total} failed: {text}\n  {self.statement}"
         )
 
     def _error(self, message: str) -> MigrationFailed:
-        applied = () if self.whole else tuple(self.applied.values())
         return MigrationFailed(
             f"{message}\n{self._what_remains()}",
             statement=self.statement,
-            applied=applied,
-            rolled_back=tuple(self.open),
+            applied=() if self.is_whole else self.applied,
+            rolled_back=self._in_state("open"),
         )
 
     def _what_remains(self) -> str:
         building = f"{self.building.name} on {self.building.table}" if self.building else ""
+        applied = () if self.is_whole else self.applied
         parts = (
+            ("Applied, and stays: {}.", "; ".join(map(str, applied))),
             (
-                "Applied, and stays: {}.",
-                "; ".join(map(str, () if self.whole else self.applied.values())),
+                "Begun, and completed by the next run: {}.",
+                "; ".join(map(str, self._in_state("begun"))),
             ),
-            ("Begun, and completed by the next run: {}.", "; ".join(map(str, self.begun.values()))),
-            ("Rolled back: {}.", "; ".join(map(str, self.open))),
+            ("Rolled back: {}.", "; ".join(map(str, self._in_state("open")))),
             ("An INVALID index may stay, which the next run replaces: {}.", building),
         )
         said = [text.format(what) for text, what in parts if what]
-        nothing = "The next run finds out." if self.lost else "Nothing was changed."
+        nothing = "The next run finds out." if self.is_lost else "Nothing was changed."
         return " ".join(said) or nothing
 
     def _lock_timeout(self, step: Step, holder: str | None) -> LockTimeout:
@@ -325,22 +347,23 @@ class Run:
         )
 
 
-def transactions(steps: Sequence[Step]) -> list[list[Step]]:
+def transactions(running: Sequence[_Running]) -> list[list[_Running]]:
     """Group steps into transactions: new tables in chunks, the columns of a table, else one."""
-    groups: list[list[Step]] = []
-    for step in steps:
-        key = _group(step)
-        fits = groups and key and _group(groups[-1][0]) == key
+    groups: list[list[_Running]] = []
+    for one in running:
+        key = _group(one.step)
+        fits = groups and key and _group(groups[-1][0].step) == key
         if fits and (key != "new" or len(groups[-1]) < TABLES_PER_TRANSACTION):
-            groups[-1].append(step)
+            groups[-1].append(one)
         else:
-            groups.append([step])
+            groups.append([one])
     return groups
 
 
 def _group(step: Step) -> str:
-    new_key = isinstance(step.change, AddForeignKey) and step.change.new_table
-    if step.kind in ("create_schema", "create_table") or new_key:
+    change = step.change
+    new_key = isinstance(change, AddForeignKey) and change.new_table
+    if isinstance(change, CreateSchema | CreateTable) or new_key:
         return "new"
-    is_column = isinstance(step.change, AddColumn) and not step.change.fill_only
+    is_column = isinstance(change, AddColumn) and not change.fill_only
     return f"columns of {step.table}" if is_column else ""

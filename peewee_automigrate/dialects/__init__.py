@@ -1,26 +1,30 @@
 """The only place that asks which database this is.
 
-Enters: a Peewee database. Leaves: its dialect, or `UnsupportedDatabase`.
+Enters: a Peewee database. Leaves: its dialect, or `UnsupportedDatabase`. A dialect is loaded when
+its database is used.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
+from playhouse.migrate import SchemaMigrator
 
 from ..errors import UnsupportedDatabase
-from .base import Addition, Dialect, Place, Wanted
-from .mysql.dialect import Mysql
-from .postgres.dialect import Postgres
-from .sqlite.dialect import Sqlite
-from .waiting import poll
+from ..models.collect import unwrapped
+from .base import Dialect
 
-__all__ = ["Addition", "Dialect", "Place", "Wanted", "dialect_for", "poll"]
 
-_DIALECTS: tuple[tuple[type[Database], type[Dialect]], ...] = (
-    (PostgresqlDatabase, Postgres),
-    (SqliteDatabase, Sqlite),
-    (MySQLDatabase, Mysql),
-)
+def migrator_for(database: Any) -> SchemaMigrator:
+    """Return Peewee's migrator for a database, with operations that rewrite no row and rebuild no
+    table: `add_column` adds NOT NULL and the default by one statement, all else is Peewee's.
+
+    ``database`` may be a `DatabaseProxy`; literals are quoted over its connection, which must be
+    open. Raises `UnsupportedDatabase` for one without a dialect.
+    """
+    made: SchemaMigrator = dialect_for(unwrapped(database)).writer
+    return made
 
 
 def dialect_for(database: Database) -> Dialect:
@@ -30,9 +34,18 @@ def dialect_for(database: Database) -> Dialect:
     but has neither its advisory locks nor its transactional DDL, so it is refused by name.
     """
     is_cockroach = any(base.__name__ == "CockroachDatabase" for base in type(database).__mro__)
-    for database_type, dialect in _DIALECTS:
-        if isinstance(database, database_type) and not is_cockroach:
-            return dialect(database)
+    if isinstance(database, SqliteDatabase):
+        from .sqlite import Sqlite
+
+        return Sqlite(database)
+    if isinstance(database, PostgresqlDatabase) and not is_cockroach:
+        from .postgres import Postgres
+
+        return Postgres(database)
+    if isinstance(database, MySQLDatabase):
+        from .mysql import Mysql
+
+        return Mysql(database)
     raise UnsupportedDatabase(
         f"{type(database).__name__}: not supported. "
         "Use SQLite, PostgreSQL, MySQL or MariaDB through Peewee."

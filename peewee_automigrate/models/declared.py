@@ -1,59 +1,52 @@
 """Peewee models -> the tables that they declare.
 
-Enters: a dialect and bound models. Leaves: `schema.Table` values, and for each the models that
-declare it. Asks the database for nothing but the
-literal of a value that needs its quoting. Peewee's underscore names stand only here and in `ddl`.
+Enters: a dialect and bound models. Leaves: `schema.Table` values with texts as the models have
+them, and for each the models that declare it. Asks the database for nothing but the literal of a
+value that needs its quoting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from peewee import (
     SQL,
     CharField,
-    Context,
-    DateField,
-    DateTimeField,
     DeferredForeignKey,
     Field,
     ForeignKeyField,
     Model,
-    Node,
     TextField,
-    TimeField,
-    TimestampField,
-    _query_val_transform,
     ensure_tuple,
 )
 from peewee import Index as PeeweeIndex
 
-from ..compare.drift import matched
-from ..dialects import Dialect, Wanted
 from ..errors import ModelsNotFound
 from ..schema import (
     PLAIN,
     UNKNOWN,
+    Clause,
     Column,
     Constraint,
+    Declaration,
     ForeignKey,
     Index,
     Key,
-    Making,
     Table,
     TableName,
+    Wanted,
 )
-from ..sql import named_constraint, parse_index, tokens
+from ..sql import clauses, listed_columns, parse_index, tokens
+from .rendering import Wording, index_sql, render
 
-_DATES = (DateTimeField, DateField, TimeField, TimestampField)
-_MAKINGS = {
-    (computed, automatic): Making(computed, automatic)
-    for computed in (False, True)
+_DECLARATIONS = {
+    (source, automatic): Declaration(source, automatic)
+    for source in ("", "callable")
     for automatic in (False, True)
 }
+_IDENTITY = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +70,7 @@ class Declared:
         return Wanted(tuple(tables), (*tables, *names), constrained)
 
 
-def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
+def declare(dialect: Wording, models: Iterable[type[Model]]) -> Declared:
     """Return what the models declare; models of one table are united, and one with a primary key
     comes before those without.
 
@@ -89,87 +82,12 @@ def declare(dialect: Dialect, models: Iterable[type[Model]]) -> Declared:
     types = _Types(dialect)
     for model in sorted(models, key=lambda model: model._meta.primary_key is False):
         table = _Reader(dialect, model, types).table()
-        key = dialect.table_key(table.name)
+        key = dialect.names.table_key(table.name)
         if key in tables:
             table = _united(dialect, tables[key], table, (*owners[key], model))
         tables[key] = table
         owners[key] = (*owners.get(key, ()), model)
     return Declared(tuple(tables.values()), owners)
-
-
-class LiteralContext(Context):
-    """A context that writes values into the SQL, since DDL takes no parameters.
-
-    It has the database's settings, and ``options`` over them. A per cent sign is doubled where the
-    driver would read it as a parameter's start; `rendered` takes that back, together with those
-    that the models' own SQL has doubled for the driver.
-    """
-
-    def __init__(self, dialect: Dialect, **options: Any) -> None:
-        super().__init__(**{**dialect.database.get_context_options(), **options})
-        self.dialect = dialect
-
-    def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Context:
-        if converter:
-            value = converter(value)
-        elif converter is None and self.state.converter:
-            value = self.state.converter(value)
-        if isinstance(value, Node):
-            with self(converter=None):
-                return self.sql(value)
-        if isinstance(value, bool):
-            text = self.dialect.truths[value]
-        elif value is None or isinstance(value, int) or _is_plain(value):
-            text = _query_val_transform(value)
-        else:
-            text = self.dialect.literal(value, "text")
-        return self.literal(self.dialect.escaped(text))
-
-
-def _is_plain(value: object) -> bool:
-    """Tell whether a value is text in which nothing needs quoting.
-
-    Peewee before 4.0 does not double the quotes in a literal; the database does.
-    """
-    return isinstance(value, str) and value.isprintable() and not set(value) & {"'", "\\"}
-
-
-def rendered(context: Context) -> str:
-    """Return the statement that the driver would send for a context without parameters."""
-    sql = str(context.query()[0])
-    return sql.replace("%%", "%") if context.state.param == "%s" else sql
-
-
-def index_sql(dialect: Dialect, model: type[Model], index: Node) -> str:
-    """Return the CREATE INDEX statement of one of a model's indexes."""
-    if isinstance(index, PeeweeIndex):
-        index = index.safe(False)
-    context = LiteralContext(dialect, **model._schema.context_options)
-    return rendered(context.sql(index))
-
-
-@dataclass(frozen=True, slots=True)
-class Default:
-    """A field's Python default: one ``value`` for all rows, or only a sample of them where
-    ``per_row`` gives each row its own.
-    """
-
-    value: Any
-    per_row: Callable[[], Any] | None = None
-
-
-def python_default(field: Field) -> Default | None:
-    """Evaluate a field's default. A callable that gives an equal value twice counts as constant,
-    and so does any date or time.
-    """
-    if field.default is None:
-        return None
-    if not callable(field.default):
-        return Default(field.default)
-    value = field.default()
-    if isinstance(field, _DATES) or isinstance(value, date | datetime | time):
-        return Default(value)
-    return Default(value) if field.default() == value else Default(value, field.default)
 
 
 def _sequence(field: Field) -> TableName:
@@ -182,7 +100,7 @@ def _sequence(field: Field) -> TableName:
 class _Types:
     """The canonical types of fields, each spelling of Peewee's translated once."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Wording) -> None:
         self.dialect = dialect
         self.context = dialect.database.get_sql_context()
         self.known: dict[Any, str] = {}
@@ -206,15 +124,14 @@ class _Types:
         node = field.ddl_datatype(self.context)
         if node is None:
             return ""
-        if not isinstance(node, SQL):
-            return self.dialect.canonical_type(rendered(LiteralContext(self.dialect).sql(node)))
-        return self.dialect.canonical_type(str(node.sql))
+        text = str(node.sql) if isinstance(node, SQL) else render(self.dialect, node)
+        return str(self.dialect.names.type(text))
 
 
 class _Reader:
     """Reads one model."""
 
-    def __init__(self, dialect: Dialect, model: type[Model], types: _Types) -> None:
+    def __init__(self, dialect: Wording, model: type[Model], types: _Types) -> None:
         self.dialect = dialect
         self.model = model
         self.meta = model._meta
@@ -232,15 +149,10 @@ class _Reader:
             primary_key=tuple([field.column_name for field in keys]),
             indexes=tuple(map(self._index, self._indexes())),
             foreign_keys=tuple(
-                [
-                    _foreign_key(self.dialect, field)
-                    for field in fields
-                    if isinstance(field, ForeignKeyField)
-                ]
+                [_foreign_key(field) for field in fields if isinstance(field, ForeignKeyField)]
             ),
             constraints=tuple(
-                Constraint(*named_constraint(sql), sql=sql)
-                for sql in map(self._render, meta.constraints or ())
+                _constraint(render(self.dialect, node)) for node in meta.constraints or ()
             ),
             kind="virtual" if self.is_virtual else "table",
             depends_on=tuple(
@@ -253,7 +165,7 @@ class _Reader:
 
     def _options(self) -> tuple[str, ...]:
         settings = ensure_tuple(self.meta.table_settings) or ()
-        return self.dialect.table_options(" ".join(map(str, settings)))
+        return (" ".join(map(str, settings)),) if settings else ()
 
     def _fields(self) -> list[Field]:
         """Return the fields that have a column."""
@@ -268,19 +180,18 @@ class _Reader:
             return [field for field in fields if not (field.auto_increment or field._hidden)]
         return list(fields)
 
-    def _render(self, node: Any) -> str:
-        context = LiteralContext(self.dialect)
-        return rendered(context.sql(SQL(node) if isinstance(node, str) else node))
-
     def _column(self, field: Field) -> Column:
-        default, computed, automatic = field.default, False, field.auto_increment or field.sequence
+        default, source = field.default, ""
         if default is not None:
-            computed = callable(default)
-            default = UNKNOWN if computed else self._known_default(field)
-        making = _MAKINGS[computed, bool(automatic)] if computed or automatic else PLAIN
+            source = "callable" if callable(default) else ""
+            default = UNKNOWN if source else self._known_default(field)
+        automatic = bool(field.auto_increment or field.sequence)
+        declared = _DECLARATIONS[source, automatic] if source or automatic else PLAIN
         type_name = self.types.get(field)
-        column = Column(field.column_name, type_name, bool(field.null), default, "", making)
-        return self._constrained(column, field) if field.constraints or field.collation else column
+        column = Column(field.column_name, type_name, bool(field.null), default, "", declared)
+        if field.constraints or field.collation:
+            return _constrained(column, list(self._clauses(field)))
+        return column
 
     def _known_default(self, field: Field) -> str:
         """Return the literal of a plain default, for comparison only."""
@@ -289,7 +200,7 @@ class _Reader:
         except Exception:  # whatever a field class raises, the column is asked again when missing
             return UNKNOWN
         if isinstance(value, bool):
-            return self.dialect.truths[value]
+            return self.dialect.literal(value, "")
         if type(value) is int:
             return str(value)
         is_text = isinstance(value, str) and isinstance(field, CharField | TextField)
@@ -298,24 +209,13 @@ class _Reader:
         quoted = value.replace("'", "''")
         return f"'{quoted}'"
 
-    def _constrained(self, column: Column, field: Field) -> Column:
-        making, kept = column.making, [f"COLLATE {field.collation}"] if field.collation else []
-        for text in map(self._render, field.constraints or ()):
-            words = [token.lower() for token in tokens(text)]
-            if words[:1] == ["default"]:
-                making = replace(making, in_database=True)
-                default = text.strip()[len("default") :].strip()
-                column = column._replace(default=default)
-            elif words[:1] in (["generated"], ["as"]):
-                is_stored = "stored" in words or "persistent" in words
-                kind = "identity" if "identity" in words else "virtual"
-                making = replace(making, generated_as=text)
-                column = column._replace(generated="stored" if is_stored else kind)
-            elif words == ["null"] or words == ["not", "null"]:
-                column = column._replace(null=words == ["null"])
-            else:
-                kept.append(text)
-        return column._replace(making=replace(making, constraints=tuple(kept)))
+    def _clauses(self, field: Field) -> Iterable[Clause]:
+        """Yield the clauses of the SQL behind a field's type."""
+        if field.collation:
+            name = str(field.collation)
+            yield Clause("collate", name, "", f"COLLATE {name}")
+        for node in field.constraints or ():
+            yield from clauses(render(self.dialect, node))
 
     def _indexes(self) -> list[Any]:
         if self.is_virtual:
@@ -341,45 +241,69 @@ class _Reader:
                 f"{self.model.__name__}: {sql!r} in Meta.indexes is no CREATE INDEX statement. "
                 "Run it by your own script, and take it out of Meta.indexes."
             )
-        keys = tuple(Key(key.text, key.is_column, key.options) for key in parsed.keys)
-        made = Index(
+        return Index(
             parsed.name,
-            keys,
+            tuple(Key(key.text, key.is_column, key.options) for key in parsed.keys),
             parsed.unique,
             parsed.method,
             parsed.where,
             parsed.nulls_distinct,
             sql=sql,
         )
-        return self.dialect.canonical_index(made)
 
 
-def _foreign_key(dialect: Dialect, field: ForeignKeyField) -> ForeignKey:
+def _constrained(column: Column, found: list[Clause]) -> Column:
+    """Return a column with the clauses of its own SQL, each by its meaning."""
+    declared, kept = column.declared, []
+    for clause in found:
+        if clause.kind == "default":
+            declared = declared._replace(default_is="sql")
+            column = column._replace(default=clause.body)
+        elif clause.kind in ("null", "not null"):
+            column = column._replace(null=clause.kind == "null")
+        else:
+            kept.append(clause)
+        if clause.kind == "generated":
+            words = set(map(str.lower, tokens(clause.sql)))
+            is_stored = not words.isdisjoint(("stored", "persistent"))
+            kind = _IDENTITY if _IDENTITY in words else "virtual"
+            column = column._replace(generated="stored" if is_stored else kind)
+    return column._replace(declared=declared._replace(clauses=tuple(kept)))
+
+
+def _constraint(sql: str) -> Constraint:
+    """Return a table's constraint as it is declared."""
+    found = clauses(sql)
+    if not found:
+        return Constraint(UNKNOWN, "", sql, sql=sql)
+    first = found[0]
+    return Constraint(first.kind, first.name, sql, listed_columns(first), sql=sql)
+
+
+def _foreign_key(field: ForeignKeyField) -> ForeignKey:
     parent = field.rel_model._meta
     return ForeignKey(
         columns=(field.column_name,),
         parent=TableName(parent.schema, parent.table_name),
         parent_columns=(field.rel_field.column_name,),
-        on_delete=_action(dialect, field.on_delete),
-        on_update=_action(dialect, field.on_update),
+        on_delete=(field.on_delete or "").upper().strip(),
+        on_update=(field.on_update or "").upper().strip(),
         name=field.constraint_name or "",
         deferred=bool(field.deferred),
     )
 
 
-def _action(dialect: Dialect, action: str | None) -> str:
-    return dialect.canonical_action((action or "").upper().strip())
-
-
 def _united(
-    dialect: Dialect, first: Table, second: Table, models: tuple[type[Model], ...]
+    dialect: Wording, first: Table, second: Table, models: tuple[type[Model], ...]
 ) -> Table:
     """Unite two declarations of one table, or say where they contradict each other."""
-    columns = matched(second, first, dialect.fold)
+    fold = dialect.names.fold
+    known = {fold(column.name): column for column in first.columns}
     clashes = [
         column.name
-        for column, other in columns.pairs
-        if (column.type, column.null) != (other.type, other.null)
+        for column in second.columns
+        if (other := known.get(fold(column.name)))
+        and (column.type, column.null) != (other.type, other.null)
     ]
     keys = first.primary_key and second.primary_key and first.primary_key != second.primary_key
     if clashes or keys:
@@ -390,7 +314,7 @@ def _united(
             "Give one of them another table name."
         )
     return first._replace(
-        columns=(*first.columns, *columns.missing),
+        columns=(*first.columns, *(c for c in second.columns if fold(c.name) not in known)),
         indexes=tuple({i._replace(sql=""): i for i in first.indexes + second.indexes}.values()),
         foreign_keys=tuple(dict.fromkeys(first.foreign_keys + second.foreign_keys)),
         constraints=tuple(dict.fromkeys(first.constraints + second.constraints)),

@@ -1,53 +1,24 @@
-"""Builds the `Plan`: declared minus actual, questions about data, the cost of each step.
+"""Builds the `Plan`: declared minus actual, then, where something is missing, steps.
 
-Enters: a dialect, collected and bound models, options. Leaves: a `Plan`. Reads only.
+Enters: a dialect, collected and bound models, options. Leaves: a `Plan`. Reads only. What asks
+about data and writes steps is loaded when there is something to add.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 
-from peewee import Field
-
+from ..changes import Change, CreateSchema, CreateTable, Difference, Finding, Step
 from ..compare.diff import diff
-from ..dialects import Dialect
+from ..compare.graph import Graph
+from ..dialects.base import Dialect
 from ..models.collect import Collected
 from ..models.declared import Declared, declare
 from ..options import Options
 from ..report import Plan
-from ..schema import (
-    UNKNOWN,
-    Catalog,
-    CreateSchema,
-    CreateTable,
-    Finding,
-    Index,
-    Step,
-    Table,
-    TableName,
-)
+from ..schema import UNKNOWN, Catalog, Index, Ref, Table, TableName
 from ..texts import note
-from . import ddl
-from .columns import merged
-from .questions import Memory, Situation, is_blocked
-from .steps import steps_and_findings
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Pause the garbage collector while many values are made, none of which is garbage: it would
-    walk them all again and again, for a third of the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class Planner:
@@ -57,25 +28,24 @@ class Planner:
     other.
     """
 
-    @_no_collector()
     def __init__(self, dialect: Dialect, collected: Collected, options: Options) -> None:
         self.dialect = dialect
         self.options = options
         self.collected = collected
         self.bases = set(collected.bases)
-        self.declared = declare(dialect, (*collected.models, *collected.bases))
-        self.memory = Memory()
-        self.last: tuple[Catalog, Plan] | None = None  # where only the catalogue was asked
+        found = declare(dialect, (*collected.models, *collected.bases))
+        self.declared = replace(found, tables=tuple(map(dialect.names.spell, found.tables)))
+        self._counted: dict[TableName, int] = {}
+        self._last: tuple[Catalog, Plan] | None = None  # where only the catalogue was asked
 
-    @_no_collector()
     def plan(self) -> Plan:
         """Reads the catalogue, and of the data what the missing things make necessary."""
         declared, catalog, left_out = self._read()
-        if self.last and self.last[0] == catalog and self._knows_types():
-            return self.last[1]
+        if self._last and self._last[0] == catalog and self._knows_types():
+            return self._last[1]
         made = self._plan(declared, catalog, left_out)
         creates = {"create_schema", "create_table"} >= {step.kind for step in made.steps}
-        self.last = (catalog, made) if creates and not made.blocked else None
+        self._last = (catalog, made) if creates and not made.blocked else None
         return made
 
     def _knows_types(self) -> bool:
@@ -84,47 +54,52 @@ class Planner:
         return not self.dialect.unknown_types(sorted(types - {""}))
 
     def _plan(self, declared: Declared, catalog: Catalog, left_out: list[Finding]) -> Plan:
-        difference = diff(declared.tables, catalog, self.dialect)
-        self.graph = difference.graph
-        situation = Situation(
-            self.dialect, declared, catalog, self.options, difference.changes, self.memory
-        )
+        difference = diff(declared.tables, catalog, self.dialect.names)
         said: list[Step | Finding] = [*difference.findings, *left_out]
-        with ExitStack() as stack:
-            if any(not isinstance(c, CreateSchema | CreateTable) for c in difference.changes):
-                stack.enter_context(self.dialect.short_reads(self.options.lock_timeout))
-            said = [*steps_and_findings(situation, difference), *said]
-        steps = merged(self.dialect, [item for item in said if isinstance(item, Step)])
+        if difference.changes:
+            said = [*self._written(difference, declared, catalog), *said]
+        steps = tuple(item for item in said if isinstance(item, Step))
         findings = [item for item in said if isinstance(item, Finding)]
+        levels = {level: [f for f in findings if f.level == level] for level in _LEVELS}
         return Plan(
-            steps=steps,
-            blocked=tuple(sorted(filter(is_blocked, findings), key=_place)),
-            findings=tuple(f for f in findings if f.level == "drift")
-            + tuple(f for f in findings if f.level == "note"),
+            steps=self.dialect.writer.joined(steps) if steps else (),
+            blocked=tuple(sorted(levels["blocked"], key=_place)),
+            findings=(*levels["drift"], *levels["note"]),
             summary=self._summary(declared),
         )
 
+    def _written(
+        self, difference: Difference, declared: Declared, catalog: Catalog
+    ) -> list[Step | Finding]:
+        from .questions import Questions
+        from .steps import steps_and_findings
+
+        dialect = self.dialect
+        parts = [part for c in difference.changes for part in dialect.writer.parts(c)]
+        changes = tuple(part for part in parts if not isinstance(part, Finding))
+        graph = Graph(declared.tables, catalog, dialect.names)
+        questions = Questions(dialect, declared, catalog, self.options, changes, self._counted)
+        with ExitStack() as stack:
+            if any(not isinstance(change, CreateSchema | CreateTable) for change in changes):
+                stack.enter_context(dialect.limited(locks=self.options.lock_timeout))
+            said = steps_and_findings(questions, replace(difference, changes=changes), graph)
+        return [*said, *(part for part in parts if isinstance(part, Finding))]
+
     def _summary(self, declared: Declared) -> str:
         tables = declared.tables if self.bases else ()
-        keys = {self.dialect.table_key(table.name) for table in tables}
+        keys = {self.dialect.names.table_key(table.name) for table in tables}
         present = {model for key in keys for model in self.declared.models[key]}
         return self.collected.summary(self.bases - present, self.dialect.place())
 
-    @_no_collector()
-    def remaining(self) -> set[object]:
-        """Reads the catalogue: what is still missing."""
+    def remaining(self) -> set[Ref]:
+        """Reads the catalogue: what is still missing, by folded names."""
         declared, catalog, _ = self._read()
-        left = diff(declared.tables, catalog, self.dialect)
-        return {*left.stopped, *(ref for change in left.changes for ref in left.graph.made(change))}
+        left = diff(declared.tables, catalog, self.dialect.names)
+        return {*left.stopped, *(ref for change in left.changes for ref in self.made(change))}
 
-    def made(self, step: Step) -> set[object]:
-        """Return what a step makes."""
-        return set(self.graph.made(step.change))
-
-    def field(self, table: TableName, column: str) -> Field:
-        """Return the field that declares a column."""
-        models = self.declared.models[self.dialect.table_key(table)]
-        return ddl.field_of(models, self.dialect, column)[1]
+    def made(self, change: Change) -> set[Ref]:
+        """Return what a change makes, by folded names."""
+        return set(Graph((), _NOTHING, self.dialect.names).made(change))
 
     def _read(self) -> tuple[Declared, Catalog, list[Finding]]:
         """Read the catalogue, and leave out the abstract bases that have no table."""
@@ -136,10 +111,15 @@ class Planner:
         }
         tables = self.declared.tables
         if absent:
-            tables = tuple(t for t in tables if self.dialect.table_key(t.name) not in absent)
+            key_of = self.dialect.names.table_key
+            tables = tuple(table for table in tables if key_of(table.name) not in absent)
         declared = Declared(tables, self.declared.models)
-        left_out = [note("AM307", key, None) for key in sorted(absent, key=str)]
+        left_out = [note("AM307", Ref("table", key)) for key in sorted(absent, key=str)]
         return declared, _reconciled(self.dialect, declared, catalog), left_out
+
+
+_NOTHING = Catalog({}, {}, frozenset(), None)
+_LEVELS = ("blocked", "drift", "note")
 
 
 def _place(finding: Finding) -> tuple[str, str, str]:
@@ -152,7 +132,7 @@ def _reconciled(dialect: Dialect, declared: Declared, catalog: Catalog) -> Catal
     """
     tables = dict(catalog.tables)
     for table in declared.tables:
-        key = dialect.table_key(table.name)
+        key = dialect.names.table_key(table.name)
         if key in tables and any(index.sql for index in table.indexes):
             indexes = tuple(
                 _agreed(dialect, tables[key], table, index) for index in tables[key].indexes
@@ -163,7 +143,7 @@ def _reconciled(dialect: Dialect, declared: Declared, catalog: Catalog) -> Catal
 
 def _agreed(dialect: Dialect, actual: Table, table: Table, index: Index) -> Index:
     for other in table.indexes:
-        named = dialect.fold(other.name) == dialect.fold(index.name)
+        named = dialect.names.fold(other.name) == dialect.names.fold(index.name)
         texts = (index.keys, index.where) != (other.keys, other.where)
         if named and texts and other.sql and len(other.keys) == len(index.keys):
             answer = dialect.same_expressions(actual, other, index)

@@ -1,5 +1,5 @@
 """MySQL and MariaDB."""
 
-from .dialect import Mysql
+from .session import Mysql
 
 __all__ = ["Mysql"]

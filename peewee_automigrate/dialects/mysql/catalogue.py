@@ -11,17 +11,22 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
 from typing import Any
 
-from ...schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
-from ...sql import normalize, tokens
-from ..base import MARK, Wanted
-from .names import canonical_type, is_number
+from ...compare.spelling import constraint, normalize
+from ...schema import UNKNOWN, Catalog, Column, ForeignKey, Index, Key, Table, TableName, Wanted
+from ..base import MARK, ChangedMeanwhile
+from .names import (
+    Settings,
+    bytes_per_character,
+    canonical_action,
+    canonical_default,
+    canonical_type,
+    is_number,
+    key_limit,
+)
 
-SETTINGS = """
+_SETTINGS = """
 SELECT version(), database(), @@lower_case_table_names, @@collation_database, @@sql_mode"""
 
 # One row per schema, relation and column. The schema is compared to one constant, since only then
@@ -70,80 +75,21 @@ JOIN information_schema.TABLE_CONSTRAINTS AS t
 WHERE c.CONSTRAINT_SCHEMA = {schema} AND t.TABLE_NAME IN ({tables})
   AND t.CONSTRAINT_TYPE = 'CHECK'"""
 _KINDS = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
-_BYTES = {"utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "utf8mb3": 3, "utf8": 3, "ucs2": 2}
-_NOW = re.compile(
-    r"\b(current_timestamp|now|localtime|localtimestamp)\b(\s*\(\s*(\d*)\s*\))?", re.I
-)
 KEY_MARK = "peewee_automigrate: foreign key follows"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a server says of itself: ``version`` as numbers, ``schema`` the current database,
-    ``collation`` that database's, ``folds_tables`` where names of tables ignore case.
-    """
-
-    version: tuple[int, ...]
-    is_mariadb: bool
-    schema: str | None
-    folds_tables: bool
-    collation: str
-    sql_mode: str
-
-    @classmethod
-    def read(cls, ask: Callable[..., list[Any]]) -> Settings:
-        """Read the settings; ``ask`` sends a query."""
-        version, schema, lower_case, collation, sql_mode = ask(SETTINGS)[0]
-        numbers = re.search(r"\d+(\.\d+)+", version.removeprefix("5.5.5-"))
-        return cls(
-            tuple(map(int, numbers[0].split("."))) if numbers else (),
-            "mariadb" in version.lower(),
-            schema,
-            bool(int(lower_case)),
-            collation,
-            sql_mode,
-        )
-
-
-@cache
-def table_options(settings: str) -> tuple[str, ...]:
-    """Return engine and row format of a table created with these settings, as `_options` does,
-    "new", and its character set: "" for the database's own, "?" where only the server knows it.
-    """
-    words = [word for word in tokens(settings.lower()) if word not in ("=", ",", "default")]
-    values = {name: value.strip("'\"") for name, value in pairwise(words)}
-    charset = values.get("charset") or values.get("set") or values.get("collate", "")
-    charset = charset.partition("_")[0].replace("uca1400", UNKNOWN)
-    return values.get("engine", "innodb"), values.get("row_format", "dynamic"), "new", charset
-
-
-def key_limit(options: Sequence[str]) -> int:
-    """Return how many bytes a key may have: https://mariadb.com/kb/en/innodb-limitations/."""
-    engine, row_format = options[:2]
-    older = row_format in ("compact", "redundant")
-    return {"innodb": 767 if older else 3072, "aria": 2000}.get(engine, 1000)
-
-
-def bytes_per_character(charset: str | None) -> int:
-    """Return the most bytes that a character of a character set takes."""
-    return _BYTES.get(charset or "", 1)
-
-
-def canonical_default(text: str) -> str:
-    """Return a default in the spelling in which all servers' texts of it agree."""
-    text = re.sub(r"\s+on update\s.*", "", text.replace("\\'", "''"), flags=re.IGNORECASE)
-    if text[:2] in ("x'", "X'"):
-        return text.upper()
-    if text[:2] in ("b'", "B'"):
-        return str(int(text[2:-1], 2))
-    if "'" in text or '"' in text:
-        return text
-    return _NOW.sub(lambda now: f"current_timestamp{f'({now[3]})' if now[3] else ''}", text)
-
-
-def canonical_action(action: str) -> str:
-    """Return a foreign key's action; to InnoDB, RESTRICT and NO ACTION are one."""
-    return "" if action in ("NO ACTION", "RESTRICT") else action
+def read_settings(ask: Callable[..., list[Any]]) -> Settings:
+    """Read what the server says of itself; ``ask`` sends a query."""
+    version, schema, lower_case, collation, sql_mode = ask(_SETTINGS)[0]
+    numbers = re.search(r"\d+(\.\d+)+", version.removeprefix("5.5.5-"))
+    return Settings(
+        tuple(map(int, numbers[0].split("."))) if numbers else (),
+        "mariadb" in version.lower(),
+        schema,
+        bool(int(lower_case)),
+        collation,
+        sql_mode,
+    )
 
 
 def read(
@@ -152,7 +98,10 @@ def read(
     fold_table: Callable[[str], str],
     wanted: Wanted,
 ) -> Catalog:
-    """Read the wanted tables in two statements; ``ask`` sends a query."""
+    """Read the wanted tables in two statements; ``ask`` sends a query.
+
+    Raises `ChangedMeanwhile` for a table that is being created just now.
+    """
     schemas = sorted({t.schema or settings.schema or "" for t in wanted.tables})
     reader = _Reader(fold_table, settings.is_mariadb)
     parts = [(name, _names(wanted.tables, name, settings)) for name in schemas]
@@ -229,42 +178,47 @@ class _Reader:
         if relation is None or relation[3] == "SEQUENCE":
             return None
         rows = sorted(self._columns[place], key=lambda row: int(row[9]))
-        if not rows and relation[3] == "BASE TABLE":  # it is being created just now: read again
-            raise LookupError(f"{wanted}: the database shows this role no columns of the table")
-        columns = {row[3]: _column(row, self.is_mariadb) for row in rows}
+        if not rows and relation[3] == "BASE TABLE":
+            text = "the database shows this role no columns of the table"
+            raise ChangedMeanwhile(f"{wanted}: {text}")
         charsets = {row[3]: row[8] for row in rows}
-        details = self._details[place]
-        kinds = defaultdict(list)
-        for row in sorted(details, key=lambda row: int(row[10])):
-            kinds[row[0], row[3]].append(row)
+        details = sorted(self._details[place], key=lambda row: int(row[10]))
         options = _options(relation, details)
-        limit = key_limit(options)
-        indexes = [_index(found, charsets, limit) for found in _of(kinds, "key")]
-        actions = {row[3]: row for row in details if row[0] == "actions"}
+        keys, parents = _by_name(details, "key"), _by_name(details, "parent")
+        indexes = [_index(found, charsets, key_limit(options)) for found in keys.values()]
+        actions = _by_name(details, "actions")
         return Table(
             name=TableName(wanted.schema, relation[2]),
-            columns=tuple(columns.values()),
+            columns=tuple([_column(row, self.is_mariadb) for row in rows]),
             primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
             indexes=tuple(indexes),
             foreign_keys=tuple(
-                _foreign_key(found, actions.get(found[0][3])) for found in _of(kinds, "parent")
+                _foreign_key(name, found, actions.get(name)) for name, found in parents.items()
             ),
             constraints=tuple(
-                Constraint(row[3], f"check ( {normalize(row[5])} )")
-                for row in details
-                if row[0] == "check"
+                constraint(f"CHECK ({row[5]})", row[3]) for row in details if row[0] == "check"
             ),
             kind=_KINDS.get(relation[3], "table"),
             rows=int(relation[5]) if relation[5] is not None else -1,
             schema=schema,
             options=options,
-            filling=tuple(row[3] for row in rows if (row[7] or "").endswith(MARK)),
-            keys_due=tuple(row[3] for row in rows if (row[7] or "").endswith(KEY_MARK)),
+            filling=_marked(rows, MARK),
+            keys_due=_marked(rows, MARK, KEY_MARK),
         )
 
 
-def _of(kinds: dict[tuple[str, str], list[Sequence[Any]]], kind: str) -> list[list[Sequence[Any]]]:
-    return [rows for (found, _), rows in kinds.items() if found == kind]
+def _marked(rows: Sequence[Sequence[Any]], *marks: str) -> tuple[str, ...]:
+    """Return the columns whose comment is one of these; a fill may have its key still to come."""
+    return tuple(row[3] for row in rows if (row[7] or "").endswith(marks))
+
+
+def _by_name(details: Sequence[Sequence[Any]], kind: str) -> dict[str, list[Sequence[Any]]]:
+    """Return the rows of one kind by the name of their index or constraint."""
+    found: dict[str, list[Sequence[Any]]] = defaultdict(list)
+    for row in details:
+        if row[0] == kind:
+            found[row[3]].append(row)
+    return found
 
 
 def _options(relation: Sequence[Any], details: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -285,15 +239,20 @@ def _column(row: Sequence[Any], is_mariadb: bool) -> Column:
     generated = ""
     if " generated" in f" {extra}":
         generated = "stored" if "stored" in extra else "virtual"
-    if generated or default is None or (is_mariadb and default == "NULL"):
-        default = None
-    elif is_mariadb or "default_generated" in extra:
-        default = canonical_default(default)
-        # The catalogue's character set has no place for some, and shows others as escapes.
-        default = UNKNOWN if re.search(r"\\|\?", default) else default
-    elif not is_number(canonical):
-        default = "'" + default.replace("'", "''") + "'"
-    return Column(name, canonical, nullable == "YES", default, generated)
+    found = None if generated else _default(default, canonical, extra, is_mariadb)
+    return Column(name, canonical, nullable == "YES", found, generated)
+
+
+def _default(text: str | None, type_name: str, extra: str, is_mariadb: bool) -> str | None:
+    """MariaDB tells all defaults in SQL, MySQL only those that its EXTRA names."""
+    if text is None or (is_mariadb and text == "NULL"):
+        return None
+    is_sql = is_mariadb or "default_generated" in extra
+    if not is_sql and not is_number(type_name):
+        text = "'" + text.replace("'", "''") + "'"
+    text = canonical_default(text)
+    # The catalogue's character set has no place for some letters, and shows others as escapes.
+    return UNKNOWN if is_sql and re.search(r"\\|\?", text) else text
 
 
 def _index(rows: list[Sequence[Any]], charsets: dict[str, str | None], limit: int) -> Index:
@@ -323,14 +282,16 @@ def _index(rows: list[Sequence[Any]], charsets: dict[str, str | None], limit: in
     )
 
 
-def _foreign_key(rows: list[Sequence[Any]], actions: Sequence[Any] | None) -> ForeignKey:
+def _foreign_key(
+    name: str, rows: list[Sequence[Any]], actions: list[Sequence[Any]] | None
+) -> ForeignKey:
     unknown = (UNKNOWN, UNKNOWN)  # to a role that may only read
-    on_delete, on_update = map(canonical_action, actions[5:7] if actions else unknown)
+    on_delete, on_update = map(canonical_action, actions[0][5:7] if actions else unknown)
     return ForeignKey(
         columns=tuple(row[5] for row in rows),
         parent=TableName(rows[0][6], rows[0][7]),
         parent_columns=tuple(row[8] for row in rows),
         on_delete=on_delete,
         on_update=on_update,
-        name=rows[0][3],
+        name=name,
     )

@@ -1,214 +1,208 @@
-"""What MySQL and MariaDB refuse, and what a change costs there.
+"""What MySQL and MariaDB refuse: sizes of keys, engines, letters.
 
-Enters: tables as they stand, what is to be added. Leaves: reasons and effects, or None. Sources:
-https://dev.mysql.com/doc/refman/8.0/en/innodb-online-ddl-operations.html and
-https://mariadb.com/kb/en/innodb-online-ddl-operations-with-the-instant-alter-algorithm/. MySQL 8
-itself was not run: where the two differ, what its manual says stands here, the cautious way.
+Enters: tables as they stand, what is to be added. Leaves: findings, sizes. Reads collations.
+Sources: https://mariadb.com/kb/en/innodb-limitations/ and
+https://dev.mysql.com/doc/refman/8.0/en/create-table-foreign-keys.html.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, NamedTuple
 
-from peewee import Database
+from ...changes import AddColumn, AddIndex, Finding
+from ...schema import UNKNOWN, Column, ForeignKey, Index, Key, Ref, Table, TableName
+from ...texts import blocked
+from ..base import Facts
+from ..statements import field_of
+from .names import (
+    base_type,
+    bytes_per_character,
+    can_refer,
+    has_characters,
+    key_bytes,
+    key_limit,
+)
 
-from ...schema import UNKNOWN, Column, ForeignKey, Index, Key, Table, TableName
-from ...sql import called_functions, is_constant, named_constraint, upper_words
-from ..base import Addition, Place
-from . import catalogue as mysql_catalog
-from . import names as mysql_types
-from .session import MysqlSession
+if TYPE_CHECKING:
+    from .session import Mysql
 
+_COLLATIONS = """
+SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s
+UNION ALL
+SELECT '', TABLE_COLLATION FROM information_schema.TABLES
+WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
+_COLLATION = """
+SELECT '', DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"""
 _UNLIMITED = 2**32  # bytes
-_STEADY = {"current_timestamp", "now", "localtime", "localtimestamp", "curdate", "utc_timestamp"}
 
 
-class MysqlLimits(MysqlSession):
+class _Place(NamedTuple):
+    """A column, and its table as it stands, or as declared where the run creates it."""
+
+    table: Table
+    column: Column
+    is_new: bool
+
+
+class Limits:
     """The limits of InnoDB, and of the other engines."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._known_collations: dict[tuple[str, str], dict[str, str | None]] = {}
+    def __init__(self, dialect: Mysql) -> None:
+        self.dialect = dialect
+        self.settings = dialect.settings
+        self.fold = dialect.names.fold
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
 
-    def column_effect(self, table: Table, column: Column, default: str | None) -> str:
-        """INSTANT changes the dictionary only, where nothing has to be computed for each row."""
-        words = upper_words(column.making.constraints)
-        fulltext = any(index.method == "fulltext" for index in table.indexes)
-        checked = "CHECK" in words and not self.settings.is_mariadb
-        plain = table.options[:1] == ("innodb",) and "compressed" not in table.options
-        virtual = {self.fold(c.name) for c in table.columns if c.generated == "virtual"}
-        indexed = any(virtual & set(map(self.fold, index.columns)) for index in table.indexes)
-        if not plain or indexed or fulltext or checked or "REFERENCES" in words:
-            return "rewrites"
-        if default is None or is_constant(default):
-            return "instant"
-        called = set(called_functions(default)) or {default.lower()}
-        return "instant" if called <= _STEADY else "rewrites"
+    # Columns
 
-    def refuses(self, addition: Addition) -> str | None:
-        if "system versioned" in addition.table.options:
-            return "the table is system-versioned, and its history would change"
-        if "UNIQUE" in upper_words(addition.column.making.constraints):
-            return "a UNIQUE constraint can't be checked beforehand; declare unique=True instead"
-        return self.refuses_column(addition.column) or self._lacks_letters(addition)
+    def column(self, ref: Ref, column: Column) -> Finding | None:
+        """Say that a column's CHECK is a syntax error to MariaDB, or None:
+        https://mariadb.com/kb/en/constraint/.
+        """
+        found = [clause for clause in column.declared.clauses if clause.kind != "generated"]
+        checks = column.declared.of_kind("check")
+        is_odd = any(clause.name or clause is not found[-1] for clause in checks)
+        return blocked("AM128", ref) if is_odd and self.settings.is_mariadb else None
 
-    def refuses_column(self, column: Column) -> str | None:
-        """To MariaDB anything else is a syntax error: https://mariadb.com/kb/en/constraint/."""
-        found = list(map(named_constraint, column.making.constraints))
-        named = any(name and text.startswith("check ") for name, text in found)
-        early = any(text.startswith("check ") for _, text in found[:-1])
-        if self.settings.is_mariadb and (named or early):
-            return "on MariaDB a column has one CHECK, which has no name and comes last"
-        return None
-
-    def _lacks_letters(self, addition: Addition) -> str | None:
-        """Read: say that a default has letters which the table's character set lacks."""
-        default = addition.default or ""
-        if default.isascii() or addition.column.making.constraints:
+    def letters(self, change: AddColumn, default: str) -> Finding | None:
+        """Read: say that a default has letters that its table's character set lacks, or None."""
+        if default.isascii() or change.column.declared.clauses:
             return None
-        charset = (self._collations(addition.table).get("") or "").partition("_")[0]
-        if charset.startswith("utf8mb4"):
-            return None
+        charset = self._collations(change.actual).get("", "").partition("_")[0]
         kept = f"CONVERT(CONVERT({default} USING {charset}) USING utf8mb4)"
-        if self.rows(f"SELECT {kept} = {default}")[0][0]:
+        if charset == "utf8mb4" or self.dialect.rows(f"SELECT {kept} = {default}")[0][0]:
             return None
-        return f"its default has letters that the table's character set {charset} lacks"
+        return blocked("AM127", change.ref, charset=charset)
 
-    def refuses_fill(self, table: Table) -> str | None:
-        keys = {column.type for column in table.columns if column.name in table.primary_key}
-        if any(mysql_types.base_type(key) == "float" for key in keys):
-            return "the primary key is a FLOAT, whose values no query can name"
-        if table.primary_key:
+    def fill(self, change: AddColumn) -> Finding | None:
+        """Say why the rows of a table can't get a value each, or None."""
+        table = change.actual
+        types = [column.type for column in table.columns if column.name in table.primary_key]
+        if "float" in map(base_type, types):
+            return blocked("AM129", change.ref)
+        return None if table.primary_key else blocked("AM130", change.ref)
+
+    # Foreign keys
+
+    def key(self, table: TableName, fk: ForeignKey, facts: Facts) -> Finding | None:
+        """Read: say why a foreign key can't be, or None: with foreign_key_checks off the server
+        accepts more than works.
+        """
+        ref = Ref("key", table, ", ".join(fk.columns))
+        _, owner = field_of(facts.models(table), self.dialect, fk.columns[0])
+        if owner.deferrable:
+            return blocked("AM135", ref, server=self.dialect.name)
+        child = self._place(table, fk.columns[0], facts)
+        parent = self._place(fk.parent, fk.parent_columns[0], facts)
+        if child is None or parent is None:
             return None
-        return "the table has no primary key, so that its rows can't be told apart to fill it"
-
-    def refuses_key(self, child: Place, parent: Place) -> str | None:
-        """With foreign_key_checks off the server accepts more than works."""
         for place, what in ((child, "the table"), (parent, "the table that it refers to")):
             options = place.table.options
-            if options[:1] != ("innodb",):
-                return f"{what} is of the engine {options[0]}, and only InnoDB has foreign keys"
+            if options[0] != "innodb":
+                return blocked("AM137", ref, what=what, engine=options[0])
             if "partitioned" in options:
-                return f"{what} is partitioned, and has no foreign keys"
+                return blocked("AM138", ref, what=what)
         types = child.column.type, parent.column.type
-        if not mysql_types.can_refer(*types):
-            return f"it is {types[0]}, and the column that it refers to is {types[1]}"
-        if not mysql_types.has_characters(types[0]) or child.column.making.constraints:
+        if not can_refer(*types):
+            return blocked("AM118", ref, child=types[0], parent=types[1])
+        if not has_characters(types[0]) or child.column.declared.clauses:
             return None
         collations = self._collation(child), self._collation(parent)
-        if not _are_unlike(*collations):
-            return None
-        return f"it is {collations[0]}, and the column that it refers to is {collations[1]}"
+        if _are_unlike(*collations):
+            return blocked("AM139", ref, child=collations[0], parent=collations[1])
+        return None
 
-    def _collation(self, place: Place) -> str:
+    def _place(self, name: TableName, column: str, facts: Facts) -> _Place | None:
+        """Return a column as it stands, or else as it is declared."""
+        actual, fold = facts.actual(name), self.fold
+        for side in filter(None, (actual, facts.declared(name))):
+            for one in side.columns:
+                if fold(one.name) == fold(column):
+                    return _Place(actual or side, one, side is not actual)
+        return None
+
+    def _collation(self, place: _Place) -> str:
         """Read: return the collation of a column that stands, or that it would get, or only the
         character set where no more is sure; "" when it can't tell.
         """
-        collations = self._collations(place.table)
-        return collations.get("" if place.is_new else self.fold(place.column.name)) or ""
+        name = "" if place.is_new else self.fold(place.column.name)
+        return self._collations(place.table).get(name, "")
 
-    def _collations(self, table: Table) -> dict[str, str | None]:
+    def _collations(self, table: Table) -> dict[str, str]:
         """Read: return the collations of a table's columns, and under "" that of the table."""
         if "new" in table.options:
             return {"": self._coming_collation(table)}
-        key = (table.schema or "", table.name.name)
-        if key not in self._known_collations:
-            rows = self.rows(
-                "SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS"
-                " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s UNION ALL"
-                " SELECT '', TABLE_COLLATION FROM information_schema.TABLES"
-                " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
-                (*key, *key),
-            )
-            self._known_collations[key] = {self.fold(name): collation for name, collation in rows}
-        return self._known_collations[key]
+        return self._asked(_COLLATIONS, *(table.schema or "", table.name.name) * 2)
 
     def _coming_collation(self, table: Table) -> str:
         """Read: return the collation of a table that the run creates, or its character set."""
         charset, schema = table.options[-1], table.name.schema
         if charset or schema is None:
             return charset.strip(UNKNOWN) if charset else self.settings.collation
-        if (schema, "") not in self._known_collations:
-            rows = self.rows(
-                "SELECT '', DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
-                " WHERE SCHEMA_NAME = %s",
-                (schema,),
-            )
-            self._known_collations[schema, ""] = dict(rows)
-        return self._known_collations[schema, ""].get("") or ""
+        return self._asked(_COLLATION, schema).get("", "")
 
-    def refuses_index(self, table: Table, index: Index) -> str | None:
-        """``table`` has the columns that the same run adds."""
-        server = "MariaDB" if self.settings.is_mariadb else "MySQL"
+    def _asked(self, sql: str, *names: str) -> dict[str, str]:
+        """Read: return collations by folded names, asked for once."""
+        if names not in self._known:
+            rows = self.dialect.rows(sql, names)
+            self._known[names] = {self.fold(name): found or "" for name, found in rows}
+        return self._known[names]
+
+    # Indexes
+
+    def index(self, table: Table, change: AddIndex) -> Finding | None:
+        """Read: say why a table, with the columns that the same run adds, can't have an index."""
+        index, ref, is_mariadb = change.index, change.ref, self.settings.is_mariadb
+        server = "MariaDB" if is_mariadb else "MySQL"
         if index.where:
-            return f"{server} has no partial indexes"
+            return blocked("AM131", ref, server=server)
         if not index.nulls_distinct:
-            return f"{server} has no NULLS NOT DISTINCT"
+            return blocked("AM132", ref, server=server)
         if not all(key.is_column for key in index.keys):
-            older = self.settings.is_mariadb
-            return "MariaDB has no indexes on expressions" if older else None
-        return self._too_long(table, index) if index.method == "btree" else None
+            return blocked("AM133", ref, server=server) if is_mariadb else None
+        return self._too_long(table, index, ref) if index.method == "btree" else None
 
-    def _too_long(self, table: Table, index: Index) -> str | None:
+    def primary_key(self, table: Table) -> Finding | None:
+        """Read: say that the primary key of a new table is too long, or None."""
+        index = Index("", tuple(map(Key, table.primary_key)), unique=True, origin="pk")
+        ref = Ref("table", table.name)
+        return self._too_long(table, index, ref) if table.primary_key else None
+
+    def _too_long(self, table: Table, index: Index, ref: Ref) -> Finding | None:
         """MariaDB takes the longest prefix of a long column, and a hash for a long unique index."""
         sizes = [self._key_bytes(table, key) for key in index.keys]
-        limit = mysql_catalog.key_limit(table.options)
+        limit, is_key = key_limit(table.options), index.origin == "pk"
         older = "compact" in table.options or "redundant" in table.options
         if older and max(sizes) <= limit:  # that is the limit of one column there
-            limit, older = mysql_catalog.key_limit(("innodb", "dynamic")), False
-        if self.settings.is_mariadb and index.origin != "pk" and not older:
+            limit, older = key_limit(("innodb", "dynamic")), False
+        if self.settings.is_mariadb and not is_key and not older:
             total = 0 if index.unique else sum(min(size, limit) for size in sizes)
         else:
             total = sum(sizes)
         if total <= limit:
             return None
-        return (
-            f"its key can be longer than the {limit:,} bytes that the table takes; index a prefix "
-            f"by SQL, such as ({index.keys[0].text}(191))"
-        )
+        words = {"role": "as a primary key, " if is_key else "", "column": index.keys[0].text}
+        return blocked("AM134", ref, limit=f"{limit:,}", **words)
+
+    def is_hash(self, table: Table, index: Index) -> bool:
+        """Read: tell whether MariaDB makes a hash of a unique index, since its key is too long."""
+        sizes = sum(self._key_bytes(table, key) for key in index.keys)
+        return index.unique and sizes > key_limit(table.options)
 
     def _key_bytes(self, table: Table, key: Key) -> int:
         """Read: return the most bytes of a key, or of its prefix."""
-        types = {self.fold(column.name): column.type for column in table.columns}
-        type_name = types.get(self.fold(key.text), "")
-        collations = self._collations(table)
-        collation = collations.get(self.fold(key.text), collations.get("")) or ""
-        width = mysql_catalog.bytes_per_character(collation.partition("_")[0])
+        fold, collations = self.fold, self._collations(table)
+        types = {fold(column.name): column.type for column in table.columns}
+        type_name = types.get(fold(key.text), "")
+        collation = collations.get(fold(key.text)) or collations.get("", "")
+        width = bytes_per_character(collation.partition("_")[0])
         length = re.match(r"\((\d+)\)", key.options)
         if length:
-            return int(length[1]) * (width if mysql_types.has_characters(type_name) else 1)
-        size = mysql_types.key_bytes(type_name, width)
+            return int(length[1]) * (width if has_characters(type_name) else 1)
+        size = key_bytes(type_name, width)
         return _UNLIMITED if size is None else size
-
-    def index_effect(self, table: Table, index: Index) -> tuple[str, str]:
-        """A full-text index adds a hidden column, and a hash is made of a copy of the table."""
-        if index.method != "btree":
-            has_one = any(other.method == index.method for other in table.indexes)
-            return ("builds" if has_one else "rewrites"), "writes"
-        sizes = sum(self._key_bytes(table, key) for key in index.keys)
-        is_hash = index.unique and sizes > mysql_catalog.key_limit(table.options)
-        return ("rewrites", "writes") if is_hash else ("builds", "nothing")
-
-    def key_effect(self, table: Table) -> str:
-        """A hash is a hidden virtual column, beside which nothing is done in place."""
-        return "rewrites" if "hash" in table.options else "instant"
-
-    def dangling(self, table: TableName, fk: ForeignKey) -> str | None:
-        """Somebody may have written to the column before its foreign key stood."""
-        child, parent = self.quote("c", fk.columns[0]), self.quote("p", fk.parent_columns[0])
-        home = self.home() if table.schema else None
-        source = self.quote(fk.parent.schema or home, fk.parent.name)
-        query = (
-            f"SELECT c.* FROM {self.quote_table(table)} AS c LEFT JOIN {source} AS p"
-            f" ON {parent} = {child} WHERE {child} IS NOT NULL AND {parent} IS NULL"
-        )
-        return query if self.rows(f"{query} LIMIT 1") else None
-
-    def home(self) -> str | None:
-        """A parent without a schema is looked for in the child's, and with foreign_key_checks off
-        accepted where it is not.
-        """
-        return self.settings.schema
 
 
 def _are_unlike(one: str, other: str) -> bool:

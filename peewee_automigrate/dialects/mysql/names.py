@@ -1,14 +1,21 @@
-"""MySQL's and MariaDB's types: one spelling for each, their sizes, what refers to what.
+"""MySQL's and MariaDB's names, types and settings: one spelling for each, sizes of keys.
 
-Enters and leaves: text. Pure. Sources: https://dev.mysql.com/doc/refman/8.0/en/data-types.html and
-https://mariadb.com/kb/en/data-types/.
+Enters and leaves: text and values. Pure; what a server says of itself is handed in. Sources:
+https://dev.mysql.com/doc/refman/8.0/en/data-types.html and https://mariadb.com/kb/en/data-types/.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from itertools import pairwise
+
+from ...compare.spelling import Names
+from ...schema import UNKNOWN, Column, ForeignKey, Index, Key, Table, TableName
+from ...sql import tokens, unquote
 
 _SPELLINGS = {
     "int": "integer, int4",
@@ -44,6 +51,12 @@ _SPATIAL = {
 _DEFAULT_MODIFIERS = {"char": "1", "binary": "1", "bit": "1", "decimal": "10,0"}
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _TYPE = re.compile(r"([a-z0-9_ ]+?)\s*(?:\(([^)]*)\))?\s*((?:\s*\b(?:unsigned|signed|zerofill))*)")
+_BYTES = {"utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "utf8mb3": 3, "utf8": 3, "ucs2": 2}
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_NOW = re.compile(
+    r"(?<!`)\b(current_timestamp|now|localtime|localtimestamp)\b(\s*\(\s*(\d*)\s*\))?", re.I
+)
+_PREFIX = re.compile(r"(.+) \( (\d+) \)", re.DOTALL)
 KNOWN = {*_SIZES, *_TEXTS, *_BLOBS, *_STRINGS, *_BINARIES, *_SPATIAL, "json", "bit", "decimal"}
 
 
@@ -151,3 +164,149 @@ def can_refer(child: str, parent: str) -> bool:
     if set(sides) <= set(_INTEGERS):
         return sides[0] == sides[1] and ("unsigned" in child) == ("unsigned" in parent)
     return child == parent
+
+
+# What a server says of itself, of tables, of defaults
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server says of itself: ``version`` as numbers, ``schema`` the current database,
+    ``collation`` that database's, ``folds_tables`` where names of tables ignore case.
+    """
+
+    version: tuple[int, ...]
+    is_mariadb: bool
+    schema: str | None
+    folds_tables: bool
+    collation: str
+    sql_mode: str
+
+
+@cache
+def table_options(settings: str) -> tuple[str, ...]:
+    """Return engine and row format of a table created with these settings, as the catalogue has
+    them, "new", and its character set: "" for the database's own, "?" where only the server knows.
+    """
+    words = [word for word in tokens(settings.lower()) if word not in ("=", ",", "default")]
+    values = {name: value.strip("'\"") for name, value in pairwise(words)}
+    charset = values.get("charset") or values.get("set") or values.get("collate", "")
+    charset = charset.partition("_")[0].replace("uca1400", UNKNOWN)
+    return values.get("engine", "innodb"), values.get("row_format", "dynamic"), "new", charset
+
+
+def key_limit(options: Sequence[str]) -> int:
+    """Return how many bytes a key may have: https://mariadb.com/kb/en/innodb-limitations/."""
+    engine, row_format = options[:2]
+    older = row_format in ("compact", "redundant")
+    return {"innodb": 767 if older else 3072, "aria": 2000}.get(engine, 1000)
+
+
+def bytes_per_character(charset: str | None) -> int:
+    """Return the most bytes that a character of a character set takes."""
+    return _BYTES.get(charset or "", 1)
+
+
+def standard_quotes(literal: str) -> str:
+    """Return a literal with \\' written as standard SQL does, which doubles the quote."""
+    return _ESCAPED.sub(lambda found: "''" if found[1] == "'" else found[0], literal)
+
+
+@cache
+def canonical_default(text: str) -> str:
+    """Return a default in the spelling in which all servers' texts of it agree."""
+    text = standard_quotes(text)
+    if re.fullmatch("[xX]'[0-9a-fA-F]*'", text):
+        return text.upper()
+    if re.fullmatch("[bB]'[01]+'", text):
+        return str(int(text[2:-1], 2))
+    if "'" in text or '"' in text:
+        return text
+    return _NOW.sub(lambda now: f"current_timestamp{f'({now[3]})' if now[3] else ''}", text)
+
+
+def canonical_action(action: str) -> str:
+    """Return a foreign key's action; to InnoDB, RESTRICT and NO ACTION are one."""
+    return "" if action in ("NO ACTION", "RESTRICT") else action
+
+
+class MysqlNames(Names):
+    """MySQL's and MariaDB's names and types; ``settings`` reads those of the server, once."""
+
+    def __init__(self, quote: Callable[..., str], settings: Callable[[], Settings]) -> None:
+        super().__init__(quote)
+        self.settings = settings
+
+    @staticmethod
+    def fold(name: str) -> str:
+        """Names of columns, indexes and constraints ignore case."""
+        return name.lower()
+
+    def fold_table(self, name: str) -> str:
+        """``lower_case_table_names`` says whether names of tables do."""
+        return name.lower() if self.settings().folds_tables else name
+
+    type = staticmethod(canonical_type)
+
+    def same_type(self, declared: str, actual: str) -> bool | None:
+        """JSON is another word for LONGTEXT on MariaDB."""
+        if declared == actual:
+            return True
+        if {declared, actual} == {"json", "longtext"} and self.settings().is_mariadb:
+            return True
+        return False if {base_type(declared), base_type(actual)} <= KNOWN else None
+
+    def spell(self, table: Table) -> Table:
+        """A table's settings become the options that the catalogue would tell."""
+        spelled = super().spell(table)
+        return spelled._replace(
+            columns=tuple([_spelled_column(column) for column in spelled.columns]),
+            indexes=tuple([self._index(i) if i.sql else i for i in spelled.indexes]),
+            foreign_keys=tuple(map(_spelled_key, spelled.foreign_keys)),
+            options=table_options("".join(table.options)),
+        )
+
+    def _index(self, index: Index) -> Index:
+        """A key such as ``a (10)`` is a prefix here. InnoDB makes every other method a B-tree.
+        MariaDB has descending keys since 10.8.
+        """
+        keys = [_prefix(key) for key in index.keys]
+        if any("desc" in key.options for key in keys):
+            server = self.settings()
+            if server.is_mariadb and server.version < (10, 8):
+                keys = [k._replace(options=k.options.removesuffix("desc").rstrip()) for k in keys]
+        method = index.method if index.method in ("fulltext", "spatial") else "btree"
+        return index._replace(keys=tuple(keys), method=method)
+
+    def index_space(self, schema: str | None, table: str) -> str | None:
+        return f"{schema}.{self.fold_table(table)}"
+
+    def alter(self, table: TableName, column: Column, what: str) -> str | None:
+        target = f"ALTER TABLE {self.quote_table(table)}"
+        name = self.quote(column.name)
+        if what == "default":
+            change = f"SET DEFAULT {column.default}" if column.default else "DROP DEFAULT"
+            return f"{target} ALTER COLUMN {name} {change}"
+        words = "NULL" if column.null else "NOT NULL"
+        words += " AUTO_INCREMENT" if column.declared.automatic else ""
+        rest = "/* and all else that SHOW CREATE TABLE says of it, or it is lost */"
+        return f"{target} MODIFY COLUMN {name} {column.type} {words} {rest}"
+
+    def add_constraint(self, table: TableName, sql: str) -> str | None:
+        return f"ALTER TABLE {self.quote_table(table)} ADD {sql}"
+
+
+def _spelled_column(column: Column) -> Column:
+    if column.default is None or column.default == UNKNOWN:
+        return column
+    return column._replace(default=canonical_default(column.default))
+
+
+def _spelled_key(fk: ForeignKey) -> ForeignKey:
+    actions = canonical_action(fk.on_delete), canonical_action(fk.on_update)
+    return fk._replace(on_delete=actions[0], on_update=actions[1])
+
+
+def _prefix(key: Key) -> Key:
+    found = None if key.is_column else _PREFIX.fullmatch(key.text)
+    return Key(unquote(found[1]), True, f"({found[2]}) {key.options}".rstrip()) if found else key

@@ -1,8 +1,9 @@
-"""A session with MySQL or MariaDB: settings, waits, timeouts, the lock between migrators.
+"""A session with MariaDB 10.6 or MySQL 8, or a later one: literals, waits, the migration lock.
 
-Enters: statements. Leaves: locks, and what the server says of itself. Sources:
-https://dev.mysql.com/doc/refman/8.0/en/locking-functions.html and
-https://mariadb.com/kb/en/server-system-variables/. MySQL 8 itself was not run.
+Enters: values, statements. Leaves: literals, locks. Each statement of DDL commits by itself.
+Sources: https://dev.mysql.com/doc/refman/8.0/en/locking-functions.html and
+https://mariadb.com/kb/en/server-system-variables/. MySQL 8 itself was not run: where the two
+differ, what its manual says stands here.
 """
 
 from __future__ import annotations
@@ -10,19 +11,33 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from peewee import PeeweeException
+from peewee import Database, PeeweeException
 
+from ...changes import AddForeignKey, Change, Step
 from ...errors import AutoMigrateError, UnsupportedDatabase
-from ...options import Options
-from ...schema import TableName
+from ...schema import Catalog, TableName, Wanted
 from ..base import Dialect, Trouble
 from ..waiting import poll
-from .catalogue import Settings
+from . import catalogue
+from .names import (
+    KNOWN,
+    MysqlNames,
+    Settings,
+    base_type,
+    holds_number,
+    holds_text,
+    is_number,
+    standard_quotes,
+)
+
+if TYPE_CHECKING:
+    from ..filling import Filler
+    from ..writing import Writer
 
 _ALGORITHM = re.compile(r", ALGORITHM=\w+$")
 _LOCK_NAME = 64  # characters
@@ -35,15 +50,25 @@ _TROUBLES: dict[int | None, Trouble] = {
 }
 _IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
 _REFUSED_ALGORITHM = {1845, 1846, 4092}
+_HOLDERS = """
+SELECT ID, USER, HOST, COMMAND, TIME FROM information_schema.PROCESSLIST
+WHERE ID <> CONNECTION_ID() AND {condition} ORDER BY TIME DESC LIMIT 3"""
 
 
-class MysqlSession(Dialect):
-    """One connection to MySQL or MariaDB."""
+class Mysql(Dialect):
+    """MySQL and MariaDB, through PyMySQL or mysqlclient."""
+
+    name = "mysql"
+    transactions = "none"
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.names: MysqlNames = MysqlNames(self.quote, lambda: self.settings)
 
     @cached_property
     def settings(self) -> Settings:
         """Read: what the server says of itself, once."""
-        found = Settings.read(self.rows)
+        found = catalogue.read_settings(self.rows)
         if found.version < _OLDEST[found.is_mariadb]:
             text = ".".join(map(str, found.version))
             kind = "MariaDB" if found.is_mariadb else "MySQL"
@@ -52,12 +77,108 @@ class MysqlSession(Dialect):
             )
         return found
 
+    # Questions
+
+    def read_catalog(self, wanted: Wanted) -> Catalog:
+        return catalogue.read(self.rows, self.settings, self.names.fold_table, wanted)
+
+    def unknown_types(self, types: Sequence[str]) -> list[str]:
+        return [name for name in types if base_type(name) not in KNOWN]
+
+    def literal(self, value: Any, type_name: str) -> str:
+        """A server that is not strict would change what does not fit without a word."""
+        literal = str(int(value)) if isinstance(value, int) else self._quoted(value)
+        if not self._holds(type_name, literal):
+            raise ValueError(f"{literal} is no {type_name}")
+        return literal
+
+    def _quoted(self, value: Any) -> str:
+        """Bytes go as hexadecimal digits, and so does text in which a backslash is only that."""
+        if isinstance(value, bytes | bytearray | memoryview):
+            return f"X'{bytes(value).hex()}'"
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"MySQL has no literal for {value}")
+        text = standard_quotes(self.quoted_value(value, "QUOTE"))
+        if "\\" in text and "NO_BACKSLASH_ESCAPES" in self.settings.sql_mode:
+            return f"CONVERT(X'{str(value).encode().hex()}' USING utf8mb4)"
+        return text
+
+    def _holds(self, type_name: str, literal: str) -> bool:
+        if is_number(type_name):
+            return holds_number(type_name, literal.strip("'"))
+        if base_type(type_name) in ("date", "datetime", "timestamp"):
+            return not self.rows(f"SELECT CAST({literal} AS DATETIME) IS NULL")[0][0]
+        text = literal[1:-1].replace("''", "'").replace("\\\\", "\\")
+        return literal[:1] != "'" or holds_text(type_name, text)
+
+    @contextmanager
+    def limited(
+        self, locks: float | None = None, statements: float | None = None
+    ) -> Iterator[None]:
+        with ExitStack() as stack:
+            if locks is not None:
+                stack.enter_context(self._setting("lock_wait_timeout", _whole(locks)))
+            if statements is not None and self.settings.is_mariadb:
+                stack.enter_context(self._setting("max_statement_time", statements))
+            elif statements is not None:
+                milliseconds = int(statements * 1000)
+                stack.enter_context(self._setting("max_execution_time", milliseconds))
+            yield
+
+    @contextmanager
+    def _setting(self, name: str, value: float) -> Iterator[None]:
+        before = self.rows(f"SELECT @@SESSION.{name}")[0][0]
+        self.run(f"SET SESSION {name} = {value}")
+        try:
+            yield
+        finally:
+            self.run(f"SET SESSION {name} = {before}")
+
     def in_transaction(self) -> bool:
         """Also one that was begun by SQL, which Peewee does not know of."""
         if self.settings.is_mariadb:
             return bool(self.rows("SELECT @@in_transaction")[0][0])
         status = getattr(self.database.connection(), "server_status", 0)  # of PyMySQL
         return bool(self.database.in_transaction() or status & _IN_TRANSACTION)
+
+    def trouble(self, error: BaseException) -> Trouble | None:
+        """A statement goes on when its client is gone."""
+        return _TROUBLES.get(_number(error))
+
+    def blockers(self, table: TableName) -> str | None:
+        """Without the server's performance schema nobody tells who holds a table; those who are
+        in a transaction, or lock tables, may.
+        """
+        condition = "ID IN (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX)"
+        try:
+            return self._described(condition, ())
+        except PeeweeException:  # it takes the privilege PROCESS
+            return None
+
+    def _described(self, condition: str, params: tuple[object, ...]) -> str | None:
+        found = [
+            f"connection {number} ({user}@{host}, {command} for {seconds} s)"
+            for number, user, host, command, seconds in self.rows(
+                _HOLDERS.format(condition=condition), params
+            )
+        ]
+        return "; ".join(found) or None
+
+    def left_behind(self, change: Change) -> str | None:
+        """Somebody may have written to the column before its foreign key stood."""
+        if not isinstance(change, AddForeignKey):
+            return None
+        fk, table = change.foreign_key, change.table
+        child, parent = self.quote("c", fk.columns[0]), self.quote("p", fk.parent_columns[0])
+        home = self.settings.schema if table.schema else None
+        source = self.quote(fk.parent.schema or home, fk.parent.name)
+        query = (
+            f"SELECT c.* FROM {self.names.quote_table(table)} AS c LEFT JOIN {source} AS p"
+            f" ON {parent} = {child} WHERE {child} IS NOT NULL AND {parent} IS NULL"
+        )
+        return query if self.rows(f"{query} LIMIT 1") else None
+
+    # Verbs
 
     def run(self, statement: str) -> str:
         """Where the server can't do it at once after all, let it choose how."""
@@ -69,8 +190,20 @@ class MysqlSession(Dialect):
                 raise
         return super().run(freely)
 
-    def prepare_to_write(self) -> None:
-        """In a Galera cluster a lock of one node says nothing to the others."""
+    def prepare(self, steps: Sequence[Step], *, atomic: bool) -> None:
+        """Refuse to be part of a transaction that the first DDL statement would commit, and to
+        run in a Galera cluster, where a lock of one node says nothing to the others.
+        """
+        if atomic:
+            raise AutoMigrateError(
+                f"atomic=True: {self.name} commits each DDL statement by itself, so that nothing "
+                "could be rolled back. Leave it out."
+            )
+        if self.in_transaction():
+            raise AutoMigrateError(
+                f"called inside of a transaction, which the first DDL statement of {self.name} "
+                "would commit. Call migrate outside of atomic()."
+            )
         rows = self.rows("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")
         if rows and str(rows[0][1]).upper() in ("ON", "1"):
             raise AutoMigrateError(
@@ -80,14 +213,19 @@ class MysqlSession(Dialect):
             )
 
     @contextmanager
-    def migration_lock(self, options: Options, waiting: Callable[[str], None]) -> Iterator[float]:
+    def migration_lock(
+        self, lock_wait: float, lock_timeout: float, waiting: Callable[[float, str], None]
+    ) -> Iterator[float]:
         """GET_LOCK survives the commits of DDL, and ends with the connection."""
         name = lock_name(self.settings.schema or "")
 
         def attempt() -> bool:
             return bool(self.rows("SELECT GET_LOCK(%s, 0)", (name,))[0][0])
 
-        waited = poll(attempt, lambda: self._lock_holder(name), options.lock_wait, waiting)
+        def holder() -> str | None:
+            return self._described("ID = IS_USED_LOCK(%s)", (name,))
+
+        waited = poll(attempt, holder, lock_wait, waiting)
         before = self._session()
         try:
             if not self.rows("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (name,))[0][0]:
@@ -116,62 +254,25 @@ class MysqlSession(Dialect):
         self.rows(f"SET SESSION {settings}", tuple(before.values()))
         self.rows("SELECT RELEASE_LOCK(%s)", (name,))
 
-    def _lock_holder(self, name: str) -> str | None:
-        return self._described("ID = IS_USED_LOCK(%s)", (name,))
-
-    def blockers(self, table: TableName) -> str | None:
-        """Without the server's performance schema nobody tells who holds a table; those who are
-        in a transaction, or lock tables, may.
-        """
-        condition = "ID IN (SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX)"
-        try:
-            return self._described(condition, ())
-        except PeeweeException:  # it takes the privilege PROCESS
-            return None
-
-    def _described(self, condition: str, params: tuple[object, ...]) -> str | None:
-        rows = self.rows(
-            "SELECT ID, USER, HOST, COMMAND, TIME FROM information_schema.PROCESSLIST"
-            f" WHERE ID <> CONNECTION_ID() AND {condition} ORDER BY TIME DESC LIMIT 3",
-            params,
-        )
-        found = [
-            f"connection {number} ({user}@{host}, {command} for {seconds} s)"
-            for number, user, host, command, seconds in rows
-        ]
-        return "; ".join(found) or None
-
     @contextmanager
-    def short_locks(self, seconds: float) -> Iterator[None]:
-        """In whole seconds. Who locks the session takes it back: `migration_lock`."""
-        whole = max(math.ceil(seconds), 1)
-        self.run("SET SESSION " + ", ".join(f"{name} = {whole}" for name in _WAITS))
+    def transaction(
+        self, seconds: float, altered: TableName | None, parents: Sequence[TableName], tries: int
+    ) -> Iterator[None]:
+        """There is none; the waits are short until `migration_lock` puts them back."""
+        self.run("SET SESSION " + ", ".join(f"{name} = {_whole(seconds)}" for name in _WAITS))
         yield
 
-    @contextmanager
-    def short_reads(self, seconds: float) -> Iterator[None]:
-        with self._setting("lock_wait_timeout", max(math.ceil(seconds), 1)):
-            yield
+    @cached_property
+    def writer(self) -> Writer:
+        from .writing import MysqlWriter
 
-    @contextmanager
-    def bounded(self, seconds: float) -> Iterator[None]:
-        maria = self.settings.is_mariadb
-        name = "max_statement_time" if maria else "max_execution_time"
-        with self._setting(name, seconds if maria else int(seconds * 1000)):
-            yield
+        return MysqlWriter(self)
 
-    @contextmanager
-    def _setting(self, name: str, value: float) -> Iterator[None]:
-        before = self.rows(f"SELECT @@SESSION.{name}")[0][0]
-        self.run(f"SET SESSION {name} = {value}")
-        try:
-            yield
-        finally:
-            self.run(f"SET SESSION {name} = {before}")
+    @cached_property
+    def filler(self) -> Filler:
+        from .rows import MysqlFiller
 
-    def trouble(self, error: BaseException) -> Trouble | None:
-        """A statement goes on when its client is gone."""
-        return _TROUBLES.get(_number(error))
+        return MysqlFiller(self)
 
 
 def lock_name(schema: str) -> str:
@@ -182,6 +283,11 @@ def lock_name(schema: str) -> str:
     if len(name) <= _LOCK_NAME:
         return name
     return f"{name[: _LOCK_NAME - 17]}.{hashlib.sha256(schema.encode()).hexdigest()[:16]}"
+
+
+def _whole(seconds: float) -> int:
+    """Return seconds as the server takes them for a wait."""
+    return max(math.ceil(seconds), 1)
 
 
 def _number(error: BaseException) -> int | None:

@@ -1,5 +1,5 @@
 """PostgreSQL."""
 
-from .dialect import Postgres
+from .session import Postgres
 
 __all__ = ["Postgres"]

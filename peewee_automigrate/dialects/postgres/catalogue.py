@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from typing import Any
 
-from ...schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
-from ...sql import normalize, order_options, parse_index
-from ..base import MARK, Wanted
+from ...compare.spelling import constraint, normalize, spelled_keys
+from ...schema import (
+    UNKNOWN,
+    Catalog,
+    Column,
+    ForeignKey,
+    Index,
+    Key,
+    Table,
+    TableName,
+    Wanted,
+)
+from ...sql import order_options, parse_index
+from ..base import MARK, ChangedMeanwhile
+from .names import fold
 
 # Tables on which a function that locks what it describes would wait.
 _LOCKED = """ARRAY(
@@ -111,13 +122,6 @@ _KINDS = {
 _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
-@cache
-def fold(name: str) -> str:
-    """Names are cut at 63 bytes; their case matters, since Peewee quotes them."""
-    raw = name.encode()
-    return name if len(raw) < 64 else raw[:63].decode(errors="ignore")
-
-
 def read(ask: Callable[..., list[Any]], version: int, wanted: Wanted) -> Catalog:
     """Read the wanted tables in two statements; ``ask`` sends a query.
 
@@ -180,7 +184,7 @@ class _Reader:
         if oid is None:
             return None
         columns = self._columns[oid]
-        names = {number: column.name for number, column, _, _ in columns}
+        names = _ColumnNames((number, column.name) for number, column, _, _ in columns)
         collations = {column.name: collation for _, column, collation, _ in columns}
         details = self._details[oid]
         indexes = [_index(row, names, collations) for row in details if row[0] == "index"]
@@ -192,7 +196,7 @@ class _Reader:
             indexes=tuple(indexes),
             foreign_keys=tuple(_foreign_key(row, names) for row in details if row[0] == "f"),
             constraints=tuple(
-                Constraint(row[1], normalize(row[4]), row[17] == MARK)
+                constraint(row[4], row[1], row[17] == MARK)
                 for row in details
                 if row[0] in ("c", "u", "x")
             ),
@@ -201,6 +205,13 @@ class _Reader:
             schema=found.schema,
             filling=tuple(column.name for _, column, _, filling in columns if filling),
         )
+
+
+class _ColumnNames(dict[int, str]):
+    """Names of columns by number."""
+
+    def __missing__(self, number: int) -> str:
+        raise ChangedMeanwhile(f"an index or key of column {number}, which was not there before")
 
 
 def _column(row: Sequence[Any]) -> tuple[int, Column, str | None, bool]:
@@ -215,7 +226,7 @@ def _index(row: Sequence[Any], names: dict[int, str], collations: dict[str, str 
     _, name, _, valid, definition, unique, primary, method, _, _, _, _, equal_nulls, *_ = row
     parsed = parse_index(definition) if definition else None
     if parsed is not None:
-        keys = tuple(Key(key.text, key.is_column, key.options) for key in parsed.keys)
+        keys = spelled_keys(parsed)
     elif definition:
         keys = (Key(UNKNOWN, False),)
     else:
@@ -225,7 +236,7 @@ def _index(row: Sequence[Any], names: dict[int, str], collations: dict[str, str 
         keys,
         unique,
         method,
-        where=parsed.where if parsed else definition or "",
+        where=normalize(parsed.where) if parsed else definition or "",
         nulls_distinct=not equal_nulls,
         valid=valid,
         origin="pk" if primary else "index",

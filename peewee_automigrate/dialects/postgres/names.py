@@ -1,4 +1,4 @@
-"""PostgreSQL's types: one spelling for each.
+"""PostgreSQL's names and types: one spelling for each.
 
 Enters and leaves: text. Pure. Source: https://www.postgresql.org/docs/current/datatype.html.
 """
@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
+
+from ...compare.spelling import Names
+from ...schema import Column, TableName
 
 _SPELLINGS = {
     "integer": "int, int4, serial, serial4",
@@ -57,3 +60,37 @@ def canonical_type(text: str) -> str:
 def base_type(canonical: str) -> str:
     """Return a canonical type without its modifiers."""
     return re.sub(r"\([^)]*\)|(\[\])+$", "", canonical).strip()
+
+
+@cache
+def fold(name: str) -> str:
+    """Names are cut at 63 bytes; their case matters, since Peewee quotes them."""
+    raw = name.encode()
+    return name if len(raw) < 64 else raw[:63].decode(errors="ignore")
+
+
+class PostgresNames(Names):
+    """PostgreSQL's names and types."""
+
+    creates_schemas = True
+    fold = staticmethod(fold)
+    type = staticmethod(canonical_type)
+
+    def same_type(self, declared: str, actual: str) -> bool | None:
+        if declared == actual:
+            return True
+        known = {base_type(declared), base_type(actual)} <= KNOWN
+        return False if known else None
+
+    def alter(self, table: TableName, column: Column, what: str) -> str | None:
+        change = {
+            "type": f"TYPE {column.type}",
+            "null": "DROP NOT NULL" if column.null else "SET NOT NULL",
+            "default": f"SET DEFAULT {column.default}" if column.default else "DROP DEFAULT",
+        }[what]
+        return (
+            f"ALTER TABLE {self.quote_table(table)} ALTER COLUMN {self.quote(column.name)} {change}"
+        )
+
+    def add_constraint(self, table: TableName, sql: str) -> str | None:
+        return f"ALTER TABLE {self.quote_table(table)} ADD {sql}"

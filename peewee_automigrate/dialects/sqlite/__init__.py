@@ -1,5 +1,5 @@
 """SQLite."""
 
-from .dialect import Sqlite
+from .session import Sqlite
 
 __all__ = ["Sqlite"]

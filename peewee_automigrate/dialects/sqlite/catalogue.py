@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-import string
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from ...schema import UNKNOWN, Catalog, Column, Constraint, ForeignKey, Index, Key, Table, TableName
+from ...compare.spelling import constraint, normalize, spelled_keys
+from ...schema import UNKNOWN, Catalog, Column, ForeignKey, Index, Key, Table, TableName, Wanted
 from ...sql import parse_index, table_constraints, table_options, tokens, unquote
-from ..base import Wanted
+from .names import canonical_type, fold
 
 # One row per column, index key, foreign key column, and other relation of a wanted name. The
 # pragma functions describe one table each; joined to the schema table they describe them all.
@@ -57,19 +56,6 @@ _BRACKETED = re.compile(
 _Row: TypeAlias = tuple[Any, ...]
 _Place: TypeAlias = tuple[Any, ...]  # schema and table
 _GENERATED = {2: "virtual", 3: "stored"}
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-
-
-@cache
-def fold(name: str) -> str:
-    """Names ignore the case of ASCII letters, and only of these."""
-    return name.lower() if name.isascii() else name.translate(_LOWER)
-
-
-@cache
-def canonical_type(text: str) -> str:
-    """Return a type in upper case, with single spaces."""
-    return " ".join(text.upper().split())
 
 
 def read(ask: Callable[..., list[Any]], quote: Callable[[str], str], wanted: Wanted) -> Catalog:
@@ -159,7 +145,7 @@ class _Reader:
             primary,
             tuple(indexes),
             tuple([_foreign_key(place[0], rows) for rows in parents]),
-            tuple(Constraint(*pair) for pair in table_constraints(sql)) if is_constrained else (),
+            tuple(map(constraint, table_constraints(sql))) if is_constrained else (),
             kind,
             schema=place[0],
             options=options,
@@ -202,14 +188,14 @@ def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -
         unread = partial or not all(key.is_column for key in keys)
         return Index(name, keys, unique, where=UNKNOWN if unread else "")
     keys = tuple(
-        Key(key.text, key.is_column and row[7] != -2, key.options)
-        for key, row in zip(parsed.keys, rows, strict=True)
+        key._replace(is_column=key.is_column and row[7] != -2)
+        for key, row in zip(spelled_keys(parsed), rows, strict=True)
     )
     known = {fold(column.name) for column in columns}
     texts = [key.text for key in parsed.keys if key.is_column]
     quoted = [item for text in parsed.expressions for item in tokens(text) if item[0] == '"']
     misread = tuple(text for text in (*texts, *map(unquote, quoted)) if fold(text) not in known)
-    return Index(name, keys, unique, where=parsed.where, misread=misread)
+    return Index(name, keys, unique, where=normalize(parsed.where), misread=misread)
 
 
 def _unbracketed(sql: str) -> str:

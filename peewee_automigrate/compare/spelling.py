@@ -1,0 +1,253 @@
+"""The words of one database: the declared side spelled as its catalogue would spell it.
+
+Enters: declared tables, texts of expressions. Leaves: the same in the catalogue's own words, so
+that what is equal is equal as text. Pure: no connection, no peewee, no dialect; a dialect hands
+its `Names` in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
+from ..sql import (
+    ParsedIndex,
+    bare,
+    clauses,
+    closing,
+    is_name,
+    listed_columns,
+    split,
+    tokens,
+    unquote,
+)
+
+_CAST_TAILS = {"varying", "precision", "without", "with", "time", "zone"}
+_TEXT_TYPES = {"text", "character", "varchar", "bpchar", "name"}
+_OPERATORS = {"!=": "<>", "==": "=", "~~": "like", "~~*": "ilike", "!~~": "not like"}
+_OPERATORS |= {"!~~*": "not ilike"}
+_PAIRS = {("is", "not"), ("not", "in"), ("not", "like"), ("not", "ilike")}
+_COMPARISONS = {"=", "<>", "<", ">", "<=", ">=", "in", "not in", "is", "is not"}
+_COMPARISONS |= {"like", "not like", "ilike", "not ilike"}
+_KEYWORDS = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
+_KEYWORDS |= {"when", "then", "else", "case", "not in", "not like", "not ilike", "is not"}
+_SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
+
+
+class Names:
+    """How one database spells names and types, each with the cautious answer."""
+
+    creates_schemas = False  # a schema that is missing can be created
+
+    def __init__(self, quote: Callable[..., str]) -> None:
+        self.quote = quote  # a path of names, of which None is left out
+
+    @staticmethod
+    def fold(name: str) -> str:
+        """Return the form of a name in which the database compares it."""
+        return name
+
+    def fold_table(self, name: str) -> str:
+        """Return the form of a table's name in which the database compares it."""
+        return self.fold(name)
+
+    @staticmethod
+    def type(text: str) -> str:
+        """Return the catalogue's spelling of a type as Peewee writes it."""
+        return text
+
+    def same_type(self, declared: str, actual: str) -> bool | None:
+        """Compare two types in the catalogue's spelling; None when it can't tell."""
+        return True if declared == actual else None
+
+    def spell(self, table: Table) -> Table:
+        """Return a declared table in the catalogue's own words."""
+        indexes = tuple([_spelled(i) if i.sql else i for i in table.indexes])
+        keys = tuple([_without_no_action(fk) for fk in table.foreign_keys])
+        constraints = tuple([constraint(c.sql) for c in table.constraints])
+        return table._replace(
+            indexes=indexes, foreign_keys=keys, constraints=constraints, options=()
+        )
+
+    def index_space(self, schema: str | None, table: str) -> str | None:
+        """Return within what the names of a table's indexes are unique: its schema."""
+        return schema
+
+    def alter(self, table: TableName, column: Column, what: str) -> str | None:
+        """Return the SQL by which a person could change a column's ``what``: "type", "null" or
+        "default"; None where the database has none.
+        """
+        return None
+
+    def add_constraint(self, table: TableName, sql: str) -> str | None:
+        """Return the SQL that adds a constraint to a table; None where the database has none."""
+        return None
+
+    # From these
+
+    def table_key(self, name: TableName) -> TableName:
+        """Return the key under which a table stands in a catalogue."""
+        return TableName(name.schema, self.fold_table(name.name))
+
+    def ref(self, ref: Ref) -> Ref:
+        """Return a reference with its names folded, as it is matched."""
+        return Ref(ref.kind, self.table_key(ref.table), self.fold(ref.name))
+
+    def quote_table(self, table: TableName) -> str:
+        """Quote a table's name."""
+        return self.quote(table.schema, table.name)
+
+
+def constraint(sql: str, name: str = "", pending: bool = False) -> Constraint:
+    """Return a table constraint in its normal form; ``name`` where the text has none."""
+    found = clauses(sql)
+    if not found or sql == UNKNOWN:
+        return Constraint(UNKNOWN, name, UNKNOWN, pending=pending, sql=sql)
+    first = found[0]
+    items = tokens(sql)
+    text = " ".join(items[2:]) if items[0].lower() == "constraint" else sql
+    columns = listed_columns(first) if first.kind not in ("check", "exclude", "other") else ()
+    return Constraint(
+        first.kind, first.name or name, normalize(text), columns, pending=pending, sql=sql
+    )
+
+
+def spelled_keys(index: ParsedIndex) -> tuple[Key, ...]:
+    """Return the keys of a CREATE INDEX statement in their normal form."""
+    return tuple(
+        Key(key.text if key.is_column else normalize(key.text), key.is_column, key.options)
+        for key in index.keys
+    )
+
+
+def _without_no_action(fk: ForeignKey) -> ForeignKey:
+    """NO ACTION is what a foreign key does anyway."""
+    if "NO ACTION" not in (fk.on_delete, fk.on_update):
+        return fk
+    on_delete, on_update = (a.replace("NO ACTION", "") for a in (fk.on_delete, fk.on_update))
+    return fk._replace(on_delete=on_delete, on_update=on_update)
+
+
+def _spelled(index: Index) -> Index:
+    keys = tuple(k if k.is_column else k._replace(text=normalize(k.text)) for k in index.keys)
+    return index._replace(keys=keys, where=normalize(index.where))
+
+
+# The normal form. It drops what a server adds when it prints an expression back (casts, brackets
+# that change nothing, spelling of operators), so that two texts of one expression become equal.
+
+
+def normalize(sql: str) -> str:
+    """Return the normal form of an expression: equal forms mean equal expressions.
+
+    The reverse does not hold; the server may know better.
+    """
+    words = list(map(_word, _without_casts(tokens(sql))))
+    return " ".join(_form(_paired(words)))
+
+
+def _word(token: str) -> str:
+    if not is_name(token) or token[:2] in ("E'", "e'", "x'", "X'", "b'", "B'"):
+        return _OPERATORS.get(token, token)
+    name = unquote(token)
+    is_simple = token[0] not in '"`' or _SIMPLE.fullmatch(name)
+    return name if is_simple else '"' + name.replace('"', '""') + '"'
+
+
+def _without_casts(items: Sequence[str]) -> list[str]:
+    """Drop the casts that a server adds: to text, and of literals."""
+    kept: list[str] = []
+    position = 0
+    while position < len(items):
+        if items[position] == "::" and position + 1 < len(items):
+            after = _after_type(items, position + 2)
+            is_text = items[position + 1].lower() in _TEXT_TYPES
+            if is_text or (kept and (kept[-1][0].isdigit() or kept[-1].endswith("'"))):
+                position = after
+                continue
+        kept.append(items[position])
+        position += 1
+    return kept
+
+
+def _after_type(items: Sequence[str], position: int) -> int:
+    """Return the position behind a type whose first word stands before ``position``."""
+    while position < len(items):
+        rest = items[position : position + 2]
+        if rest[0].lower() in _CAST_TAILS:
+            position += 1
+        elif len(rest) == 2 and (rest[0] == "." or list(rest) == ["[", "]"]):
+            position += 2
+        elif len(rest) == 2 and rest[0] == "(" and rest[1].isdigit():
+            end = closing(items, position)
+            position = end + 1 if end > 0 else len(items)
+        else:
+            break
+    return position
+
+
+def _paired(words: Sequence[str]) -> list[str]:
+    """Make one word of operators such as IS NOT."""
+    paired: list[str] = []
+    for word in words:
+        if paired and (paired[-1], word) in _PAIRS:
+            paired[-1] += f" {word}"
+        else:
+            paired.append(word)
+    return paired
+
+
+def _form(words: list[str]) -> list[str]:
+    """Put a condition into its normal form: brackets stay only where they can matter."""
+    words = bare(words)
+    for joint in ("or", "and") if "between" not in words and "case" not in words else ():
+        parts = split(words, {joint})
+        if len(parts) > 1:
+            return _joined([_grouped(_form(part), joint) for part in parts], joint)
+    sides = split(words, _COMPARISONS)
+    if len(sides) != 2:
+        return _operand(words)
+    return _comparison(sides[0], words[len(sides[0])], sides[1])
+
+
+def _joined(forms: Sequence[list[str]], joint: str) -> list[str]:
+    return [word for form in forms for word in (joint, *form)][1:]
+
+
+def _grouped(form: list[str], joint: str) -> list[str]:
+    """OR inside of AND needs its brackets."""
+    loose = joint == "and" and len(split(form, {"or"})) > 1
+    return ["(", *form, ")"] if loose else form
+
+
+def _comparison(left: list[str], operator: str, right: list[str]) -> list[str]:
+    """PostgreSQL prints IN as = ANY (ARRAY[..]), and NOT IN as <> ALL (ARRAY[..])."""
+    lists = {("=", "any"): "in", ("<>", "all"): "not in"}
+    listed = lists.get((operator, right[0] if right else ""))
+    array = bare(right[1:]) if listed else []
+    if listed and array[:2] == ["array", "["] and array[-1] == "]":
+        return [*_operand(left), listed, "(", *array[2:-1], ")"]
+    return [*_operand(left), operator, *_operand(right)]
+
+
+def _operand(words: list[str]) -> list[str]:
+    """Put an operand into its normal form; a bracket goes when it holds one thing only."""
+    inner = bare(words)
+    if len(inner) == 1 or (inner[1:2] == ["("] and closing(inner, 1) == len(inner) - 1):
+        words = inner
+    form: list[str] = []
+    position = 0
+    while position < len(words):
+        end = closing(words, position) if words[position] == "(" else -1
+        if end < 0:
+            form.append(words[position])
+            position += 1
+            continue
+        called = bool(form) and is_name(form[-1]) and form[-1] not in _KEYWORDS
+        group = words[position + 1 : end]
+        content = _joined([_form(part) for part in split(group, {","})], ",")
+        is_bare = len(content) == 1 and not called and form[-1:] not in (["in"], ["not in"])
+        form += content if is_bare else ["(", *content, ")"]
+        position = end + 1
+    return form

@@ -1,0 +1,40 @@
+"""PostgreSQL's rows: how they are told apart, and how a batch of them is filled.
+
+Enters: tables, values. Leaves: filled rows. Source:
+https://www.postgresql.org/docs/current/ddl-system-columns.html.
+"""
+
+from __future__ import annotations
+
+from ...schema import Column, Table
+from ..filling import Filler, Keys, Rows
+
+
+class PostgresFiller(Filler):
+    """Fills by primary key, or by a row's place."""
+
+    def row_key(self, table: Table) -> Keys:
+        """The primary key, or the row's place where there is none."""
+        place = [("tableoid", "oid")] if table.kind == "partitioned" else []
+        return super().row_key(table) or [*place, ("ctid", "tid")]
+
+    def key_value(self, name: str) -> str:
+        """As text: a driver has no value for each value of a key, such as infinity."""
+        return f"CAST({name} AS text)"
+
+    def placeholder(self, type_name: str) -> str:
+        return f"CAST(%s AS {type_name})"
+
+    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
+        """One UPDATE, and outside of a transaction one short transaction."""
+        heads = [f"key_{number}" for number in range(len(keys))]
+        pairs = zip(keys, heads, strict=True)
+        join = " AND ".join(f"t.{name} = s.{head}" for (name, _), head in pairs)
+        types = (column.type, *(type_name for _, type_name in keys))
+        marks = ", ".join(map(self.placeholder, types))
+        self.dialect.database.execute_sql(
+            f"UPDATE {source} AS t SET {target} = s.value"
+            f" FROM (VALUES {', '.join([f'({marks})'] * len(rows))})"
+            f" AS s (value, {', '.join(heads)}) WHERE {join} AND t.{target} IS NULL",
+            [item for row in rows for item in row],
+        )

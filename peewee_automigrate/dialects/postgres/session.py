@@ -1,0 +1,288 @@
+"""A session with PostgreSQL 12 or later: literals, locks, timeouts, transactions.
+
+Enters: values, statements. Leaves: literals, locks, transactions. Sources:
+https://www.postgresql.org/docs/current/explicit-locking.html and functions-admin.html beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from peewee import Cast, Database, DatabaseError, Value
+
+from ...changes import Step
+from ...errors import AutoMigrateError
+from ...models.rendering import escaped
+from ...schema import Catalog, Index, Key, Table, TableName, Wanted
+from ...sql import parse_index
+from ..base import Dialect, Progress, Trouble
+from ..waiting import poll
+from . import catalogue, online
+from .names import KNOWN, PostgresNames, base_type
+from .online import BUILD, LOCK
+
+if TYPE_CHECKING:
+    from ..filling import Filler
+    from ..writing import Writer
+
+_MIGRATION = 0
+_THIS_DATABASE = """database = (
+    SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
+_TROUBLES: dict[str | None, Trouble] = {"55P03": "locked", "57014": "late"}
+_SMALL = re.compile(r"-?\d{1,9}")
+
+
+class Postgres(Dialect):
+    """PostgreSQL, through psycopg2 or psycopg 3."""
+
+    name = "postgresql"
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.names = PostgresNames(self.quote)
+
+    def place(self) -> str:
+        """Ask the connection: Peewee's name of the database may be a URL with a password."""
+        info = self.database.connection().info
+        port = "" if not info.host or info.host.startswith("/") else f":{info.port}"
+        return f"{self.name} {info.dbname}" + (f" at {info.host}{port}" if info.host else "")
+
+    def typed(self, expression: str | None, type_name: str) -> str:
+        return f"CAST({expression or 'NULL'} AS {type_name})"
+
+    # Questions
+
+    def unknown_types(self, types: Sequence[str]) -> list[str]:
+        asked = sorted({name for name in types if base_type(name) not in KNOWN})
+        if not asked:
+            return []
+        rows = self.rows(
+            "SELECT t FROM unnest(CAST(%s AS text[])) AS t WHERE to_regtype(t) IS NULL",
+            ([base_type(name) for name in asked],),
+        )
+        missing = {row[0] for row in rows}
+        return [name for name in asked if base_type(name) in missing]
+
+    def literal(self, value: Any, type_name: str) -> str:
+        """A value other than text goes through its type; the server says whether it is one."""
+        if isinstance(value, bool):
+            literal = str(value).upper()
+        elif type(value) is int:
+            literal = str(value)
+        elif isinstance(value, str):
+            literal = self.quoted_value(Cast(value, "text"), "quote_literal")
+        else:
+            node = Cast(Value(value, converter=False, unpack=False), type_name)
+            literal = self.quoted_value(Cast(node, "text"), "quote_literal")
+        is_small = type_name in ("integer", "bigint") and _SMALL.fullmatch(literal)
+        if type_name not in ("", "text", "boolean") and not is_small:
+            self._try_cast(literal, type_name)
+        return literal
+
+    def _try_cast(self, literal: str, type_name: str) -> None:
+        try:
+            with self.database.atomic():
+                self.rows(f"SELECT CAST({literal} AS {type_name})")
+        except DatabaseError as error:
+            raise ValueError(str(error).partition("\n")[0]) from error
+
+    def read_catalog(self, wanted: Wanted) -> Catalog:
+        self.database.connection()
+        return catalogue.read(self.rows, int(self.database.server_version or 0), wanted)
+
+    def same_expressions(self, table: Table, declared: Index, actual: Index) -> bool | None:
+        """Let the server print both through EXPLAIN, which reads no rows."""
+        if self._without_defaults(declared) == actual.keys and declared.where == actual.where:
+            return True
+        if not actual.sql:
+            return False
+        sides = parse_index(declared.sql), parse_index(actual.sql)
+        if sides[0] is None or sides[1] is None:
+            return None
+        if len(sides[0].expressions) != len(sides[1].expressions):
+            return False
+        texts = [f"({text})" for side in sides if side for text in side.expressions]
+        source = self.names.quote_table(table.name)
+        sql = f"EXPLAIN (VERBOSE, FORMAT JSON) SELECT {', '.join(texts)} FROM {source}"
+        try:
+            with self.database.atomic():
+                answer = self.rows(sql)[0][0]
+        except DatabaseError:
+            return None
+        answer = json.loads(answer) if isinstance(answer, str) else answer
+        output = answer[0]["Plan"]["Output"]
+        half = len(texts) // 2
+        return bool(output[:half] == output[half:])
+
+    def _without_defaults(self, index: Index) -> tuple[Key, ...]:
+        """Drop the operator classes that a key would have anyway."""
+        words = {word for key in index.keys for word in key.options.split() if "_ops" in word}
+        sql = "SELECT opcname FROM pg_catalog.pg_opclass"
+        sql += " WHERE opcdefault AND opcname = ANY (CAST(%s AS name[]))"
+        usual = {row[0] for row in self.rows(sql, (sorted(words),))} if words else set()
+        return tuple(
+            key._replace(options=" ".join(w for w in key.options.split() if w not in usual))
+            for key in index.keys
+        )
+
+    @contextmanager
+    def limited(
+        self, locks: float | None = None, statements: float | None = None
+    ) -> Iterator[None]:
+        """SET LOCAL ends with the transaction, which may be the caller's: what bounds one
+        statement is put back.
+        """
+        with self.database.atomic():
+            if locks is not None:
+                self._set_lock_timeout(locks)
+            if statements is None:
+                yield
+                return
+            before = self.rows("SELECT current_setting('statement_timeout')")[0][0]
+            self.run(f"SET LOCAL statement_timeout = {int(statements * 1000)}")
+            yield
+            self.run(f"SET LOCAL statement_timeout = '{before}'")
+
+    def trouble(self, error: BaseException) -> Trouble | None:
+        return _TROUBLES.get(_sqlstate(error))
+
+    def blockers(self, table: TableName) -> str | None:
+        return self._describe("l.relation = to_regclass(%s)", (self.names.quote_table(table),))
+
+    def _describe(self, condition: str, params: tuple[object, ...]) -> str | None:
+        rows = self.rows(
+            "SELECT DISTINCT a.pid, a.application_name, a.state,"
+            " round(extract(epoch FROM now() - coalesce(a.xact_start, a.query_start)))"
+            " FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid)"
+            f" WHERE l.granted AND l.pid <> pg_backend_pid() AND {condition} ORDER BY 1 LIMIT 3",
+            params,
+        )
+        found = [
+            f"pid {pid} ({name or 'no application_name'}, {state or 'unknown'} for {time or 0} s)"
+            for pid, name, state, time in rows
+        ]
+        return "; ".join(found) or None
+
+    # Verbs
+
+    def prepare(self, steps: Sequence[Step], *, atomic: bool) -> None:
+        """Behind a pooler that hands statements to different server processes, a session lock
+        protects nothing: then everything has to happen in one transaction.
+        """
+        if self.database.in_transaction() or not online.is_pooled(self.database):
+            return
+        self.transactions = "one"
+        found = [step for step in steps if step.online]
+        if found:
+            names = ", ".join(f"{step.table}.{step.name}" for step in found)
+            raise AutoMigrateError(
+                f"{names}: to be built online, but the connection goes through a pooler that "
+                "hands statements to different server processes, where no lock outlasts a "
+                "transaction. Migrate over a direct URL of the server, or with atomic=True."
+            )
+
+    @contextmanager
+    def migration_lock(
+        self, lock_wait: float, lock_timeout: float, waiting: Callable[[float, str], None]
+    ) -> Iterator[float]:
+        """One advisory lock for the database, polled: a blocking wait would hold a snapshot and
+        deadlock with CREATE INDEX CONCURRENTLY. Where one transaction holds everything, the lock
+        is that transaction's.
+        """
+        with ExitStack() as stack:
+
+            def attempt() -> bool:
+                inside = self.transactions == "one" or self.database.in_transaction()
+                with ExitStack() as trial:
+                    if inside:
+                        trial.enter_context(self.database.atomic())
+                    if not self._try_lock():
+                        return False
+                    if not inside:
+                        trial.callback(self._unlock)
+                    if self._is_building():
+                        return False
+                    stack.enter_context(trial.pop_all())
+                return True
+
+            yield poll(attempt, self._lock_holder, lock_wait, waiting)
+
+    def _try_lock(self) -> bool:
+        inside = self.database.in_transaction()
+        function = "pg_try_advisory_xact_lock" if inside else "pg_try_advisory_lock"
+        return bool(self.rows(f"SELECT {function}(%s, %s)", (LOCK, _MIGRATION))[0][0])
+
+    def _unlock(self) -> None:
+        """A lost connection has let go of the lock by itself."""
+        if online.is_usable(self.database):
+            self.rows("SELECT pg_advisory_unlock(%s, %s)", (LOCK, _MIGRATION))
+
+    def _is_building(self) -> bool:
+        """An index build goes on when its client was killed; it holds a lock of its own."""
+        sql = "SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted"
+        sql += f" AND classid::bigint = %s AND objid = %s AND {_THIS_DATABASE}"
+        return bool(self.rows(sql, (LOCK, BUILD)))
+
+    def _lock_holder(self) -> str | None:
+        return self._describe(
+            f"l.locktype = 'advisory' AND l.classid::bigint = %s AND {_THIS_DATABASE}", (LOCK,)
+        )
+
+    @contextmanager
+    def transaction(
+        self, seconds: float, altered: TableName | None, parents: Sequence[TableName], tries: int
+    ) -> Iterator[None]:
+        """The locks are of the modes that ALTER TABLE and a new foreign key take themselves."""
+        modes = [(altered, "ACCESS EXCLUSIVE")] if altered else []
+        modes += [(parent, "SHARE ROW EXCLUSIVE") for parent in parents if parent != altered]
+        if len(modes) < 2:
+            modes = []  # ALTER TABLE waits for it
+        start = tries % len(modes) if modes else 0
+        with self.database.atomic():
+            self._set_lock_timeout(seconds)
+            for place, (name, mode) in enumerate(
+                modes[start:] + modes[:start] if modes[1:] else ()
+            ):
+                lock = f"LOCK TABLE {self.names.quote_table(name)} IN {mode} MODE"
+                self.run(f"{lock} NOWAIT" if place else lock)
+            yield
+
+    def _set_lock_timeout(self, seconds: float) -> None:
+        self.run(f"SET LOCAL lock_timeout = {max(int(seconds * 1000), 1)}")
+
+    def is_built(self, table: TableName, index: str) -> bool | None:
+        rows = self.rows(
+            "SELECT i.indisvalid, p.pid FROM pg_catalog.pg_index AS i LEFT JOIN"
+            " pg_catalog.pg_stat_progress_create_index AS p ON p.index_relid = i.indexrelid"
+            " WHERE i.indexrelid = to_regclass(%s)",
+            (self.quote(table.schema, index),),
+        )
+        if any(pid for _, pid in rows):
+            return None
+        return any(is_valid for is_valid, _ in rows)
+
+    def run_online(self, statement: str, progress: Progress) -> None:
+        online.build(self.database, escaped(self.database, statement), progress)
+
+    @cached_property
+    def writer(self) -> Writer:
+        from .writing import PostgresWriter
+
+        return PostgresWriter(self)
+
+    @cached_property
+    def filler(self) -> Filler:
+        from .rows import PostgresFiller
+
+        return PostgresFiller(self)
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """Peewee keeps the driver's error as ``orig``; psycopg2 and psycopg 3 name its code unlike."""
+    driver = getattr(error, "orig", error)
+    return getattr(driver, "pgcode", None) or getattr(driver, "sqlstate", None)

@@ -1,0 +1,182 @@
+"""What PostgreSQL can add, and what that costs: short locks, constraints validated afterwards.
+
+Enters: changes, facts. Leaves: steps, findings. Sources:
+https://www.postgresql.org/docs/current/sql-altertable.html, sql-createindex.html and
+ddl-partitioning.html beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from peewee import Model
+from playhouse.migrate import PostgresqlMigrator
+
+from ...changes import AddColumn, AddIndex, Finding, Step, ValidateConstraint
+from ...schema import Table, TableName
+from ...sql import called_functions, is_constant, tokens
+from ...texts import blocked
+from ..base import MARK, Facts, RowValue
+from ..statements import field_of
+from ..writing import Writer, step_of
+from .names import KNOWN, base_type
+
+_INDEX = re.compile(r"\bINDEX\b", re.IGNORECASE)
+_UPDATE_TRIGGERS = """
+SELECT tgname FROM pg_catalog.pg_trigger
+WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 = 16
+  AND tgattr::text = ''
+ORDER BY 1"""
+_PARTITION_COLUMNS = """
+SELECT a.attname FROM pg_catalog.pg_partitioned_table AS p
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs)
+WHERE p.partrelid = to_regclass(%s)"""
+
+
+class PostgresWriter(Writer, PostgresqlMigrator):
+    """Peewee's migrator for PostgreSQL, which rewrites every row for a NOT NULL column; this adds
+    it with its default, which rewrites none.
+    """
+
+    def added(self, change: AddColumn, value: RowValue, facts: Facts) -> Step:
+        """On a table with rows, what the server would check row by row under the lock of ALTER
+        TABLE is added NOT VALID, and validated afterwards.
+        """
+        step = super().added(change, value, facts)
+        scans = (change.foreign_key and value.expression is not None) or (
+            change.column.declared.of_kind("check")
+        )
+        if not scans or not facts.has_rows(change.table):
+            return step
+        if step.effect == "instant":
+            step = replace(step, effect="scans")
+        if change.actual.kind == "partitioned":
+            return step
+        models = facts.models(change.table)
+        form = replace(self.form(change, value.expression), inline=False)
+        later = list(self._later_constraints(change, models))
+        names = [name for name, _ in later]
+        marks = [self._comment("CONSTRAINT", change.table, name, MARK) for name in names]
+        locked = (*self.add(change, form, models), *(sql for _, sql in later), *marks)
+        return replace(step, locked=locked, after=self._validations(change.table, names))
+
+    def _later_constraints(
+        self, change: AddColumn, models: Sequence[type[Model]]
+    ) -> Iterator[tuple[str, str]]:
+        """Yield (name, statement) of each constraint of a new column that is validated later."""
+        model, field = field_of(models, self.dialect, change.column.name)
+        target = f"ALTER TABLE {self.dialect.names.quote_table(change.table)}"
+        if change.foreign_key:
+            name = self.key_name(field)
+            yield name, f"{self.key_statement(field, name)} NOT VALID"
+        taken = {constraint.name for constraint in change.actual.constraints}
+        for clause in change.column.declared.of_kind("check"):
+            name, number = clause.name, 0
+            while not name or name in taken:
+                own = f"{model._meta.table_name}_{field.column_name}_check{number or ''}"
+                name = self.shortened(own)
+                number += 1
+            taken.add(name)
+            quoted = self.dialect.quote(name)
+            yield name, f"{target} ADD CONSTRAINT {quoted} CHECK {clause.body} NOT VALID"
+
+    def _validations(self, table: TableName, names: Sequence[str]) -> tuple[str, ...]:
+        """Return statements that validate constraints under a light lock, and take their marks
+        off.
+        """
+        target = f"ALTER TABLE {self.dialect.names.quote_table(table)}"
+        return tuple(
+            statement
+            for name in names
+            for statement in (
+                f"{target} VALIDATE CONSTRAINT {self.dialect.quote(name)}",
+                self._comment("CONSTRAINT", table, name, None),
+            )
+        )
+
+    def _comment(self, kind: str, table: TableName, name: str, text: str | None) -> str:
+        quoted, own = self.dialect.names.quote_table(table), self.dialect.quote(name)
+        target = f"{quoted}.{own}" if kind == "COLUMN" else f"{own} ON {quoted}"
+        return f"COMMENT ON {kind} {target} IS " + (f"'{text}'" if text else "NULL")
+
+    def unfilled(self, change: AddColumn, facts: Facts) -> tuple[str, ...]:
+        mark = self._comment("COLUMN", change.table, change.column.name, MARK)
+        return (*super().unfilled(change, facts), mark)
+
+    def unmarked(self, change: AddColumn, facts: Facts) -> tuple[str, ...]:
+        return (self._comment("COLUMN", change.table, change.column.name, None),)
+
+    def validation(self, change: ValidateConstraint, facts: Facts) -> Iterator[Step | Finding]:
+        is_key = any(fk.name == change.name for fk in change.actual.foreign_keys)
+        yield step_of(
+            change,
+            "add_foreign_key" if is_key else "add_column",
+            after=self._validations(change.table, [change.name]),
+            effect="scans",
+            rows=facts.rows(change.actual),
+            reason="an interrupted run has added it",
+        )
+
+    # Indexes
+
+    def builds_online(self, change: AddIndex, rows: int, facts: Facts) -> bool:
+        large = facts.may_build_online and rows > facts.online_rows
+        return large and change.actual.kind != "partitioned"
+
+    def how_built(self, change: AddIndex, *, online: bool) -> str:
+        if change.actual.kind == "partitioned":
+            return "built in a transaction, since a partitioned table has no online builds"
+        return "built online" if online else "built in a transaction"
+
+    def create_index(
+        self, change: AddIndex, models: Sequence[type[Model]], *, online: bool
+    ) -> tuple[str, ...]:
+        """An INVALID leftover goes first: REINDEX would add a second one where it fails."""
+        (statement,) = super().create_index(change, models, online=online)
+        word = " CONCURRENTLY" if online else ""
+        if online and "CONCURRENTLY" not in tokens(statement.upper())[:4]:
+            statement = _INDEX.sub(f"INDEX{word}", statement, count=1)
+        name = self.dialect.quote(change.table.schema, change.index.name)
+        return (f"DROP INDEX{word} {name}", statement) if change.leftover else (statement,)
+
+    def refuses_index(self, table: Table, change: AddIndex) -> Finding | None:
+        """A unique index of a partitioned table must have the partition key among its columns."""
+        if table.kind != "partitioned" or not change.index.unique:
+            return None
+        target = self.dialect.names.quote_table(table.name)
+        rows = self.dialect.rows(_PARTITION_COLUMNS, (target,))
+        missing = sorted({row[0] for row in rows} - set(change.index.columns))
+        return blocked("AM125", change.ref, columns=", ".join(missing)) if missing else None
+
+    # Columns
+
+    def refuses_column(self, change: AddColumn, value: RowValue, facts: Facts) -> Finding | None:
+        if change.actual.kind == "partitioned" and change.column.generated == "virtual":
+            return blocked("AM124", change.ref)
+        return None
+
+    def column_effect(self, change: AddColumn, default: str | None) -> str:
+        """A default that is not volatile is kept in the catalogue, not written to the rows."""
+        type_name = base_type(change.column.type)
+        if type_name not in KNOWN and self._is_domain(type_name):
+            return "rewrites"
+        if default is None or is_constant(default):
+            return "instant"
+        functions = called_functions(default)
+        volatile = self.dialect.rows(
+            "SELECT provolatile = 'v' FROM pg_catalog.pg_proc WHERE proname = ANY(%s::name[])",
+            (list(functions),),
+        )
+        unknown = bool(functions) and not volatile
+        return "rewrites" if unknown or any(row[0] for row in volatile) else "instant"
+
+    def _is_domain(self, type_name: str) -> bool:
+        sql = "SELECT typtype = 'd' FROM pg_catalog.pg_type WHERE oid = to_regtype(%s)"
+        return any(row[0] for row in self.dialect.rows(sql, (type_name,)))
+
+    def update_triggers(self, table: Table) -> list[str]:
+        """A trigger on UPDATE OF other columns stays silent."""
+        target = self.dialect.names.quote_table(table.name)
+        return [row[0] for row in self.dialect.rows(_UPDATE_TRIGGERS, (target,))]

@@ -1,0 +1,58 @@
+"""SQLite's names and types.
+
+Enters and leaves: text. Pure. Sources: https://www.sqlite.org/datatype3.html and
+https://www.sqlite.org/lang_altertable.html.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from functools import cache
+
+from ...compare.spelling import Names
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+@cache
+def fold(name: str) -> str:
+    """Names ignore the case of ASCII letters, and only of these."""
+    return name.lower() if name.isascii() else name.translate(_LOWER)
+
+
+@cache
+def canonical_type(text: str) -> str:
+    """Return a type in upper case, with single spaces."""
+    return " ".join(text.upper().split())
+
+
+class SqliteNames(Names):
+    """Its tables are never altered but by new columns, so that it offers no SQL to change one."""
+
+    fold = staticmethod(fold)
+    type = staticmethod(canonical_type)
+
+    def same_type(self, declared: str, actual: str) -> bool | None:
+        """Compare by affinity, and by length where both sides state one.
+
+        A column's type is a hint only, and a column of INTEGER affinity behaves like one of
+        NUMERIC affinity.
+        """
+        if declared == actual:
+            return True
+        lengths = {tuple(re.findall(r"\d+", side)) for side in (declared, actual) if "(" in side}
+        return _affinity(declared) == _affinity(actual) and len(lengths) < 2
+
+
+def _affinity(type_name: str) -> str:
+    """Section 3.1 of the page on data types, in its order."""
+    if "INT" in type_name:
+        return "NUMERIC"
+    if any(word in type_name for word in ("CHAR", "CLOB", "TEXT")):
+        return "TEXT"
+    if "BLOB" in type_name or not type_name:
+        return "BLOB"
+    if any(word in type_name for word in ("REAL", "FLOA", "DOUB")):
+        return "REAL"
+    return "NUMERIC"

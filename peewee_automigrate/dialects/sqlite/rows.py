@@ -1,0 +1,30 @@
+"""SQLite's rows: how they are told apart, and how a batch of them is filled.
+
+Enters: tables, values. Leaves: filled rows. Source: https://www.sqlite.org/lang_createtable.html,
+section "ROWIDs and the INTEGER PRIMARY KEY".
+"""
+
+from __future__ import annotations
+
+from ...schema import Column, Table
+from ..filling import Filler, Keys, Rows
+from .names import fold
+
+ROWIDS = ("rowid", "_rowid_", "oid")
+
+
+class SqliteFiller(Filler):
+    """Fills by rowid."""
+
+    def row_key(self, table: Table) -> Keys:
+        """The rowid, under a name that no column hides, or else the primary key."""
+        hidden = {fold(column.name) for column in table.columns}
+        free = [name for name in ROWIDS if name not in hidden]
+        if free and "without rowid" not in table.options:
+            return [(free[0], "")]
+        return super().row_key(table)
+
+    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
+        where = " AND ".join(f"{name} = ?" for name, _ in keys)
+        statement = f"UPDATE {source} SET {target} = ? WHERE {where}"
+        self.dialect.database.cursor().executemany(statement, rows)
