@@ -67,7 +67,7 @@ def expressed(what: str, *indexes: Any, on: Any = ALL, **rest: Any) -> Case:
         case,
         changes={MYSQL: (), ...: case.changes},
         effects={MYSQL: (), ...: case.effects},
-        blocked={MYSQL: "AM103 t.i"},
+        blocked={MYSQL: "AM131 t.i" if "partial" in what else "AM133 t.i"},
         refuses={MYSQL: "", ...: case.refuses},
     )
 
