@@ -11,9 +11,11 @@ import peewee
 import pytest
 from playhouse.db_url import connect
 
-from tests.mysql_servers import MISSING, MysqlServer, main_mysql, open_mysql
-from tests.project import Project, project_in
-from tests.servers import Server, find_system_postgres, main_postgres, run_postgres
+from tests.support.mysql_servers import MISSING, MysqlServer, main_mysql, open_mysql
+from tests.support.project import Project, project_in
+from tests.support.servers import Server, find_system_postgres, main_postgres, run_postgres
+
+pytest_plugins = ["tests.support.fixtures"]
 
 
 def pytest_configure() -> None:

@@ -18,8 +18,8 @@ from peewee import SqliteDatabase
 from playhouse.db_url import connect
 
 from peewee_automigrate import AutoMigrateError, migrate, plan
-from tests import catalogue
-from tests.project import FIRST, Project, opened, with_a_row
+from tests.support import catalogue
+from tests.support.project import FIRST, Project, opened, with_a_row
 
 SECRET = "s3cr3t-Pa55"
 

@@ -14,9 +14,9 @@ from playhouse.postgres_ext import HStoreField
 
 from peewee_automigrate import Plan, migrate, plan
 from peewee_automigrate.report import sql_text
-from tests import catalogue, fields, shapes, shell
-from tests.mysql_servers import MysqlServer, empty_mysql, open_mysql
-from tests.servers import Server
+from tests.support import catalogue, fields, shapes, shell
+from tests.support.mysql_servers import MysqlServer, empty_mysql, open_mysql
+from tests.support.servers import Server
 
 FIELDS = list(fields.cases(keys=False))
 KEYS = list(fields.cases(keys=True))

@@ -29,8 +29,8 @@ from peewee_automigrate.faces.cli import main
 from peewee_automigrate.faces.terminal import bar
 from peewee_automigrate.layout import Style
 from peewee_automigrate.report import text
-from tests.project import Project, with_a_row
-from tests.terminal import erased, on_terminal, plain
+from tests.support.project import Project, with_a_row
+from tests.support.terminal import erased, on_terminal, plain
 
 # Its plan has all there is: new tables, several steps of one table, blocked items, drift, notes.
 SHOP = """

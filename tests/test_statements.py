@@ -28,12 +28,12 @@ from playhouse.db_url import connect
 from peewee_automigrate import MigrationFailed, Step, StepEvent, migrate, plan
 from peewee_automigrate.faces.cli import main
 from peewee_automigrate.report import UNFILLED, sql_text
-from tests import catalogue, shell
-from tests.fields import model
-from tests.mysql_servers import MysqlServer
-from tests.releases import Models, after, grown, with_rows
-from tests.servers import Server
-from tests.wire import recorded
+from tests.support import catalogue, shell
+from tests.support.fields import model
+from tests.support.mysql_servers import MysqlServer
+from tests.support.releases import Models, after, grown, with_rows
+from tests.support.servers import Server
+from tests.support.wire import recorded
 
 LOGGER = "peewee_automigrate"
 READS = ("SELECT", "PRAGMA DATABASE_LIST")
