@@ -22,6 +22,7 @@ from tests.cases import CASES
 from tests.cases_base import ALL, MYSQL, PEEWEE, ROWS, SQLITE, Case, Maker, spoken
 from tests.support.mysql_servers import MysqlServer, open_mysql
 from tests.support.servers import Server
+from tests.support.sqlite import PRAGMAS
 from tests.support.standing import add_bystanders, ask, changed, clear, run, standing
 
 # No value for a column that needs one, a CHECK on MariaDB and on MySQL.
@@ -53,7 +54,7 @@ def mysql(mysql_server: MysqlServer) -> Iterator[MySQLDatabase]:
 def standing_database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """An open, empty database of one kind."""
     if kind == SQLITE:
-        database = SqliteDatabase(str(tmp_path / "test.db"), pragmas={"synchronous": 0})
+        database = SqliteDatabase(str(tmp_path / "test.db"), pragmas=PRAGMAS)
         database.connect()
         yield database
         database.close()

@@ -10,6 +10,8 @@ from peewee import SqliteDatabase
 
 from tests.support.serving import ended, served
 
+pytestmark = pytest.mark.slow
+
 # Logs each start with WERKZEUG_RUN_MAIN, which is set in the process that a reloader serves from.
 APPLICATION = """
 import logging, os, sys

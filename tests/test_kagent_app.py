@@ -17,6 +17,8 @@ from peewee_automigrate import plan
 from tests.support import kagent
 from tests.support.serving import PATIENCE, Served, served
 
+pytestmark = pytest.mark.slow
+
 V1 = kagent.release("v1")
 FLASK = [sys.executable, "-m", "flask", "--app", "examples.kagent.app", "run", "--port", "0"]
 WORKERS = 8

@@ -14,6 +14,8 @@ from tests.support.mysql_servers import MISSING, MysqlServer, find_program, run_
 from tests.support.places import advisory_locks, facts
 from tests.support.workers import database_of, fill, first, second
 
+pytestmark = pytest.mark.slow
+
 PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
 REFUSED = (
     "the server is a node of a Galera cluster, where GET_LOCK holds on one node only, so that two "

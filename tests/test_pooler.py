@@ -25,6 +25,8 @@ from tests.support.rounds import order, undisturbed, wrong
 from tests.support.servers import Server
 from tests.support.workers import column, database_of, index, second
 
+pytestmark = pytest.mark.slow
+
 PORT = 6432
 
 

@@ -40,6 +40,8 @@ from tests.support.fields import model
 from tests.support.mysql_servers import MysqlServer, empty_mysql, open_mysql
 from tests.support.servers import Server
 
+pytestmark = pytest.mark.slow
+
 Rows = dict[str, list[tuple[Any, ...]]]
 
 # The same examples in every run; EXAMPLES=1000 asks for that many new ones.

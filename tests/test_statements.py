@@ -97,7 +97,7 @@ def another(database: Database, request: pytest.FixtureRequest) -> Database:
 # How many statements read the catalogue.
 
 
-@pytest.mark.parametrize("number", [1, 100, 1000])
+@pytest.mark.parametrize("number", [1, 100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_plan_with_nothing_to_do_reads_in_a_few_statements(database: Database, number: int) -> None:
     models = many(database, number)
     migrate(database, models)
@@ -106,7 +106,7 @@ def test_plan_with_nothing_to_do_reads_in_a_few_statements(database: Database, n
     assert len(sent) <= AT_MOST[is_mysql(database)], sent
 
 
-@pytest.mark.parametrize("number", [1, 100, 1000])
+@pytest.mark.parametrize("number", [1, 100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_plan_from_empty_reads_the_catalogue_in_a_few_statements(
     database: Database, number: int
 ) -> None:
