@@ -30,8 +30,8 @@ from benchmarks.measuring import (
     timed,
 )
 from peewee_automigrate import migrate
-from tests.mysql_servers import main_mysql
-from tests.servers import Server, main_postgres
+from tests.support.mysql_servers import main_mysql
+from tests.support.servers import Server, main_postgres
 
 Copies = Callable[[], "contextmanager[str]"]
 BY_HAND, OURS, PLAYHOUSE = "ALTER TABLE by hand", "migrate()", "playhouse.migrate.add_column"

@@ -28,8 +28,8 @@ from benchmarks.measuring import (
     timed,
 )
 from peewee_automigrate import migrate, plan
-from tests.mysql_servers import main_mysql
-from tests.servers import main_postgres
+from tests.support.mysql_servers import main_mysql
+from tests.support.servers import main_postgres
 
 SCRIPT, OURS, CREATE = "a script in one transaction", "migrate()", "create_tables()"
 IN_ONE = "create_tables() in one transaction"

@@ -34,8 +34,8 @@ from benchmarks.measuring import (
 )
 from benchmarks.relay import delayed
 from peewee_automigrate import migrate, plan
-from tests.mysql_servers import main_mysql
-from tests.servers import main_postgres
+from tests.support.mysql_servers import main_mysql
+from tests.support.servers import main_postgres
 
 try:
     from playhouse.schema_diff import diff_models

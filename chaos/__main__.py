@@ -23,11 +23,11 @@ from pathlib import Path
 
 import peewee
 
-from chaos import blockers, kills, rolling, rounds
-from chaos.crew import Crew, crew
-from chaos.places import Places, ask
-from tests.mysql_servers import main_mysql
-from tests.servers import main_postgres
+from tests.support import blockers, kills, rolling, rounds
+from tests.support.crew import Crew, crew
+from tests.support.mysql_servers import main_mysql
+from tests.support.places import Places, ask
+from tests.support.servers import main_postgres
 
 MISSING = "left out: MySQL and MariaDB, since no server is there (apt-get install mariadb-server)"
 MOST = {"mysql": 16}  # processes of a round

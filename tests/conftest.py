@@ -2,24 +2,67 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import peewee
 import pytest
+from hypothesis import is_hypothesis_test
 from playhouse.db_url import connect
 
-from tests.mysql_servers import MISSING, MysqlServer, main_mysql, open_mysql
-from tests.project import Project, project_in
-from tests.servers import Server, find_system_postgres, main_postgres, run_postgres
+from tests.support.mysql_servers import MISSING, MysqlServer, main_mysql, open_mysql
+from tests.support.project import Program, Project, Terminal, project_in
+from tests.support.servers import Server, find_system_postgres, main_postgres, run_postgres
+from tests.support.sqlite import PRAGMAS
+
+pytest_plugins = ["tests.support.fixtures"]
+
+SERVERS = ("postgres", "mysql")
+KIND = re.compile(r"(postgres|mysql)\b")
+SLOW = {"crew", "program", "terminal"}  # these start processes
 
 
 def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, end_run)
     # A shell starts what runs in the background with SIGINT ignored, and workers would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the servers that it needs, or "sqlite"; what takes long is "slow"."""
+    for item in items:
+        for name in needed_servers(item) or ["sqlite"]:
+            item.add_marker(name)
+        if SLOW.intersection(item.fixturenames) or is_property(item):
+            item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """Look at thousands of collected tests once, and not at each collection of garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+def is_property(item: pytest.Item) -> bool:
+    """Tell whether hypothesis runs a test with many examples."""
+    return is_hypothesis_test(getattr(item, "obj", None))
+
+
+def needed_servers(item: pytest.Item) -> list[str]:
+    """Tell servers by the fixtures, by parameters such as "postgres", and by the module's name."""
+    words = [item.path.stem, *item.fixturenames, *parameters(item)]
+    return [name for name in SERVERS if any(name in word for word in words)]
+
+
+def parameters(item: pytest.Item) -> list[str]:
+    """Return those parameters of a test that are a kind of database."""
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return [value for value in values if isinstance(value, str) and KIND.match(value)]
 
 
 def end_run(*_: object) -> None:
@@ -56,14 +99,21 @@ def without_database_url(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def expect_marker(request: pytest.FixtureRequest, name: str) -> None:
+    """Fail where a server is asked for by a test that is not marked as needing it."""
+    assert any(item.get_closest_marker(name) for item in request.session.items), name
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Server]:
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    expect_marker(request, "postgres")
     with main_postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def system_postgres_server() -> Iterator[Server]:
+def system_postgres_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    expect_marker(request, "postgres")
     programs = find_system_postgres()
     if programs is None:
         pytest.skip("no PostgreSQL is installed on this system")
@@ -72,7 +122,8 @@ def system_postgres_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def mysql_server() -> Iterator[MysqlServer]:
+def mysql_server(request: pytest.FixtureRequest) -> Iterator[MysqlServer]:
+    expect_marker(request, "mysql")
     with main_mysql() as server:
         if server is None:
             pytest.skip(MISSING)
@@ -106,7 +157,7 @@ def any_postgres_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def sqlite_database(tmp_path: Path) -> Iterator[peewee.SqliteDatabase]:
     """An open, empty SQLite file."""
-    database = peewee.SqliteDatabase(str(tmp_path / "test.db"))
+    database = peewee.SqliteDatabase(str(tmp_path / "test.db"), pragmas=PRAGMAS)
     database.connect()
     yield database
     database.close()
@@ -145,3 +196,15 @@ def database(request: pytest.FixtureRequest) -> peewee.Database:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     with project_in(tmp_path, monkeypatch) as made:
         yield made
+
+
+@pytest.fixture
+def program(project: Project) -> Program:
+    """Run Python in the project's folder, as a process of its own."""
+    return project.run_program
+
+
+@pytest.fixture
+def terminal(project: Project) -> Terminal:
+    """Run the command line in the project's folder, on a terminal of a width."""
+    return project.run_on_terminal

@@ -20,9 +20,10 @@ from playhouse.db_url import connect
 from peewee_automigrate import Finding, MigrationBlocked, Plan, Step, migrate, plan
 from tests.cases import CASES
 from tests.cases_base import ALL, MYSQL, PEEWEE, ROWS, SQLITE, Case, Maker, spoken
-from tests.cases_standing import add_bystanders, ask, changed, clear, run, standing
-from tests.mysql_servers import MysqlServer, open_mysql
-from tests.servers import Server
+from tests.support.mysql_servers import MysqlServer, open_mysql
+from tests.support.servers import Server
+from tests.support.sqlite import PRAGMAS
+from tests.support.standing import add_bystanders, ask, changed, clear, run, standing
 
 # No value for a column that needs one, a CHECK on MariaDB and on MySQL.
 MYSQL_REFUSALS = (1364, 4025, 3819)
@@ -53,7 +54,7 @@ def mysql(mysql_server: MysqlServer) -> Iterator[MySQLDatabase]:
 def standing_database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """An open, empty database of one kind."""
     if kind == SQLITE:
-        database = SqliteDatabase(str(tmp_path / "test.db"), pragmas={"synchronous": 0})
+        database = SqliteDatabase(str(tmp_path / "test.db"), pragmas=PRAGMAS)
         database.connect()
         yield database
         database.close()

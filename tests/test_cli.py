@@ -6,10 +6,8 @@ import json
 import logging
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +16,8 @@ from peewee import SqliteDatabase
 from playhouse.db_url import connect
 
 from peewee_automigrate import AutoMigrateError, migrate, plan
-from tests import catalogue
-from tests.project import FIRST, Project, opened, with_a_row
+from tests.support import catalogue
+from tests.support.project import FIRST, Program, Project, opened, with_a_row
 
 SECRET = "s3cr3t-Pa55"
 
@@ -309,50 +307,34 @@ def test_help_lists_the_exit_codes(project: Project, word: str) -> None:
 # Real processes.
 
 
-def process(project: Project, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    root = str(Path(__file__).parents[1])
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=project.folder,
-        env={**os.environ, "PYTHONPATH": root, **env},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_module_runs_as_a_program(project: Project) -> None:
+def test_module_runs_as_a_program(project: Project, program: Program) -> None:
     words = ["-m", "peewee_automigrate", "migrate", "app", "--database", project.url]
-    done = process(project, *words)
+    done = program(*words)
     assert (done.returncode, done.stderr) == (0, "")
     assert project.database().get_tables() == ["author", "post"]
 
 
-def test_program_finds_modules_of_the_current_folder(project: Project) -> None:
+def test_program_finds_modules_of_the_current_folder(project: Project, program: Program) -> None:
     """The installed program, unlike `python -m`, does not have it on its path."""
-    program = (
-        "import sys; sys.path.remove(''); from peewee_automigrate.faces.cli import main; main()"
-    )
-    done = process(project, "-c", program, "migrate", "app", "--database", project.url)
+    code = "import sys; sys.path.remove(''); from peewee_automigrate.faces.cli import main; main()"
+    done = program("-c", code, "migrate", "app", "--database", project.url)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_program_that_is_blocked_exits_with_3(project: Project) -> None:
+def test_program_that_is_blocked_exits_with_3(project: Project, program: Program) -> None:
     with_a_row(project.url)
-    done = process(
-        project, "-m", "peewee_automigrate", "migrate", "app_blocked", DATABASE_URL=project.url
-    )
+    done = program("-m", "peewee_automigrate", "migrate", "app_blocked", DATABASE_URL=project.url)
     assert (done.returncode, done.stdout.count("Traceback")) == (3, 0)
 
 
-def test_program_with_bad_input_says_one_line(project: Project) -> None:
-    done = process(project, "-m", "peewee_automigrate", "plan", "nothing", DATABASE_URL=project.url)
+def test_program_with_bad_input_says_one_line(project: Project, program: Program) -> None:
+    done = program("-m", "peewee_automigrate", "plan", "nothing", DATABASE_URL=project.url)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
-def test_program_shows_the_traceback_when_verbose(project: Project) -> None:
+def test_program_shows_the_traceback_when_verbose(project: Project, program: Program) -> None:
     words = ["-m", "peewee_automigrate", "plan", "-v", "nothing", "--database", project.url]
-    assert "Traceback (most recent call last)" in process(project, *words).stderr
+    assert "Traceback (most recent call last)" in program(*words).stderr
 
 
 # Bad input: one clear line, exit code 2, no traceback, nothing touched.
@@ -496,7 +478,7 @@ BAD_URLS = {
     ),
     "down": (f"postgresql://me:{SECRET}@127.0.0.1:1/name", r"can't connect to the database: "),
     "no_host": (f"postgresql://me:{SECRET}@host.invalid/name", r"can't connect to the database: "),
-    "mysql": (f"mysql://me:{SECRET}@127.0.0.1:1/name", r"can't connect to the database"),
+    "mysql_down": (f"mysql://me:{SECRET}@127.0.0.1:1/name", r"can't connect to the database"),
     "cockroach": (
         f"cockroachdb://me:{SECRET}@localhost/name",
         r"CockroachDatabase: not supported",
@@ -604,7 +586,10 @@ UNUSABLE = {
         "DatabaseProxy()",
         r"app_unusable\.Thing: its DatabaseProxy is not initialised\. Call ",
     ),
-    "mysql": ("MySQLDatabase('name', host='127.0.0.1', port=1)", r"can't connect to the database"),
+    "mysql_down": (
+        "MySQLDatabase('name', host='127.0.0.1', port=1)",
+        r"can't connect to the database",
+    ),
     "folder": ("SqliteDatabase('/nowhere/at/all.db')", r".*(no such file|can't connect)"),
     "down": (
         f"PostgresqlDatabase('name', host='127.0.0.1', port=1, password='{SECRET}')",
@@ -673,9 +658,11 @@ def test_password_is_not_in_the_repr_of_an_error(project: Project) -> None:
 
 
 @each_bad_url
-def test_password_is_not_in_the_traceback_of_a_program(project: Project, case: str) -> None:
+def test_password_is_not_in_the_traceback_of_a_program(
+    project: Project, case: str, program: Program
+) -> None:
     words = ["-m", "peewee_automigrate", "plan", "-v", "app"]
-    done = process(project, *words, DATABASE_URL=BAD_URLS[case][0])
+    done = program(*words, DATABASE_URL=BAD_URLS[case][0])
     assert (SECRET in done.stdout + done.stderr, done.returncode) == (False, 2)
 
 

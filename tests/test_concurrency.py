@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
-from chaos import kills
-from chaos.crew import Crew
-from chaos.places import Places, ask, facts
-from chaos.rounds import one_round, order, undisturbed, wrong
 from peewee_automigrate import migrate
-from tests.workers import database_of, second
-
-pytest_plugins = ["chaos.fixtures"]
+from tests.support import kills
+from tests.support.crew import Crew
+from tests.support.places import Places, ask, facts
+from tests.support.rounds import one_round, order, undisturbed, wrong
+from tests.support.workers import database_of, second
 
 PROCESSES = 16
 

@@ -42,10 +42,10 @@ from peewee_automigrate import (
     migrate,
     plan,
 )
-from tests import catalogue
-from tests.fields import model
-from tests.mysql_servers import empty_mysql
-from tests.releases import after, grown, with_rows
+from tests.support import catalogue
+from tests.support.fields import model
+from tests.support.mysql_servers import empty_mysql
+from tests.support.releases import after, grown, with_rows
 
 Make = Callable[..., Database]
 

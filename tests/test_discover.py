@@ -15,7 +15,7 @@ from peewee_automigrate import ModelsNotFound, migrate, plan
 from peewee_automigrate.dialects import dialect_for
 from peewee_automigrate.faces.cli import main
 from peewee_automigrate.faces.discover import open_url
-from tests.modules import Modules, modules_in
+from tests.support.modules import Modules, modules_in
 
 # The base classes that real applications have: bare, with columns, mixed in, in several layers.
 BASES = """

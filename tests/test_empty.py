@@ -14,9 +14,10 @@ from playhouse.postgres_ext import HStoreField
 
 from peewee_automigrate import Plan, migrate, plan
 from peewee_automigrate.report import sql_text
-from tests import catalogue, fields, shapes, shell
-from tests.mysql_servers import MysqlServer, empty_mysql, open_mysql
-from tests.servers import Server
+from tests.support import catalogue, fields, shapes, shell
+from tests.support.mysql_servers import MysqlServer, empty_mysql, open_mysql
+from tests.support.servers import Server
+from tests.support.sqlite import PRAGMAS
 
 FIELDS = list(fields.cases(keys=False))
 KEYS = list(fields.cases(keys=True))
@@ -68,7 +69,8 @@ def mysql_twins(mysql_server: MysqlServer) -> Iterator[Twins]:
 
 @pytest.fixture
 def sqlite_twins(tmp_path: Path) -> Iterator[Twins]:
-    yield from opened(*(f"sqlite:///{tmp_path}/{name}.db" for name in ("first", "second")))
+    urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("first", "second")]
+    yield from opened(*urls, pragmas=PRAGMAS)
 
 
 @pytest.fixture

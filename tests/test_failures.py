@@ -16,17 +16,15 @@ from typing import Any
 import pytest
 from peewee import Database, IntegerField, TextField, UUIDField
 
-from chaos import kills, rolling
-from chaos.crew import ROOT, Crew, Migrate
-from chaos.places import Places, advisory_locks, ask, facts
-from chaos.rounds import undisturbed
 from peewee_automigrate import MigrationFailed, StepEvent, migrate, plan
 from tests.cases_base import Maker
 from tests.cases_keys import waiting_keys
+from tests.support import kills, rolling
+from tests.support.crew import ROOT, Crew, Migrate
+from tests.support.places import Places, advisory_locks, ask, facts
+from tests.support.rounds import undisturbed
+from tests.support.workers import RELEASES, child, database_of, first, model, second
 from tests.test_locks import holding, reading, writing
-from tests.workers import RELEASES, child, database_of, first, model, second
-
-pytest_plugins = ["chaos.fixtures"]
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 REFUSE = """

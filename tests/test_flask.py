@@ -18,8 +18,8 @@ from playhouse.flask_utils import FlaskDB
 from peewee_automigrate import AutoMigrateError, MigrationBlocked, ModelsNotFound, Options
 from peewee_automigrate.faces.cli import main
 from peewee_automigrate.flask import AutoMigrate
-from tests.modules import Modules, modules_in
-from tests.serving import until
+from tests.support.modules import Modules, modules_in
+from tests.support.serving import until
 
 
 class Author(Model):

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from peewee import SqliteDatabase
 
-from tests.serving import ended, served
+from tests.support.serving import ended, served
+
+pytestmark = pytest.mark.slow
 
 # Logs each start with WERKZEUG_RUN_MAIN, which is set in the process that a reloader serves from.
 APPLICATION = """

@@ -1,6 +1,6 @@
 """The example and the proof: a real platform's tables, as GORM left them, taken on by the models.
 
-Where GORM and Peewee make a table differently is told by `tests.kagent.expected`.
+Where GORM and Peewee make a table differently is told by `tests.support.kagent.expected`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from peewee import Database, Model
 
 from examples.kagent import v1, v2, v3
 from peewee_automigrate import Finding, MigrationBlocked, Report, migrate, plan
-from tests import kagent
+from tests.support import kagent
 
 V1, V2, V3 = (kagent.release(name) for name in ("v1", "v2", "v3"))
 OLDEST, OLDER = kagent.release("pre-v0.4.2"), kagent.release("pre-v0.5.0")

@@ -14,8 +14,10 @@ from peewee import Database
 
 from examples.kagent import v3
 from peewee_automigrate import plan
-from tests import kagent
-from tests.serving import PATIENCE, Served, served
+from tests.support import kagent
+from tests.support.serving import PATIENCE, Served, served
+
+pytestmark = pytest.mark.slow
 
 V1 = kagent.release("v1")
 FLASK = [sys.executable, "-m", "flask", "--app", "examples.kagent.app", "run", "--port", "0"]

@@ -15,14 +15,12 @@ import psycopg2
 import pytest
 from peewee import Database, Model, SqliteDatabase, UUIDField
 
-from chaos import blockers, kills
-from chaos.crew import Crew, Migrate
-from chaos.places import Places, advisory_locks, ask, facts
 from peewee_automigrate import LockTimeout, migrate, plan
-from tests.wire import recorded
-from tests.workers import child, column, database_of, fill, model, second
-
-pytest_plugins = ["chaos.fixtures"]
+from tests.support import blockers, kills
+from tests.support.crew import Crew, Migrate
+from tests.support.places import Places, advisory_locks, ask, facts
+from tests.support.wire import recorded
+from tests.support.workers import child, column, database_of, fill, model, second
 
 SHORT = {"lock_timeout": 0.2, "lock_wait": 1.0}
 NOTHING = "Nothing was changed. Run again when it has ended, or raise lock_wait."

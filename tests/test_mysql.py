@@ -18,10 +18,10 @@ from peewee import (
 from playhouse.db_url import parse
 
 from peewee_automigrate import MigrationFailed, migrate, plan
-from tests import catalogue
-from tests.fields import model
-from tests.mysql_servers import MISSING, MysqlServer, find_program, open_mysql, run_mariadb
-from tests.releases import after, grown
+from tests.support import catalogue
+from tests.support.fields import model
+from tests.support.mysql_servers import MISSING, MysqlServer, find_program, open_mysql, run_mariadb
+from tests.support.releases import after, grown
 
 # A server that folds the names of tables, as on Windows and macOS.
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from peewee import Database
 
-from chaos.places import advisory_locks, facts
 from peewee_automigrate import AutoMigrateError, migrate, plan
-from tests.mysql_servers import MISSING, MysqlServer, find_program, run_mariadb
-from tests.workers import database_of, fill, first, second
+from tests.support.mysql_servers import MISSING, MysqlServer, find_program, run_mariadb
+from tests.support.places import advisory_locks, facts
+from tests.support.workers import database_of, fill, first, second
+
+pytestmark = pytest.mark.slow
 
 PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
 REFUSED = (

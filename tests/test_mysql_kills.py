@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from peewee import UUIDField
 
-from chaos import kills, rolling
-from chaos.crew import Crew, Migrate
-from chaos.places import Places, advisory_locks, ask, facts
-from chaos.rounds import undisturbed
 from peewee_automigrate import AutoMigrateError, LockTimeout, MigrationFailed, migrate, plan
-from tests.fields import model
+from tests.support import kills, rolling
+from tests.support.crew import Crew, Migrate
+from tests.support.fields import model
+from tests.support.places import Places, advisory_locks, ask, facts
+from tests.support.rounds import undisturbed
+from tests.support.workers import RELEASES, database_of, filled, first, second, words
 from tests.test_mysql_locks import (
     SHORT,
     WAITING,
@@ -25,9 +26,6 @@ from tests.test_mysql_locks import (
     session,
     take_lock,
 )
-from tests.workers import RELEASES, database_of, filled, first, second, words
-
-pytest_plugins = ["chaos.fixtures"]
 
 ROWS = 2_500  # three batches of a fill
 NEW_TABLES = [

@@ -16,10 +16,6 @@ from peewee import CharField, Database, DatabaseProxy, IntegerField, Model, MySQ
 from playhouse.db_url import parse
 from playhouse.pool import PooledMySQLDatabase
 
-from chaos import kills
-from chaos.crew import Crew, Migrate
-from chaos.places import Places, advisory_locks, ask, facts, old_rows
-from chaos.rounds import one_round, order, undisturbed, wrong
 from peewee_automigrate import (
     AutoMigrateError,
     LockTimeout,
@@ -29,12 +25,14 @@ from peewee_automigrate import (
     plan,
 )
 from peewee_automigrate.dialects.mysql.session import lock_name
-from tests.fields import model
-from tests.mysql_servers import MysqlServer
-from tests.wire import recorded
-from tests.workers import child, column, database_of, key, second
-
-pytest_plugins = ["chaos.fixtures"]
+from tests.support import kills
+from tests.support.crew import Crew, Migrate
+from tests.support.fields import model
+from tests.support.mysql_servers import MysqlServer
+from tests.support.places import Places, advisory_locks, ask, facts, old_rows
+from tests.support.rounds import one_round, order, undisturbed, wrong
+from tests.support.wire import recorded
+from tests.support.workers import child, column, database_of, key, second
 
 PROCESSES = 16
 SHORT = {"lock_timeout": 0.5, "lock_wait": 1.5}

@@ -9,7 +9,7 @@ from peewee import SQL, CharField, Database, ForeignKeyField, IntegerField, MySQ
 
 from peewee_automigrate import migrate, plan
 from peewee_automigrate.report import sql_text
-from tests.fields import model
+from tests.support.fields import model
 
 KEY = "COMMENT 'peewee_automigrate: foreign key follows'"
 UNFINISHED = "COMMENT 'peewee_automigrate: unfinished'"

@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 from peewee import SQL, CharField, Check, Database, ForeignKeyField, IntegerField, Model
 
-from chaos.places import Places, facts, old_rows
 from peewee_automigrate import MigrationBlocked, migrate, plan
 from peewee_automigrate.plan import questions
+from tests.support.places import Places, facts, old_rows
+from tests.support.workers import first, model, unique
 from tests.test_mysql_locks import session
-from tests.workers import first, model, unique
-
-pytest_plugins = ["chaos.fixtures"]
 
 Models = list[type[Model]]
 MODES = ["", "STRICT_ALL_TABLES"]

@@ -18,14 +18,12 @@ import psycopg2
 import pytest
 from peewee import SQL, Database, IntegerField, TextField
 
-from chaos import kills
-from chaos.crew import ROOT, Migrate
-from chaos.places import ROWS, ask, facts
 from peewee_automigrate import MigrationBlocked, MigrationFailed, migrate, plan
-from tests.wire import recorded
-from tests.workers import column, database_of, first, index, model, unique
-
-pytest_plugins = ["chaos.fixtures"]
+from tests.support import kills
+from tests.support.crew import ROOT, Migrate
+from tests.support.places import ROWS, ask, facts
+from tests.support.wire import recorded
+from tests.support.workers import column, database_of, first, index, model, unique
 
 ONLINE = {"online_rows": 0}
 VALID = """SELECT indisvalid, indisunique FROM pg_index

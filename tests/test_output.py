@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,22 @@ from peewee import (
 )
 
 import peewee_automigrate
-from peewee_automigrate import MigrationBlocked, ModelsNotFound, Plan, StepEvent, migrate, plan
+from peewee_automigrate import (
+    MigrationBlocked,
+    ModelsNotFound,
+    Plan,
+    Step,
+    StepEvent,
+    migrate,
+    plan,
+)
 from peewee_automigrate.dialects.base import Dialect
 from peewee_automigrate.faces.cli import main
 from peewee_automigrate.faces.terminal import bar
 from peewee_automigrate.layout import Style
 from peewee_automigrate.report import text
-from tests.project import Project, with_a_row
-from tests.terminal import erased, on_terminal, plain
+from tests.support.project import Project, Terminal, with_a_row
+from tests.support.terminal import erased, plain
 
 # Its plan has all there is: new tables, several steps of one table, blocked items, drift, notes.
 SHOP = """
@@ -94,13 +103,6 @@ def made(shop: Project) -> Plan:
     shop.run("check", "app_shop")
     module = sys.modules["app_shop"]
     return plan(module.db, module)
-
-
-def program(project: Project, width: int, *words: str, **env: str) -> tuple[int | None, str]:
-    """Run the command line in a terminal."""
-    root = str(Path(__file__).parents[1])
-    command = [sys.executable, "-m", "peewee_automigrate", *words]
-    return on_terminal(command, project.folder, width, PYTHONPATH=root, **env)
 
 
 # The first line.
@@ -337,20 +339,24 @@ To add: 1 index, 1 blocked. 1 drift."""
 
 
 @each_width
-def test_terminal_shows_the_plan_in_its_own_width(shop: Project, made: Plan, width: int) -> None:
-    code, output = program(shop, width, "plan", "app_shop")
+def test_terminal_shows_the_plan_in_its_own_width(
+    shop: Project, made: Plan, width: int, terminal: Terminal
+) -> None:
+    code, output = terminal(width, "plan", "app_shop")
     assert (code, plain(output)) == (3, text(made, Style(width)) + "\n")
 
 
-def test_terminal_shows_colours(shop: Project) -> None:
-    output = program(shop, 200, "plan", "app_shop")[1]
+def test_terminal_shows_colours(shop: Project, terminal: Terminal) -> None:
+    output = terminal(200, "plan", "app_shop")[1]
     assert "\x1b[32m+ create table invoice\x1b[0m" in output
     assert "\x1b[31m\x1b[1m! blocked AM101\x1b[0m user.email: " in output
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_terminal_without_colours_shows_none(shop: Project, env: dict[str, str]) -> None:
-    assert "\x1b" not in program(shop, 80, "plan", "app_shop", **env)[1]
+def test_terminal_without_colours_shows_none(
+    shop: Project, env: dict[str, str], terminal: Terminal
+) -> None:
+    assert "\x1b" not in terminal(80, "plan", "app_shop", **env)[1]
 
 
 def test_pipe_has_neither_colours_nor_wrapped_lines(shop: Project, made: Plan) -> None:
@@ -372,8 +378,8 @@ def test_pipe_is_coloured_by_force(shop: Project, env: dict[str, str], is_colour
 
 
 @pytest.mark.parametrize("form", ["sql", "json", "markdown"])
-def test_other_formats_are_never_coloured(shop: Project, form: str) -> None:
-    output = program(shop, 60, "plan", "app_shop", "--format", form)[1]
+def test_other_formats_are_never_coloured(shop: Project, form: str, terminal: Terminal) -> None:
+    output = terminal(60, "plan", "app_shop", "--format", form)[1]
     assert "\x1b" not in output
     assert output == shop.run("plan", "app_shop", "--format", form).output
 
@@ -411,15 +417,17 @@ def slow(project: Project) -> Project:
 
 
 @pytest.mark.parametrize("width", [60, 120])
-def test_terminal_shows_a_bar_for_a_long_step(slow: Project, width: int) -> None:
-    code, output = program(slow, width, "migrate", "app_slow", "--database", slow.url)
+def test_terminal_shows_a_bar_for_a_long_step(
+    slow: Project, width: int, terminal: Terminal
+) -> None:
+    code, output = terminal(width, "migrate", "app_slow", "--database", slow.url)
     bars = [line for line in erased(output) if re.search(r"\[#+-+\]  *\d+% \d+ s filling$", line)]
     assert (code, bool(bars)) == (0, True)
     assert max(len(line) for line in erased(output)) < width
 
 
-def test_terminal_keeps_nothing_of_the_bar(slow: Project) -> None:
-    _, output = program(slow, 80, "migrate", "app_slow", "--database", slow.url)
+def test_terminal_keeps_nothing_of_the_bar(slow: Project, terminal: Terminal) -> None:
+    _, output = terminal(80, "migrate", "app_slow", "--database", slow.url)
     lines = plain(output).splitlines()
     begin = next(n for n, line in enumerate(lines) if line.startswith("To add: "))
     assert [re.sub(r"\d+\.\d\d", "0.00", line) for line in lines[begin:]] == [
@@ -430,14 +438,16 @@ def test_terminal_keeps_nothing_of_the_bar(slow: Project) -> None:
     ]
 
 
-def test_terminal_keeps_nothing_of_the_bar_after_an_error(slow: Project) -> None:
+def test_terminal_keeps_nothing_of_the_bar_after_an_error(
+    slow: Project, terminal: Terminal
+) -> None:
     slow.module(
         "app_slow",
         SLOW.replace("return", "if n.append(0) or len(n) > 3500: 1 / 0\n        return").replace(
             "def slow", "n = []\n    def slow"
         ),
     )
-    code, output = program(slow, 80, "migrate", "app_slow", "--database", slow.url)
+    code, output = terminal(80, "migrate", "app_slow", "--database", slow.url)
     assert (code, bool(erased(output))) == (4, True)
     assert re.search(r"\n\nTo add: .*\nError: statement 2 of \d failed: ", plain(output))
 
@@ -447,12 +457,16 @@ def test_pipe_has_nothing_of_the_bar(slow: Project) -> None:
     assert [word for word in ("\r", "\x1b", "[#", "...") if word in output] == []
 
 
+@cache
+def some_step() -> Step:
+    return plan(SqliteDatabase(":memory:"), [model_of("m", "a_name_of_some_length")]).steps[0]
+
+
 def event(fraction: float | None, phase: str) -> StepEvent:
-    step = plan(SqliteDatabase(":memory:"), [model_of("m", "a_name_of_some_length")]).steps[0]
-    return StepEvent(step, "progress", 3, 12, 61.0, fraction, phase)
+    return StepEvent(some_step(), "progress", 3, 12, 61.0, fraction, phase)
 
 
-@pytest.mark.parametrize("room", range(20, 200))
+@pytest.mark.parametrize("room", [*range(20, 81), 100, 120, 199])
 @pytest.mark.parametrize("fraction", [0.0, 0.5, 1.0, None])
 def test_bar_fits_into_any_width(room: int, fraction: float | None) -> None:
     assert len(bar(event(fraction, "building index: loading tuples in tree"), room)) <= room
@@ -485,18 +499,20 @@ def test_migrate_that_is_blocked_shows_the_plan_and_the_reasons(project: Project
     assert "author.name: NOT NULL without a default" in result.stderr
 
 
-def test_terminal_says_once_what_is_blocked(project: Project) -> None:
+def test_terminal_says_once_what_is_blocked(project: Project, terminal: Terminal) -> None:
     with_a_row(project.url)
-    code, output = program(project, 200, "migrate", "app_blocked", "--database", project.url)
+    code, output = terminal(200, "migrate", "app_blocked", "--database", project.url)
     assert (code, plain(output).count("NOT NULL without a default")) == (3, 1)
 
 
-def test_migrate_that_waits_says_for_whom_on_a_terminal(project: Project) -> None:
+def test_migrate_that_waits_says_for_whom_on_a_terminal(
+    project: Project, terminal: Terminal
+) -> None:
     with_a_row(project.url)
     words = ("migrate", "app_more", "--database", project.url, "--lock-wait", "0.5")
     other = project.database()
     with other.atomic("IMMEDIATE"):
-        code, output = program(project, 100, *words)
+        code, output = terminal(100, *words)
     assert (code, "for the lock of another connection" in "".join(erased(output))) == (4, True)
 
 

@@ -17,15 +17,15 @@ from urllib.parse import quote
 import pytest
 from playhouse.db_url import parse
 
-from chaos import kills
-from chaos.crew import Crew
-from chaos.places import Places, advisory_locks, ask, facts
-from chaos.rounds import order, undisturbed, wrong
 from peewee_automigrate import AutoMigrateError, migrate, plan
-from tests.servers import Server
-from tests.workers import column, database_of, index, second
+from tests.support import kills
+from tests.support.crew import Crew
+from tests.support.places import Places, advisory_locks, ask, facts
+from tests.support.rounds import order, undisturbed, wrong
+from tests.support.servers import Server
+from tests.support.workers import column, database_of, index, second
 
-pytest_plugins = ["chaos.fixtures"]
+pytestmark = pytest.mark.slow
 
 PORT = 6432
 

@@ -19,14 +19,12 @@ from peewee import (
     TextField,
 )
 
-from chaos.places import Places, facts
 from peewee_automigrate import MigrationBlocked, Plan, migrate, plan
 from peewee_automigrate.plan import questions
 from tests.cases_base import Maker, Mood
-from tests.wire import recorded
-from tests.workers import database_of, first, model
-
-pytest_plugins = ["chaos.fixtures"]
+from tests.support.places import Places, facts
+from tests.support.wire import recorded
+from tests.support.workers import database_of, first, model
 
 Models = list[type[Model]]
 TAIL = "Give it a default that passes, then run again. This query lists them: "

@@ -35,10 +35,12 @@ from peewee import (
 from playhouse.db_url import connect
 
 from peewee_automigrate import Plan, Report, migrate, plan
-from tests import catalogue
-from tests.fields import model
-from tests.mysql_servers import MysqlServer, empty_mysql, open_mysql
-from tests.servers import Server
+from tests.support import catalogue
+from tests.support.fields import model
+from tests.support.mysql_servers import MysqlServer, empty_mysql, open_mysql
+from tests.support.servers import Server
+
+pytestmark = pytest.mark.slow
 
 Rows = dict[str, list[tuple[Any, ...]]]
 

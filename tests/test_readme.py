@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from peewee_automigrate.faces.cli import main
-from tests.project import Project
+from tests.support.project import Project
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

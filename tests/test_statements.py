@@ -28,12 +28,12 @@ from playhouse.db_url import connect
 from peewee_automigrate import MigrationFailed, Step, StepEvent, migrate, plan
 from peewee_automigrate.faces.cli import main
 from peewee_automigrate.report import UNFILLED, sql_text
-from tests import catalogue, shell
-from tests.fields import model
-from tests.mysql_servers import MysqlServer
-from tests.releases import Models, after, grown, with_rows
-from tests.servers import Server
-from tests.wire import recorded
+from tests.support import catalogue, shell
+from tests.support.fields import model
+from tests.support.mysql_servers import MysqlServer
+from tests.support.releases import Models, after, grown, with_rows
+from tests.support.servers import Server
+from tests.support.wire import recorded
 
 LOGGER = "peewee_automigrate"
 READS = ("SELECT", "PRAGMA DATABASE_LIST")
@@ -97,7 +97,7 @@ def another(database: Database, request: pytest.FixtureRequest) -> Database:
 # How many statements read the catalogue.
 
 
-@pytest.mark.parametrize("number", [1, 100, 1000])
+@pytest.mark.parametrize("number", [1, 100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_plan_with_nothing_to_do_reads_in_a_few_statements(database: Database, number: int) -> None:
     models = many(database, number)
     migrate(database, models)
@@ -106,7 +106,7 @@ def test_plan_with_nothing_to_do_reads_in_a_few_statements(database: Database, n
     assert len(sent) <= AT_MOST[is_mysql(database)], sent
 
 
-@pytest.mark.parametrize("number", [1, 100, 1000])
+@pytest.mark.parametrize("number", [1, 100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_plan_from_empty_reads_the_catalogue_in_a_few_statements(
     database: Database, number: int
 ) -> None:

@@ -30,7 +30,7 @@ from peewee import (
 
 from examples.kagent.base import BigSerialField, JSONField, TimestampField, WordField
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 ROWS = 3
 
 Release = dict[str, Any]

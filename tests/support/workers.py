@@ -1,7 +1,8 @@
 """The child programs: they migrate, write or read at one signal, and can be killed anywhere.
 
-Run as `python -m tests.workers`. Lines come in and go out: an order (JSON) comes, "ready" goes when
-the models are made, the signal comes, the answer (JSON) goes. `chaos.crew` is the other end.
+Run as `python -m tests.support.workers`. Lines come in and go out: an order (JSON) comes, "ready"
+goes when the models are made, the signal comes, the answer (JSON) goes. `tests.support.crew` is the
+other end.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A crew of worker processes that start an order at the same moment, and can be killed.
 
-Enters: orders, see `tests.workers`. Leaves: their answers, None from one that was killed.
+Enters: orders, see `tests.support.workers`. Leaves: their answers, None from one that was killed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 Order = dict[str, Any]
 Answer = dict[str, Any]
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SECONDS = 90.0  # after which a worker hangs
 
 
@@ -31,7 +31,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.workers"],
+            [sys.executable, "-m", "tests.support.workers"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

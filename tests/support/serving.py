@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds for a server that starts beside many others
 # What werkzeug, then gunicorn, say when they listen.
 LISTENS = re.compile(r"(?:Running on|Listening at:) (http://127\.0\.0\.1:\d+)")

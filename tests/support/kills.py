@@ -10,12 +10,12 @@ from typing import Any
 
 import psycopg2
 
-from chaos.crew import Crew, Worker
-from chaos.places import ROWS, Places, advisory_locks, ask, facts, is_sqlite, old_rows
-from chaos.rounds import ONLINE, order, undisturbed
 from peewee_automigrate import migrate, plan
-from tests import catalogue
-from tests.workers import database_of, second
+from tests.support import catalogue
+from tests.support.crew import Crew, Worker
+from tests.support.places import ROWS, Places, advisory_locks, ask, facts, is_sqlite, old_rows
+from tests.support.rounds import ONLINE, order, undisturbed
+from tests.support.workers import database_of, second
 
 BUILDING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE%INDEX CONCURRENTLY%'"
 

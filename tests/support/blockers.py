@@ -15,9 +15,9 @@ from typing import Any
 
 import psycopg2
 
-from chaos.crew import Crew
-from chaos.kills import snapshot, wait_for
-from chaos.places import Places
+from tests.support.crew import Crew
+from tests.support.kills import snapshot, wait_for
+from tests.support.places import Places
 
 BIG = 2_000
 CHANGES: dict[str, tuple[str, dict[str, Any]]] = {

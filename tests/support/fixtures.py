@@ -1,4 +1,4 @@
-"""Fixtures of the tests that run many processes; a test module names this file as a plugin."""
+"""Fixtures of the tests that run many processes, for `tests/conftest.py`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from chaos.crew import Crew, Migrate, Order, Worker
-from chaos.crew import crew as new_crew
-from chaos.places import Places
-from chaos.rounds import order
-from tests.mysql_servers import MysqlServer
-from tests.servers import Server
+from tests.support.crew import Crew, Migrate, Order, Worker
+from tests.support.crew import crew as new_crew
+from tests.support.mysql_servers import MysqlServer
+from tests.support.places import Places
+from tests.support.rounds import order
+from tests.support.servers import Server
 
 
 @pytest.fixture(scope="session")

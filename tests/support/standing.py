@@ -7,7 +7,7 @@ from typing import Any
 
 from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
 
-from tests.mysql_servers import empty_mysql
+from tests.support.mysql_servers import empty_mysql
 
 Standing = dict[tuple[str, ...], Any]
 

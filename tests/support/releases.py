@@ -16,7 +16,7 @@ from peewee import (
     UUIDField,
 )
 
-from tests.fields import model
+from tests.support.fields import model
 
 Models = list[type[Model]]
 

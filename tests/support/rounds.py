@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chaos.crew import Answer, Crew
-from chaos.places import Places, advisory_locks, facts
+from tests.support.crew import Answer, Crew
+from tests.support.places import Places, advisory_locks, facts
 
 ONLINE = {"online_rows": 0}  # every index on a table with rows is built online
 

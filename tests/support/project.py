@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,6 +17,11 @@ from peewee import Database, SqliteDatabase
 from playhouse.db_url import connect
 
 from peewee_automigrate.faces.cli import main
+from tests.support.terminal import on_terminal
+
+ROOT = Path(__file__).parents[2]
+Program: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
+Terminal: TypeAlias = Callable[..., "tuple[int | None, str]"]
 
 MODELS = """
     from peewee import *
@@ -100,6 +107,22 @@ class Project:
 
     def on(self, url: str, *words: str, **options: Any) -> Result:
         return self.run(*words, "--database", url, **options)
+
+    def run_program(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run Python as a process of its own."""
+        return subprocess.run(
+            [sys.executable, *words],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    def run_on_terminal(self, width: int, *words: str, **env: str) -> tuple[int | None, str]:
+        """Run the command line in a terminal; return its exit code, and all that it wrote."""
+        command = [sys.executable, "-m", "peewee_automigrate", *words]
+        return on_terminal(command, self.folder, width, PYTHONPATH=str(ROOT), **env)
 
     def database(self) -> SqliteDatabase:
         return SqliteDatabase(str(self.file))

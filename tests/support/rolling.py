@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.crew import Crew
-from chaos.places import Places, ask
+from tests.support.crew import Crew
+from tests.support.places import Places, ask
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 import peewee
 from playhouse.db_url import connect
 
-from tests.servers import Server
+from tests.support.servers import Server
 
 MISSING = (
     "left out: all tests on MySQL and MariaDB, since no server is there. To run them: "

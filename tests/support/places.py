@@ -18,9 +18,9 @@ import psycopg2
 from peewee import Database, OperationalError, SqliteDatabase
 
 from peewee_automigrate.dialects.mysql.session import lock_name
-from tests import catalogue
-from tests.servers import Server
-from tests.workers import database_of, fill
+from tests.support import catalogue
+from tests.support.servers import Server
+from tests.support.workers import database_of, fill
 
 ROWS = 60
 

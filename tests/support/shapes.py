@@ -38,7 +38,7 @@ from peewee import (
 from playhouse.postgres_ext import ArrayField, BinaryJSONField, TSVectorField
 from playhouse.sqlite_ext import FTS5Model, RowIDField, SearchField
 
-from tests.fields import model
+from tests.support.fields import model
 
 Models: TypeAlias = list[type[Model]]
 Shape: TypeAlias = Callable[[Database], Models]
