@@ -45,6 +45,7 @@ LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried agai
 ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
 WAIT = "Seconds to wait for a database that can't be reached yet."
 _VOLUME = "peewee_automigrate.volume"
+OURS = "peewee_automigrate.command"  # in `meta` wherever one of these commands runs
 # Where a group around the commands leaves a function that returns its own `Target`, in `meta`.
 TARGET = "peewee_automigrate.target"
 _SECONDS = click.FloatRange(min=0)
@@ -116,6 +117,7 @@ class _Commands(click.Group):
     """A group whose errors become one line and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
+        context.meta[OURS] = True
         try:
             return super().invoke(context)
         except KeyboardInterrupt:

@@ -88,8 +88,13 @@ class AutoMigrate:
             raise ModelsNotFound(f"{app.name}: AutoMigrate(app, database, models) has no models.")
         app.extensions["automigrate"] = setup
         app.cli.add_command(_commands(setup), "automigrate")
-        if setup.on_start:
-            arrange(app, setup.start)
+        try:
+            if setup.on_start:
+                arrange(app, setup.start)
+        except ModelsNotFound as error:
+            raise ModelsNotFound(
+                f"{error} If it is still being imported, call init_app after its models."
+            ) from error
 
 
 @dataclass(frozen=True)
