@@ -22,7 +22,7 @@ DRIVERS = {"psycopg2", "psycopg", "pymysql", "MySQLdb", "mysql", "apsw"}
 WITHOUT_PEEWEE = {"compare", "schema", "texts", "sql", "layout"}
 CATALOGUE_WORDS = ("pg_catalog", "pragma_", "sqlite_master", "information_schema")
 MAY_READ_PRIVATE_NAMES = {"models.declared", "plan.ddl"}
-MAY_READ_META = {"models.collect", "faces.discover", "plan.planner", "apply.run", "apply.protocol"}
+MAY_READ_META = {"models.collect", "plan.planner", "apply.run", "apply.protocol"}
 # Underscored, yet part of the public interface of every named tuple.
 NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
 

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,8 +24,9 @@ from click.core import ParameterSource
 
 from .. import __version__, migrate, plan
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
+from ..models.collect import grouped
 from ..report import Plan, markdown, sql_text
-from .discover import Target, by_database, load, open_url
+from .database import open_url, refuse_missing_file
 from .terminal import Screen
 
 EPILOG = """\b
@@ -46,8 +48,7 @@ ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
 WAIT = "Seconds to wait for a database that can't be reached yet."
 _VOLUME = "peewee_automigrate.volume"
 OURS = "peewee_automigrate.command"  # in `meta` wherever one of these commands runs
-# Where a group around the commands leaves a function that returns its own `Target`, in `meta`.
-TARGET = "peewee_automigrate.target"
+APPLICATION = "peewee_automigrate.application"  # in `meta` where a group around them has one
 _SECONDS = click.FloatRange(min=0)
 _ROWS = click.IntRange(min=0)
 
@@ -96,7 +97,7 @@ def _given(
     context: click.Context, argument: click.Parameter, models: Sequence[str]
 ) -> Sequence[str]:
     """Require models where no group around the command has its own."""
-    if not models and TARGET not in context.meta:
+    if not models and APPLICATION not in context.meta:
         raise click.MissingParameter(ctx=context, param=argument)
     return models
 
@@ -174,20 +175,21 @@ def _show_versions(context: click.Context) -> None:
 
 
 def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:
-    """Return what to migrate where. Within an application its own database goes before that of
-    the environment, which may be another's.
+    """Return what to migrate where; the current folder's modules go first. Within an application
+    its own database goes before that of the environment, which may be another's.
     """
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     context = click.get_current_context()
-    own: Target = context.meta.get(TARGET, Target)()
+    app = context.meta.get(APPLICATION)
     is_typed = context.get_parameter_source("url") == ParameterSource.COMMANDLINE
-    if TARGET in context.meta and not is_typed:
-        url = None
-    return by_database(
-        load(models) if models else [own],
-        open_url(url) if url else None,
-        must_exist=must_exist,
-        fallback=own.database,
-    )
+    database = open_url(url) if url and (is_typed or not app) else None
+    fallback = app.extensions["automigrate"].owner() if app else None
+    groups = grouped(models or app, database, fallback)
+    for database, _ in groups if must_exist else ():
+        refuse_missing_file(database)
+    return groups
 
 
 def _planned(models: Sequence[str], url: str | None) -> list[tuple[Plan, float]]:
