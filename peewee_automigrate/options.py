@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from .report import Plan
 from .schema import Step
+
+if TYPE_CHECKING:
+    from .report import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +17,13 @@ class StepEvent:
     """What ``on_step`` is told: ``state`` "start", "progress" or "done" of step ``number`` of
     ``total``; ``seconds`` since its start. While a step goes on, ``fraction`` is what is done of
     it (0 to 1, None when unknown), and ``phase`` what it does ("filling", or the server's word).
+
+    "waiting" comes only while the run waits for others: ``seconds`` so far, and for whom as
+    ``phase``, in the words of the log. ``step`` may be None then, and ``number`` 0.
     """
 
-    step: Step
-    state: Literal["start", "progress", "done"]
+    step: Step | None
+    state: Literal["start", "progress", "done", "waiting"]
     number: int
     total: int
     seconds: float = 0.0

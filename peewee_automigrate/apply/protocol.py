@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from peewee import Database, InterfaceError, PeeweeException
 from ..dialects import Dialect, dialect_for
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from ..models.collect import Models, bound, collect, unwrapped
-from ..options import Options
+from ..options import Options, StepEvent
 from ..plan.planner import Planner
 from ..report import Plan, Report
 from ..schema import Step
@@ -31,7 +31,8 @@ _IN_PROCESS = threading.RLock()
 def plan(database: Database, models: Models, **options: Any) -> Plan:
     """Return what `migrate` would do. Reads the database, writes nothing.
 
-    ``models``: model classes, a module or package, or a mix; ``options`` as in `Options`.
+    ``models``: model classes, modules or packages, their names, or a mix; ``options`` as in
+    `Options`.
     Raises `ModelsNotFound`, `UnsupportedDatabase`, or the driver's error while reading.
     """
     chosen = Options(**options)
@@ -124,10 +125,11 @@ def _planned(planner: Planner) -> Plan:
 def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
     """Plan again under the lock and run; try again when the end of it waits for readers."""
     dialect, options = planner.dialect, planner.options
+    waiting = _waiting(options, len(made.steps))
     deadline = time.monotonic() + options.lock_wait
     while True:
         try:
-            with dialect.migration_lock(options, log.info) as waited:
+            with dialect.migration_lock(options, waiting) as waited:
                 before, made = made, _planned(planner)
                 if _gist(before) != _gist(made):
                     _tell(options, made)
@@ -151,8 +153,21 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
                 # The transaction that is the lock fails when it ends, outside of any step.
                 text = f"the transaction failed: {error}\nNothing was changed."
                 raise MigrationFailed(text, rolled_back=made.steps) from error
-            log.info("the database is in use by others, trying again")
+            waiting("the database is in use by others, trying again")
         time.sleep(random.uniform(0.1, 0.5))
+
+
+def _waiting(options: Options, total: int = 0) -> Callable[[str], None]:
+    """Return a function that says in the log, and tells ``on_step``, that the run waits."""
+    started = time.monotonic()
+
+    def tell(line: str) -> None:
+        log.info("%s", line)
+        if options.on_step:
+            seconds = time.monotonic() - started
+            options.on_step(StepEvent(None, "waiting", 0, total, seconds, phase=line))
+
+    return tell
 
 
 def _tell(options: Options, made: Plan) -> None:
@@ -200,7 +215,7 @@ def _connect(dialect: Dialect, options: Options) -> None:
     """Connect, and while the database can't be reached try again for ``wait`` seconds; while it
     is locked (by a switch of the journal mode, say) for ``lock_wait``.
     """
-    started, pause = time.monotonic(), 0.1
+    waiting, started, pause = _waiting(options), time.monotonic(), 0.1
     while True:
         try:
             dialect.database.connect()
@@ -212,7 +227,7 @@ def _connect(dialect: Dialect, options: Options) -> None:
             if time.monotonic() + pause >= started + seconds:
                 waited = f" within {seconds:.0f} s" if seconds else ""
                 raise AutoMigrateError(f"can't connect to the database{waited}: {text}") from error
-            log.info("can't connect yet, trying again: %s", text)
+            waiting(f"can't connect yet, trying again: {text}")
         time.sleep(pause)
         pause = min(pause * 2, 2.0)
 

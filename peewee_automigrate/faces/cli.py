@@ -241,7 +241,7 @@ def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> N
     """Add what is missing, and say what was done."""
     screen = _screen()
     for database, items in _databases(models, url, must_exist=False):
-        with screen.listening(logging.getLogger("peewee_automigrate")):
+        with screen.running(logging.getLogger("peewee_automigrate")):
             screen.report(
                 migrate(database, items, on_plan=screen.before, on_step=screen.step, **options)
             )
