@@ -29,15 +29,16 @@ from peewee_automigrate import (
     MigrationBlocked,
     ModelsNotFound,
     Plan,
+    Step,
     StepEvent,
     migrate,
     plan,
 )
 from peewee_automigrate.dialects.base import Dialect
 from peewee_automigrate.faces.cli import main
+from peewee_automigrate.faces.layout import Style, text
 from peewee_automigrate.faces.terminal import bar
-from peewee_automigrate.layout import Style
-from peewee_automigrate.report import text
+from peewee_automigrate.schema import CreateSchema
 from tests.project import Project, with_a_row
 from tests.terminal import erased, on_terminal, plain
 
@@ -234,6 +235,16 @@ def test_plain_plan_is_grouped_by_table(made: Plan) -> None:
         "subscription",
         "+ add column subscription.since",
         "+ add index subscription_user_id on subscription (user_id)",
+    ]
+
+
+def test_plain_plan_of_two_schemas_has_a_line_for_each() -> None:
+    steps = [
+        Step("create_schema", "", name, (), reason="new schema", change=CreateSchema(name))
+        for name in ("app", "log")
+    ]
+    assert str(Plan(tuple(steps))).splitlines()[:-1] == [
+        f"+ {step}  instant  new schema" for step in steps
     ]
 
 

@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 import click
 
-from ..layout import Style, painted, paragraph, plain
 from ..options import StepEvent
-from ..report import Plan, Report, text
+from ..report import Plan, Report, count_line
+from .layout import Style, body, painted, paragraph, plain, text
 
 COLOURS: dict[str, dict[str, Any]] = {
     "add": {"fg": "green"},
@@ -91,12 +91,11 @@ class Screen:
             self.say(f"planned in {seconds:.2f} s.")
 
     def check(self, made: Plan, seconds: float, *, is_only: bool) -> None:
-        """Print a plan's last line, which counts; all of the plan when verbose."""
+        """Print the line that counts; all of the plan when verbose."""
         if self.volume == "verbose":
             self.plan(made, seconds)
             return
-        words = str(made).rpartition("\n")[2]
-        words = words if is_only else f"{made.summary}: {words}"
+        words = count_line(made) if is_only else f"{made.summary}: {count_line(made)}"
         role = "blocked" if made.blocked else "heading"
         self.say("\n".join(painted((role, words), self.style)))
 
@@ -107,8 +106,8 @@ class Screen:
             self._part()
         else:
             self.say("Others have changed the database meanwhile. Now it is:")
-        shown = text(made, replace(self.style, sql=False))
-        self.say(shown if made else shown.rpartition("\n")[0])
+        style = replace(self.style, sql=False)
+        self.say(text(made, style) if made else "\n".join(body(made, style)))
 
     def _part(self) -> None:
         if self.parts:
@@ -120,7 +119,7 @@ class Screen:
         if event.state == "done":
             number = f"{event.number:>{len(str(event.total))}}/{event.total}"
             words = f"{number} {event.step} ({event.seconds:.2f}\xa0s)"  # a space that never wraps
-            lines = paragraph(words, self.style, ("add", "done "))
+            lines = paragraph(words, self.style, ("add", "done"))
             self.say("\n".join(lines).replace("\xa0", " "))
         elif event.state == "start":
             self._draw(f"{_label(event)} ...")
