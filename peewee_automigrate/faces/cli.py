@@ -22,7 +22,7 @@ import click
 import peewee
 from click.core import ParameterSource
 
-from .. import __version__, migrate, plan
+from ..apply import migrate, plan
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from ..models.collect import grouped
 from ..report import Plan, markdown, sql_text
@@ -164,14 +164,18 @@ def main() -> None:
 
 
 def _show_versions(context: click.Context) -> None:
-    click.echo(f"peewee-automigrate {__version__}")
+    _show_version("peewee-automigrate")
     click.echo(f"peewee {peewee.__version__}")
     click.echo(f"python {platform.python_version()}")
     click.echo(f"sqlite {getattr(peewee.sqlite3, 'sqlite_version', 'is missing')}")
     for name in _DRIVERS:
-        with suppress(PackageNotFoundError):
-            click.echo(f"{name} {version(name)}")
+        _show_version(name)
     context.exit()
+
+
+def _show_version(name: str) -> None:
+    with suppress(PackageNotFoundError):
+        click.echo(f"{name} {version(name)}")
 
 
 def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:

@@ -20,8 +20,11 @@ from flask import Flask
 from peewee import Database, PeeweeException, Proxy
 from playhouse.pool import PooledDatabase
 
-from .. import AutoMigrateError, ModelsNotFound, Options, Plan, migrate, plan
+from ..apply import migrate, plan
+from ..errors import AutoMigrateError, ModelsNotFound
 from ..models.collect import Models, grouped, unwrapped
+from ..options import Options
+from ..report import Plan
 from .cli import APPLICATION, main
 from .database import refuse_missing_file
 from .starting import arrange
