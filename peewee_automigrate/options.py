@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .changes import Step
-from .report import Plan
+
+if TYPE_CHECKING:
+    from .report import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class StepEvent:
     ``fraction`` is what is done of it (0 to 1, None when unknown), and ``phase`` what it does
     ("filling", or the server's word).
 
-    ``state`` "waiting" has no ``step``: for ``seconds`` the run has waited for ``phase``.
+    "waiting" comes only while the run waits for others: ``seconds`` so far, and for whom as
+    ``phase``, in the words of the log. ``step`` is None then, and ``number`` 0.
     """
 
     step: Step | None

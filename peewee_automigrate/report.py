@@ -6,18 +6,25 @@ Enters: steps and findings. Leaves: text and plain dicts. Runs nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from .changes import Finding, Step
-from .layout import INDENT, PLAIN, Cell, Style, columns, painted, paragraph
+
+Cell: TypeAlias = tuple[str, str]
+"""A role, such as "add" or "blocked", and a text."""
+Cells: TypeAlias = tuple[Cell, Cell, Cell]
+"""Of a step: what it does, its cost, its reason."""
 
 VERSION = 1
+INDENT = " " * 6
+GAP = "  "
 UNFILLED = (
     "-- Pasted, this leaves NULL in the rows that stand, and a later migrate does not fill them: "
     "fill them by hand, or let migrate add the column."
 )
 _SIGNS = {"blocked": "!", "drift": "~", "note": "·"}
+_LONG = 60  # a longer step moves only its own cost
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ class Plan:
         return bool(self.steps or self.blocked)
 
     def __str__(self) -> str:
-        return text(self)
+        lines = [*lines_of(self), [("heading", count_line(self))]]
+        return "\n".join("".join(words for _, words in line) for line in lines)
 
     @property
     def drift(self) -> tuple[Finding, ...]:
@@ -53,8 +61,8 @@ class Plan:
         return {
             "version": VERSION,
             "steps": [_step_dict(step) for step in self.steps],
-            "blocked": [asdict(finding) for finding in self.blocked],
-            "findings": [asdict(finding) for finding in self.findings],
+            "blocked": [_finding_dict(finding) for finding in self.blocked],
+            "findings": [_finding_dict(finding) for finding in self.findings],
         }
 
 
@@ -85,6 +93,11 @@ class Report:
         return ", ".join(parts) + "."
 
 
+def _finding_dict(finding: Finding) -> dict[str, Any]:
+    names = ("code", "level", "table", "name", "fact", "remedy", "sql")
+    return {name: getattr(finding, name) for name in names}
+
+
 def _step_dict(step: Step) -> dict[str, Any]:
     names = ("kind", "table", "name", "statements", "effect", "rows", "blocks", "reason")
     return {name: getattr(step, name) for name in names} | {"statements": list(step.statements)}
@@ -105,70 +118,59 @@ def counted(steps: Sequence[Step]) -> str:
     )
 
 
-def text(plan: Plan, style: Style = PLAIN) -> str:
-    """Return a plan for a person: the steps by table, the blocked items, drift, notes, a count.
+def lines_of(plan: Plan, *, sql: bool = False) -> list[list[Cell]]:
+    """Return a plan for logs and `grep`, each step and each finding as one line, without a count.
 
-    Without a width each step and each finding is one line, for logs and `grep`.
+    ``sql``: the statements too.
     """
-    body = [
-        _step_lines(plan.steps, style),
-        _finding_lines(plan.blocked, style),
-        _finding_lines(_told(plan), style),
-    ]
-    head = painted(("heading", plan.summary), style) if plan.summary else []
-    count = painted(("heading", _count_line(plan)), style)
-    gap = "\n\n" if style.width and any(body) else "\n"
-    return gap.join("\n".join(lines) for lines in (head, *body, count) if lines)
+    lines = [[("heading", plan.summary)]] if plan.summary else []
+    rows = rows_of(plan.steps)
+    name, cost = (max((len(row[2][n][1]) for row in rows), default=0) for n in (0, 1))
+    for heading, step, cells in rows:
+        lines += [[("heading", heading)]] if heading else []
+        lines.append(padded(cells, (min(name, _LONG), cost)))
+        lines += [[("", INDENT), ("sql", line)] for line in closed(step.statements) if sql]
+    for finding in (*plan.blocked, *told(plan)):
+        lines.append([lead_of(finding), ("", f" {finding}")])
+        if finding.sql and finding.sql not in str(finding):
+            lines.append([("", INDENT), ("sql", f"{finding.sql};")])
+    return lines
 
 
-def _told(plan: Plan) -> list[Finding]:
-    """Leave out the abstract bases, which the first line names."""
-    return [finding for finding in plan.findings if finding.code != "AM307"]
+def padded(cells: Cells, widths: tuple[int, int]) -> list[Cell]:
+    """Return cells as a line in which the first two have these widths; it ends in no spaces."""
+    line = [cells[0]]
+    for (_, before), cell, width in zip(cells, cells[1:], widths, strict=False):
+        line += [("", " " * (width - len(before)) + GAP), cell]
+    while line and not line[-1][1].strip():
+        line.pop()
+    return line
 
 
-def _step_lines(steps: Sequence[Step], style: Style) -> list[str]:
+def rows_of(steps: Sequence[Step]) -> list[tuple[str, Step, Cells]]:
+    """Return the steps by table, each with the heading before it, "" for none."""
     tables: dict[str, list[Step]] = {}
     for step in steps:
         tables.setdefault(step.table, []).append(step)
-    headed = {table for table, its in tables.items() if len(its) > 1 or its[0].name and table}
-    ordered = [step for its in tables.values() for step in its]
-    rows = [_cells(step, "  + " if step.table in headed else "+ ") for step in ordered]
-    lines = []
-    for step, row in zip(ordered, columns(rows, style), strict=True):
-        if step is tables[step.table][0] and step.table in headed:
-            lines.append(style.paint("heading", step.table))
-        lines += row
-        if style.sql:
-            lines += [INDENT + style.paint("sql", line) for line in _closed(step.statements)]
-    return lines
+    rows = []
+    for table, its in tables.items():
+        heading = table if len(its) > 1 or its[0].name else ""
+        sign = "  + " if heading else "+ "
+        for step in its:
+            busy = "cost" if step.blocks == "nothing" else "blocks"
+            cells = ("add", f"{sign}{step}"), (busy, _cost(step)), ("reason", step.reason)
+            rows.append((heading if step is its[0] else "", step, cells))
+    return rows
 
 
-def _cells(step: Step, sign: str) -> tuple[Cell, Cell, Cell]:
-    busy = "cost" if step.blocks == "nothing" else "blocks"
-    return ("add", f"{sign}{step}"), (busy, _cost(step)), ("reason", step.reason)
+def told(plan: Plan) -> list[Finding]:
+    """Return the findings but for the abstract bases, which the first line names."""
+    return [finding for finding in plan.findings if finding.code != "AM307"]
 
 
-def _finding_lines(findings: Sequence[Finding], style: Style) -> list[str]:
-    lines = []
-    for finding in findings:
-        lead = (finding.level, f"{_SIGNS[finding.level]} {finding.level} {finding.code} ")
-        sql = finding.sql or ""
-        if style.width is None:
-            lines += paragraph(str(finding), style, lead)
-            sql = "" if sql in str(finding) else sql
-        else:
-            remedy = finding.remedy.removesuffix(sql).rstrip()
-            lines += _remedied(finding.head, remedy, style, lead)
-        lines += [INDENT + style.paint("sql", f"{sql};")] if sql else []
-    return lines
-
-
-def _remedied(fact: str, remedy: str, style: Style, lead: Cell) -> list[str]:
-    """Return a fact and what to do about it, on one line where there is room."""
-    whole = paragraph(f"{fact} {remedy}".rstrip(), style, lead)
-    if len(whole) == 1:
-        return whole
-    return paragraph(fact, style, lead) + painted(("remedy", remedy), style, INDENT)
+def lead_of(finding: Finding) -> Cell:
+    """Return what a finding's line begins with."""
+    return finding.level, f"{_SIGNS[finding.level]} {finding.level} {finding.code}"
 
 
 def _cost(step: Step) -> str:
@@ -179,11 +181,12 @@ def _cost(step: Step) -> str:
     return cost if step.blocks == "nothing" else f"{cost}, blocks {step.blocks}"
 
 
-def _count_line(plan: Plan) -> str:
+def count_line(plan: Plan) -> str:
+    """Return how much there is to add, and how many findings there are."""
     parts = [counted(plan.steps)] if plan.steps else []
     parts += [f"{len(plan.blocked)} blocked"] if plan.blocked else []
     todo = ", ".join(parts) if parts else "Nothing to do"
-    notes = len(_told(plan)) - len(plan.drift)
+    notes = len(told(plan)) - len(plan.drift)
     rest = [f"{len(plan.drift)} drift"] if plan.drift else []
     rest += [f"{notes} note{'s' if notes > 1 else ''}"] if notes else []
     lead = f"To add: {todo}" if plan.steps else todo
@@ -193,7 +196,7 @@ def _count_line(plan: Plan) -> str:
 def sql_text(plan: Plan) -> str:
     """Return the statements as a script, each closed by a semicolon."""
     statements = [statement for step in plan.steps for statement in _pasted(step)]
-    return "".join(f"{statement}\n" for statement in _closed(statements))
+    return "".join(f"{statement}\n" for statement in closed(statements))
 
 
 def _pasted(step: Step) -> tuple[str, ...]:
@@ -206,7 +209,8 @@ def _pasted(step: Step) -> tuple[str, ...]:
     return kept if step.after else (*kept, UNFILLED)
 
 
-def _closed(statements: Sequence[str]) -> list[str]:
+def closed(statements: Sequence[str]) -> list[str]:
+    """Return statements each with its semicolon; a comment has none."""
     return [sql if sql.startswith("--") else f"{sql};" for sql in statements]
 
 
@@ -219,10 +223,10 @@ def markdown(plan: Plan) -> str:
             f"| {_cell(step)} | {_cost(step)} | {_cell(step.reason)} |" for step in plan.steps
         ]
         lines += ["", "```sql", sql_text(plan).rstrip(), "```", ""]
-    findings = (*plan.blocked, *_told(plan))
+    findings = (*plan.blocked, *told(plan))
     lines += [f"- **{item.level}** `{item.code}` {_cell(item)}" for item in findings]
     lines += [""] if findings else []
-    return "\n".join([*lines, _count_line(plan)]) + "\n"
+    return "\n".join([*lines, count_line(plan)]) + "\n"
 
 
 def _cell(value: object) -> str:

@@ -14,7 +14,7 @@ from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
 from peewee_automigrate import ModelsNotFound, migrate, plan
 from peewee_automigrate.dialects import dialect_for
 from peewee_automigrate.faces.cli import main
-from peewee_automigrate.faces.discover import open_url
+from peewee_automigrate.faces.database import open_url
 from tests.support.modules import Modules, modules_in
 
 # The base classes that real applications have: bare, with columns, mixed in, in several layers.
@@ -145,6 +145,65 @@ def test_empty_list_is_an_error(modules: Modules) -> None:
     modules.write("empty", "models = []")
     expected = "Error: the list of models is empty: no Peewee models here that want a table.\n"
     assert run("plan", "empty:models").stderr == expected
+
+
+# Words, from Python.
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ("shop", TABLES),
+        ("shop.deep.down.orders", TABLES),
+        ("shop.people:Customer", ["customer"]),
+        (["shop.people:Customer", "shop.base:Audited"], ["audited", "customer"]),
+    ],
+)
+def test_models_can_be_named_by_words_from_python(
+    shop: Modules, models: Any, expected: list[str]
+) -> None:
+    database = SqliteDatabase("words.db")
+    assert {step.table for step in plan(database, models).steps} == set(expected)
+    migrate(database, models)
+    assert database.get_tables() == expected
+
+
+def test_words_and_models_can_be_mixed(shop: Modules) -> None:
+    base = shop.load("shop.base")
+    migrate(SqliteDatabase("words.db"), [base.Audited, "shop.people:Customer"])
+    assert tables("words.db") == ["audited", "customer"]
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ("nowhere", "nowhere: there is no module 'nowhere'. Run from its folder, or install it."),
+        ("shop.people:Nobody", "shop.people:Nobody: the module shop.people has no 'Nobody'."),
+        (5, "5: neither a Peewee model nor a module. Give models, modules or their names."),
+    ],
+)
+def test_what_names_no_model_is_an_error_from_python(
+    shop: Modules, models: Any, expected: str
+) -> None:
+    with pytest.raises(ModelsNotFound) as caught:
+        migrate(SqliteDatabase("words.db"), models)
+    assert (str(caught.value), Path("words.db").exists()) == (expected, False)
+
+
+def test_module_that_needs_another_whose_name_its_own_begins_with_fails_to_import(
+    modules: Modules,
+) -> None:
+    modules.write("shops", "import sho")
+    result = run("plan", "shops")
+    assert result.stderr == (
+        "Error: shops: fails to import: ModuleNotFoundError: No module named 'sho'.\n"
+    )
+
+
+def test_module_with_a_dict_of_extensions_is_no_application(modules: Modules) -> None:
+    modules.write("thing", "from peewee import *\nextensions = {}\nclass Thing(Model): 'x'")
+    assert run("migrate", "thing", "--database", "sqlite:///thing.db").exit_code == 0
+    assert tables("thing.db") == ["thing"]
 
 
 # Databases.

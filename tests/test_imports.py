@@ -14,15 +14,15 @@ ROOT = Path(__file__).parents[1] / NAME
 
 # A folder or file imports from those before it in this list, and from its own folder.
 HOUSE = (
-    *("schema", "sql", "layout", "errors", "texts", "report", "options"),
+    *("schema", "sql", "errors", "texts", "report", "options"),
     *("models", "compare", "dialects", "plan", "apply", "__init__", "faces", "flask", "__main__"),
 )
 
 DRIVERS = {"psycopg2", "psycopg", "pymysql", "MySQLdb", "mysql", "apsw"}
-WITHOUT_PEEWEE = {"compare", "schema", "texts", "sql", "layout"}
+WITHOUT_PEEWEE = {"compare", "schema", "texts", "sql"}
 CATALOGUE_WORDS = ("pg_catalog", "pragma_", "sqlite_master", "information_schema")
 MAY_READ_PRIVATE_NAMES = {"models.declared", "plan.ddl"}
-MAY_READ_META = {"models.collect", "faces.discover", "plan.planner", "apply.run", "apply.protocol"}
+MAY_READ_META = {"models.collect", "plan.planner", "apply.run", "apply.protocol"}
 # Underscored, yet part of the public interface of every named tuple.
 NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from peewee import (
 
 import peewee_automigrate
 from peewee_automigrate import (
+    AutoMigrateError,
     MigrationBlocked,
     ModelsNotFound,
     Plan,
@@ -33,11 +35,11 @@ from peewee_automigrate import (
     migrate,
     plan,
 )
+from peewee_automigrate.changes import CreateSchema
 from peewee_automigrate.dialects.base import Dialect
 from peewee_automigrate.faces.cli import main
+from peewee_automigrate.faces.layout import Style, text
 from peewee_automigrate.faces.terminal import bar
-from peewee_automigrate.layout import Style
-from peewee_automigrate.report import text
 from tests.support.project import Project, Terminal, with_a_row
 from tests.support.terminal import erased, plain
 
@@ -227,6 +229,16 @@ def test_plain_plan_is_grouped_by_table(made: Plan) -> None:
         "subscription",
         "+ add column subscription.since",
         "+ add index subscription_user_id on subscription (user_id)",
+    ]
+
+
+def test_plain_plan_of_two_schemas_has_a_line_for_each() -> None:
+    steps = [
+        Step("create_schema", "", name, (), reason="new schema", change=CreateSchema(name))
+        for name in ("app", "log")
+    ]
+    assert str(Plan(tuple(steps))).splitlines()[:-1] == [
+        f"+ {step}  instant  new schema" for step in steps
     ]
 
 
@@ -516,7 +528,25 @@ def test_migrate_that_waits_says_for_whom_on_a_terminal(
     assert (code, "for the lock of another connection" in "".join(erased(output))) == (4, True)
 
 
-# Told which plan will run.
+def test_verbose_migrate_that_waits_logs_for_whom(project: Project) -> None:
+    with_a_row(project.url)
+    words = ("migrate", "-v", "app_more", "--database", project.url, "--lock-wait", "0.2")
+    with project.database().atomic("IMMEDIATE"):
+        logged = project.run(*words).stderr
+    assert re.search(
+        r"^ +0\.\d\d s  waited 0\.0 s for the lock of another connection$", logged, re.M
+    )
+
+
+@pytest.mark.parametrize("words", [[], ["-v"], ["-q"]])
+def test_migrate_leaves_the_logger_as_it_was(project: Project, words: list[str]) -> None:
+    logger = logging.getLogger("peewee_automigrate")
+    before = logger.level, list(logger.handlers), list(logger.filters)
+    project.on(project.url, "migrate", *words, "app")
+    assert (logger.level, logger.handlers, logger.filters) == before
+
+
+# Told for whom it waits.
 
 
 class Author(Model):
@@ -525,6 +555,44 @@ class Author(Model):
 
 class Tag(Model):
     name = TextField(null=True)
+
+
+def test_on_step_is_told_of_a_wait_before_the_first_step(project: Project) -> None:
+    with_a_row(project.url)
+    told: list[StepEvent] = []
+    other = project.database()
+    other.execute_sql("BEGIN IMMEDIATE")
+
+    def on_step(event: StepEvent) -> None:
+        told.append(event)
+        if event.state == "waiting":
+            other.close()
+
+    migrate(project.database(), [Author, Tag], on_step=on_step)
+    first, *others = told
+    assert (first.step, first.state, first.number, first.total) == (None, "waiting", 0, 2)
+    assert first.phase == "waited 0.0 s for the lock of another connection"
+    assert {event.state for event in others} == {"start", "done"}
+
+
+def test_on_step_is_told_of_a_wait_for_the_database_to_come_up() -> None:
+    told: list[StepEvent] = []
+    down = PostgresqlDatabase("name", host="127.0.0.1", port=1)
+    with pytest.raises(AutoMigrateError):
+        migrate(down, [Author], wait=0.3, on_step=told.append)
+    assert {(event.step, event.state) for event in told} == {(None, "waiting")}
+    assert told[0].phase.startswith("can't connect yet, trying again: ")
+
+
+def test_on_step_gets_a_step_each_time_when_nobody_is_waited_for(
+    sqlite_database: SqliteDatabase,
+) -> None:
+    told: list[str] = []
+    migrate(sqlite_database, [Author], on_step=lambda event: told.append(event.step.kind))
+    assert told == ["create_table", "create_table"]
+
+
+# Told which plan will run.
 
 
 def test_on_plan_is_called_once_with_the_plan_that_runs(sqlite_database: SqliteDatabase) -> None:

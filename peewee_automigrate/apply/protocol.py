@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,7 +32,8 @@ _IN_PROCESS = threading.RLock()
 def plan(database: Database, models: Models, **options: Any) -> Plan:
     """Return what `migrate` would do. Reads the database, writes nothing.
 
-    ``models``: model classes, a module or package, or a mix; ``options`` as in `Options`.
+    ``models``: model classes, modules or packages, their names, or a mix; ``options`` as in
+    `Options`.
     Raises `ModelsNotFound`, `UnsupportedDatabase`, or the driver's error while reading.
     """
     chosen = Options(**options)
@@ -98,14 +99,9 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
     from .run import Run  # with what writes, which a start with nothing to do never loads
 
     dialect, options = planner.dialect, planner.options
-
-    def waiting(seconds: float, holder: str) -> None:
-        log.info("waited %.1f s for the lock of %s", seconds, holder)
-        if options.on_step:
-            phase, total = f"the lock of {holder}", len(made.steps)
-            options.on_step(StepEvent(None, "waiting", 0, total, seconds, None, phase))
-
-    deadline = time.monotonic() + options.lock_wait
+    waiting = _waiting(options, len(made.steps))
+    begun = time.monotonic()
+    deadline = begun + options.lock_wait
     while True:
         try:
             with dialect.migration_lock(options.lock_wait, options.lock_timeout, waiting) as waited:
@@ -132,8 +128,19 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
                 # The transaction that is the lock fails when it ends, outside of any step.
                 text = f"the transaction failed: {error}\nNothing was changed."
                 raise MigrationFailed(text, rolled_back=made.steps) from error
-            log.info("the database is in use by others, trying again")
+            waiting(time.monotonic() - begun, "the database is in use by others, trying again")
         time.sleep(random.uniform(0.1, 0.5))
+
+
+def _waiting(options: Options, total: int = 0) -> Callable[[float, str], None]:
+    """Return a function that says in the log, and tells ``on_step``, that the run waits."""
+
+    def tell(seconds: float, line: str) -> None:
+        log.info("%s", line)
+        if options.on_step:
+            options.on_step(StepEvent(None, "waiting", 0, total, seconds, phase=line))
+
+    return tell
 
 
 def _tell(options: Options, made: Plan) -> None:
@@ -181,7 +188,7 @@ def _connect(dialect: Dialect, options: Options) -> None:
     """Connect, and while the database can't be reached try again for ``wait`` seconds; while it
     is locked (by a switch of the journal mode, say) for ``lock_wait``.
     """
-    started, pause = time.monotonic(), 0.1
+    waiting, started, pause = _waiting(options), time.monotonic(), 0.1
     while True:
         try:
             dialect.database.connect()
@@ -193,7 +200,8 @@ def _connect(dialect: Dialect, options: Options) -> None:
             if time.monotonic() + pause >= started + seconds:
                 waited = f" within {seconds:.0f} s" if seconds else ""
                 raise AutoMigrateError(f"can't connect to the database{waited}: {text}") from error
-            log.info("can't connect yet, trying again: %s", text)
+            line = f"can't connect yet, trying again: {text}"
+            waiting(time.monotonic() - started, line)
         time.sleep(pause)
         pause = min(pause * 2, 2.0)
 

@@ -149,7 +149,7 @@ class Run:
             lambda: self.dialect.is_built(*index) is not None,
             lambda: self.dialect.blockers(change.table),
             self.options.lock_wait,
-            lambda seconds, holder: log.info("waited %.1f s for %s", seconds, holder),
+            lambda _, line: log.info("%s", line),
         )
         return bool(self.dialect.is_built(*index))
 

@@ -184,7 +184,8 @@ class Dialect:
         """Write: hold the lock between migrators; gives the seconds that were waited.
 
         Raises `LockTimeout` after ``lock_wait`` seconds; ``waiting`` is called now and then with
-        the seconds so far and who holds it. ``lock_timeout``: seconds for what the lock waits for.
+        the seconds so far and a line that says for whom. ``lock_timeout``: seconds for what the
+        lock itself waits for.
         """
         raise NotImplementedError
 

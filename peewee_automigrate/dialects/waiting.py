@@ -25,8 +25,8 @@ def poll(
     """Call ``attempt`` until it returns true; return the seconds that this took.
 
     Between two attempts it sleeps, with growing pauses and jitter. ``waiting`` gets the seconds
-    so far and the holder at the first pause and then every 5 seconds. Raises `LockTimeout` with
-    the holder after ``seconds``.
+    so far, and a line that says for whom, at the first pause and then every 5 seconds. Raises
+    `LockTimeout` with the holder after ``seconds``.
     """
     started = time.monotonic()
     pause, next_line = FIRST_PAUSE, 0.0
@@ -40,7 +40,8 @@ def poll(
                 holder=who,
             )
         if waited >= next_line:
-            waiting(waited, holder() or "another connection")
+            whose = holder() or "another connection"
+            waiting(waited, f"waited {waited:.1f} s for the lock of {whose}")
             next_line = waited + LINE_EVERY
         time.sleep(min(pause, max(seconds - waited, 0.0)) * random.uniform(0.5, 1.0))
         pause = min(pause * 1.6, LONGEST_PAUSE)

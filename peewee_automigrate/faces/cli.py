@@ -15,16 +15,18 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import click
 import peewee
 from click.core import ParameterSource
 
-from .. import __version__, migrate, plan
+from ..apply import migrate, plan
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
+from ..models.collect import grouped
 from ..report import Plan, markdown, sql_text
-from .discover import Target, by_database, load, open_url
+from .database import open_url, refuse_missing_file
 from .terminal import Screen
 
 EPILOG = """\b
@@ -45,8 +47,8 @@ LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried agai
 ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
 WAIT = "Seconds to wait for a database that can't be reached yet."
 _VOLUME = "peewee_automigrate.volume"
-# Where a group around the commands leaves a function that returns its own `Target`, in `meta`.
-TARGET = "peewee_automigrate.target"
+OURS = "peewee_automigrate.command"  # in `meta` wherever one of these commands runs
+APPLICATION = "peewee_automigrate.application"  # in `meta` where a group around them has one
 _SECONDS = click.FloatRange(min=0)
 _ROWS = click.IntRange(min=0)
 
@@ -95,7 +97,7 @@ def _given(
     context: click.Context, argument: click.Parameter, models: Sequence[str]
 ) -> Sequence[str]:
     """Require models where no group around the command has its own."""
-    if not models and TARGET not in context.meta:
+    if not models and APPLICATION not in context.meta:
         raise click.MissingParameter(ctx=context, param=argument)
     return models
 
@@ -116,6 +118,7 @@ class _Commands(click.Group):
     """A group whose errors become one line and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
+        context.meta[OURS] = True
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
@@ -161,31 +164,36 @@ def main() -> None:
 
 
 def _show_versions(context: click.Context) -> None:
-    click.echo(f"peewee-automigrate {__version__}")
+    _show_version("peewee-automigrate")
     click.echo(f"peewee {peewee.__version__}")
     click.echo(f"python {platform.python_version()}")
     click.echo(f"sqlite {getattr(peewee.sqlite3, 'sqlite_version', 'is missing')}")
     for name in _DRIVERS:
-        with suppress(PackageNotFoundError):
-            click.echo(f"{name} {version(name)}")
+        _show_version(name)
     context.exit()
 
 
+def _show_version(name: str) -> None:
+    with suppress(PackageNotFoundError):
+        click.echo(f"{name} {version(name)}")
+
+
 def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:
-    """Return what to migrate where. Within an application its own database goes before that of
-    the environment, which may be another's.
+    """Return what to migrate where; the current folder's modules go first. Within an application
+    its own database goes before that of the environment, which may be another's.
     """
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     context = click.get_current_context()
-    own: Target = context.meta.get(TARGET, Target)()
+    app = context.meta.get(APPLICATION)
     is_typed = context.get_parameter_source("url") == ParameterSource.COMMANDLINE
-    if TARGET in context.meta and not is_typed:
-        url = None
-    return by_database(
-        load(models) if models else [own],
-        open_url(url) if url else None,
-        must_exist=must_exist,
-        fallback=own.database,
-    )
+    database = open_url(url) if url and (is_typed or not app) else None
+    fallback = app.extensions["automigrate"].owner() if app else None
+    groups = grouped(models or app, database, fallback)
+    for database, _ in groups if must_exist else ():
+        refuse_missing_file(database)
+    return groups
 
 
 def _planned(models: Sequence[str], url: str | None) -> list[tuple[Plan, float]]:
@@ -237,7 +245,7 @@ def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> N
     """Add what is missing, and say what was done."""
     screen = _screen()
     for database, items in _databases(models, url, must_exist=False):
-        with screen.listening(logging.getLogger("peewee_automigrate")):
+        with screen.running(logging.getLogger("peewee_automigrate")):
             screen.report(
                 migrate(database, items, on_plan=screen.before, on_step=screen.step, **options)
             )

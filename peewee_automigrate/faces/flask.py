@@ -10,24 +10,25 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from logging import getLogger
-from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 import click
 from flask import Flask
-from peewee import Database, Model, PeeweeException, Proxy
+from peewee import Database, PeeweeException, Proxy
 from playhouse.pool import PooledDatabase
 
-from .. import AutoMigrateError, ModelsNotFound, Options, Plan, migrate, plan
-from ..models.collect import unwrapped
-from .cli import TARGET, main
-from .discover import Target, by_database, listed, named
+from ..apply import migrate, plan
+from ..errors import AutoMigrateError, ModelsNotFound
+from ..models.collect import Models, grouped, unwrapped
+from ..options import Options
+from ..report import Plan
+from .cli import APPLICATION, main
+from .database import refuse_missing_file
 from .starting import arrange
 
-Named: TypeAlias = str | ModuleType | type[Model]
 OnStart: TypeAlias = Literal["migrate", "check", "warn"]
 
 log = getLogger("peewee_automigrate")
@@ -78,7 +79,7 @@ class AutoMigrate:
                 f"{app.name}: has AutoMigrate already. Give it all models in one init_app."
             )
         setup = Setup(
-            app.name,
+            app,
             self.database if database is None else database,
             self.models if models is None else models,
             Options(**{**self.options, **options, **_configured(app.config)}),
@@ -88,29 +89,44 @@ class AutoMigrate:
             raise ModelsNotFound(f"{app.name}: AutoMigrate(app, database, models) has no models.")
         app.extensions["automigrate"] = setup
         app.cli.add_command(_commands(setup), "automigrate")
-        if setup.on_start:
-            arrange(app, setup.start)
+        try:
+            if setup.on_start:
+                arrange(app, setup.start)
+        except ModelsNotFound as error:
+            raise ModelsNotFound(
+                f"{error} If it is still being imported, call init_app after its models."
+            ) from error
 
 
 @dataclass(frozen=True)
 class Setup:
     """What one application has given to the extension."""
 
-    name: str
+    app: Flask
     database: Any
-    models: Named | Iterable[Named]
+    models: Models
     options: Options
     on_start: OnStart | None
 
-    def target(self) -> Target:
-        """Import the models that are named by strings, and find the database.
+    def owner(self) -> Database | None:
+        """Return the database that was given, None for the models' own.
 
-        Raises `ModelsNotFound`, and `AutoMigrateError` for a database that is not initialised.
+        Raises `AutoMigrateError` for one that is not initialised.
         """
-        models: list[Any] = []
-        for item in listed(self.models):
-            models += listed(named(item)) if isinstance(item, str) else [item]
-        return Target(tuple(models), _database_in(self.database))
+        holder = self.database
+        if holder is None:
+            return None
+        if not isinstance(holder, Database | Proxy):
+            kind = type(holder).__name__
+            if not hasattr(holder, "database"):
+                raise AutoMigrateError(f"{kind}: neither a Peewee database nor does it hold one.")
+            holder = holder.database
+            if holder is None:
+                raise AutoMigrateError(
+                    f"{kind}: has no database yet. "
+                    "Call its init_app(app) before that of AutoMigrate."
+                )
+        return unwrapped(holder)
 
     def start(self) -> None:
         """Do what ``on_start`` says; "warn" never raises for the database or the models."""
@@ -123,7 +139,9 @@ class Setup:
 
     def _started(self) -> None:
         is_migrating = self.on_start == "migrate"
-        groups = by_database([self.target()], None, must_exist=not is_migrating)
+        groups = grouped(self.app)
+        for database, _ in () if is_migrating else groups:
+            refuse_missing_file(database)
         work = migrate if is_migrating else plan
         try:
             made = [work(database, models, **self._options()) for database, models in groups]
@@ -132,26 +150,10 @@ class Setup:
                 _close_idle(database)
         pending = [one for one in made if isinstance(one, Plan) and one]
         if pending:
-            raise AutoMigrateError(_pending(self.name, pending))
+            raise AutoMigrateError(_pending(self.app.name, pending))
 
     def _options(self) -> dict[str, Any]:
         return {field.name: getattr(self.options, field.name) for field in fields(self.options)}
-
-
-def _database_in(holder: Any) -> Database | None:
-    """Return the Peewee database that is or is held by what the caller gave."""
-    if holder is None:
-        return None
-    if not isinstance(holder, Database | Proxy):
-        kind = type(holder).__name__
-        if not hasattr(holder, "database"):
-            raise AutoMigrateError(f"{kind}: neither a Peewee database nor does it hold one.")
-        holder = holder.database
-        if holder is None:
-            raise AutoMigrateError(
-                f"{kind}: has no database yet. Call its init_app(app) before that of AutoMigrate."
-            )
-    return unwrapped(holder)
 
 
 def _close_idle(database: Database) -> None:
@@ -222,7 +224,7 @@ def _commands(setup: Setup) -> click.Group:
 
     def enter(**options: Any) -> None:
         context = click.get_current_context()
-        context.meta[TARGET] = setup.target
+        context.meta[APPLICATION] = setup.app
         context.default_map = {"migrate": {name: getattr(setup.options, name) for name in _ALLOWED}}
         if main.callback:
             main.callback(**options)

@@ -11,16 +11,16 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
 import click
 
-from ..layout import Style, painted, paragraph, plain
 from ..options import StepEvent
-from ..report import Plan, Report, text
+from ..report import Plan, Report, count_line
+from .layout import Style, body, painted, paragraph, plain, text
 
 COLOURS: dict[str, dict[str, Any]] = {
     "add": {"fg": "green"},
@@ -63,7 +63,6 @@ class Screen:
         self.colour = wants_colour()
         self.is_live = _is_terminal() and volume != "quiet"
         self.is_drawn = False
-        self.running: StepEvent | None = None
         self.parts = 0  # databases shown
         self.plans = 0  # of one database
 
@@ -92,12 +91,11 @@ class Screen:
             self.say(f"planned in {seconds:.2f} s.")
 
     def check(self, made: Plan, seconds: float, *, is_only: bool) -> None:
-        """Print a plan's last line, which counts; all of the plan when verbose."""
+        """Print the line that counts; all of the plan when verbose."""
         if self.volume == "verbose":
             self.plan(made, seconds)
             return
-        words = str(made).rpartition("\n")[2]
-        words = words if is_only else f"{made.summary}: {words}"
+        words = count_line(made) if is_only else f"{made.summary}: {count_line(made)}"
         role = "blocked" if made.blocked else "heading"
         self.say("\n".join(painted((role, words), self.style)))
 
@@ -108,8 +106,8 @@ class Screen:
             self._part()
         else:
             self.say("Others have changed the database meanwhile. Now it is:")
-        shown = text(made, replace(self.style, sql=False))
-        self.say(shown if made else shown.rpartition("\n")[0])
+        style = replace(self.style, sql=False)
+        self.say(text(made, style) if made else "\n".join(body(made, style)))
 
     def _part(self) -> None:
         if self.parts:
@@ -117,15 +115,16 @@ class Screen:
         self.parts += 1
 
     def step(self, event: StepEvent) -> None:
-        """Print a step that is done; on a terminal draw how far a long one is."""
-        self.running = None if event.state == "done" else event
+        """Print a step that is done; on a terminal draw how far a long one is, or a wait."""
         if event.state == "done":
             number = f"{event.number:>{len(str(event.total))}}/{event.total}"
             words = f"{number} {event.step} ({event.seconds:.2f}\xa0s)"  # a space that never wraps
-            lines = paragraph(words, self.style, ("add", "done "))
+            lines = paragraph(words, self.style, ("add", "done"))
             self.say("\n".join(lines).replace("\xa0", " "))
         elif event.state == "start":
             self._draw(f"{_label(event)} ...")
+        elif event.state == "waiting":
+            self._draw(event.phase if self.volume != "verbose" else "")
         elif event.seconds > _PATIENCE:
             self._draw(bar(event, self._room()))
 
@@ -134,34 +133,23 @@ class Screen:
         self.say("\n".join(painted(("heading", str(report)), self.style)))
 
     @contextmanager
-    def listening(self, logger: logging.Logger) -> Iterator[None]:
-        """Show what is logged: all of it when verbose; else, on a terminal, for whom it waits."""
+    def running(self, logger: logging.Logger) -> Iterator[None]:
+        """Show one run; when verbose, all that is logged meanwhile."""
         self.plans = 0
-        level = logger.level
-        usual = logger.getEffectiveLevel()
-        started = time.monotonic()
-
-        def hear(record: logging.LogRecord) -> bool:
-            if not any(isinstance(value, Report) for value in record.args or ()):
-                self._log(record.getMessage(), time.monotonic() - started)
-            return record.levelno >= usual
-
-        if self.volume == "verbose" or self.is_live:
-            logger.addFilter(hear)
-            logger.setLevel(min(usual, logging.INFO))
+        level, handler = logger.level, _Lines(self._log)
+        if self.volume == "verbose":
+            logger.addHandler(handler)
+            logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
         try:
             yield
         finally:
-            logger.removeFilter(hear)
+            logger.removeHandler(handler)
             logger.setLevel(level)
             self._clear()
 
     def _log(self, words: str, seconds: float) -> None:
-        if self.volume == "verbose":
-            self._clear()
-            click.echo(f"{seconds:8.2f} s  {words}", err=True)
-        elif self.running is None:
-            self._draw(words)
+        self._clear()
+        click.echo(f"{seconds:8.2f} s  {words}", err=True)
 
     def _room(self) -> int:
         return (self.style.width or _NARROWEST) - 1
@@ -177,6 +165,18 @@ class Screen:
         if self.is_drawn:
             click.echo("\r\x1b[K", nl=False, color=True)
             self.is_drawn = False
+
+
+class _Lines(logging.Handler):
+    """Shows each record with the seconds since its own beginning. The summary is printed anyway."""
+
+    def __init__(self, show: Callable[[str, float], None]) -> None:
+        super().__init__()
+        self.show, self.started = show, time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not any(isinstance(value, Report) for value in record.args or ()):
+            self.show(record.getMessage(), time.monotonic() - self.started)
 
 
 def _label(event: StepEvent) -> str:

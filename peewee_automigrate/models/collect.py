@@ -1,7 +1,8 @@
-"""From what the caller names to the models that want a table.
+"""From what the caller names to the models that want a table, and to their databases.
 
-Enters: model classes, modules, packages, or a mix. Leaves: models, each once, in order of their
-table names. Reads no database. Imports errors only.
+Enters: model classes, modules, packages, "package.module", "package.module:NAME", applications, or
+a mix. Leaves: models, each once, in order of their table names; models by database. Connects to
+nothing. Imports errors only, and no Flask: an application is known by what it has.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from peewee import Database, Model, Proxy
 
 from ..errors import AutoMigrateError, ModelsNotFound
 
-Models: TypeAlias = type[Model] | ModuleType | Iterable[type[Model] | ModuleType]
+Named: TypeAlias = type[Model] | ModuleType | str
+Models: TypeAlias = Named | Iterable[Named]
 
 _MODULES = 3  # that a plan names
 
@@ -40,17 +42,15 @@ class Collected:
         ``absent`` are the bases that have no table.
         """
         wanted = [model for model in (*self.models, *self.bases) if model not in absent]
-        reasons = (
-            ("abstract", [base for base in self.bases if base in absent]),
-            ("automigrate = False", self.refusing),
-        )
+        bases = [base for base in self.bases if base in absent]
+        reasons = {"abstract": bases, "automigrate = False": self.refusing}
         left_out = ", ".join(
             f"{', '.join(model.__name__ for model in models)} ({reason})"
-            for reason, models in reasons
+            for reason, models in reasons.items()
             if models
         )
-        count = f"{len(wanted)} model{'s' if len(wanted) != 1 else ''}"
-        line = f"{count} of {_modules(wanted)} on {place}"
+        models = f"{len(wanted)} model{'s' if len(wanted) != 1 else ''}"
+        line = f"{models} of {_modules(wanted)} on {place}"
         return f"{line}; left out: {left_out}" if left_out else line
 
 
@@ -68,44 +68,132 @@ def _is_peewees(model: type[Model]) -> bool:
 def collect(items: Models) -> Collected:
     """Return the models that ``items`` stand for; through models come along.
 
-    Imports the submodules of a package. Raises `ModelsNotFound` when there is no model, an item
-    is none, or a submodule fails to import.
+    Imports what is named, and the submodules of a package. Raises `ModelsNotFound` when there is no
+    model, an item is none, or a module is missing or fails to import.
     """
-    given: dict[type[Model], None] = {}
-    found: dict[type[Model], None] = {}
-    for item in _listed(items):
-        if isinstance(item, ModuleType):
-            found.update(dict.fromkeys(_models_of(item)))
-        elif _is_model(item):
-            given[item] = None
-        else:
-            raise ModelsNotFound(f"{item!r}: neither a Peewee model nor a module.")
+    named = [item for item, _ in _named(items, None)]
+    given = dict.fromkeys(item for item in named if not isinstance(item, ModuleType))
+    modules = [item for item in named if isinstance(item, ModuleType)]
+    found = {model: None for module in modules for model in _models_of(module)}
     bases = {base for model in found for base in model.__mro__[1:] if base in found} - set(given)
     if bases:
-        bases -= {parent for model in {*given, *found} - bases for parent in _parents(model)}
+        others = {*given, *found} - bases
+        bases -= {parent for model in others for parent in model._meta.refs.values()}
     chosen = [model for model in {**given, **found} if model not in bases and _is_wanted(model)]
     chosen += _through_models(chosen)
     refusing = [model for model in {**given, **found} if not _is_wanted(model)]
     if not chosen:
+        names = ", ".join(item.__name__ for item in named) or "the list of models is empty"
         why = ", ".join(model.__name__ for model in _ordered(refusing))
         raise ModelsNotFound(
-            f"{_names(items)}: no Peewee models here that want a table"
+            f"{names}: no Peewee models here that want a table"
             f"{f' (automigrate = False: {why})' if why else ''}."
         )
     return Collected(_ordered(chosen), _ordered(filter(_is_wanted, bases)), _ordered(refusing))
 
 
-def _listed(items: Any) -> list[Any]:
-    if isinstance(items, ModuleType) or _is_model(items):
-        return [items]
-    if isinstance(items, str) or not isinstance(items, Iterable):
-        raise ModelsNotFound(f"{items!r}: give model classes, or a module or package of models.")
-    return list(items)
+def grouped(
+    items: Any, database: Any = None, fallback: Database | None = None
+) -> list[tuple[Database, list[Any]]]:
+    """Group what is named by its database: ``database``, else its application's, else its own.
+
+    ``fallback``: the database of models that are bound to none. Raises what `collect` raises,
+    `ModelsNotFound` for a model that has none, `AutoMigrateError` for one that is not initialised.
+    """
+    found = list(_named(items, database))
+    pairs = [(unwrapped(owner), item) for item, owner in found if owner is not None]
+    free = [item for item, owner in found if owner is None]
+    pairs += _by_owner(free, fallback) if free or not found else []
+    groups: dict[Database, list[Any]] = {}
+    for owner, item in pairs:
+        groups.setdefault(owner, []).append(item)
+    return list(groups.items())
 
 
-def _names(items: Any) -> str:
-    names = [item.__name__ for item in _listed(items)]
-    return ", ".join(names) or "the list of models is empty"
+def _by_owner(items: list[Any], fallback: Database | None) -> list[tuple[Database, Any]]:
+    """Pair models with the database that they are bound to."""
+    collected = collect(items)
+    pairs = [(_owner(model, fallback), model) for model in collected.models]
+    owners = {owner for owner, _ in pairs} | _owners(collected.bases)
+    if len(owners) == 1:
+        # As they came, so that the plan can tell which of the found models look abstract.
+        return [(pairs[0][0], item) for item in items]
+    return pairs
+
+
+def _owner(model: type[Model], fallback: Database | None) -> Database:
+    """Return the database that a model is bound to."""
+    for owner in (_behind(model._meta.database), fallback):
+        if owner is not None:
+            return unwrapped(owner)
+    why = "bound to no database. Bind it,"
+    if model._meta.database is not None:
+        why = (
+            "its DatabaseProxy is not initialised. Call its initialize(database) where the models "
+            "are imported, or"
+        )
+    raise ModelsNotFound(
+        f"{model.__module__}.{model.__qualname__}: {why} give --database URL, or set DATABASE_URL."
+    )
+
+
+def _named(items: Any, database: Any, word: str = "") -> Iterator[tuple[Any, Any]]:
+    """Yield each model and module with ``database``, else its application's, else None."""
+    if isinstance(items, str):
+        yield from _named(_value(items), database, items)
+    elif isinstance(items, ModuleType) or _is_model(items):
+        yield items, database
+    elif _is_application(items):
+        if "automigrate" not in items.extensions:
+            raise ModelsNotFound(
+                f"{word or items}: an application without the AutoMigrate extension. Add "
+                "peewee_automigrate.flask.AutoMigrate(app, database, models), or name the models."
+            )
+        setup = items.extensions["automigrate"]
+        yield from _named(setup.models, setup.owner() if database is None else database)
+    elif isinstance(items, Iterable):
+        for item in items:
+            yield from _named(item, database)
+    else:
+        raise ModelsNotFound(
+            f"{items!r}: neither a Peewee model nor a module. Give models, modules or their names."
+        )
+
+
+def _value(word: str) -> Any:
+    """Import what "package.module" or "package.module:NAME" names; a function is called."""
+    module_name, _, name = word.partition(":")
+    module = _imported(module_name)
+    if not name:
+        return module
+    if not hasattr(module, name):
+        raise ModelsNotFound(f"{word}: the module {module_name} has no {name!r}.")
+    value = getattr(module, name)
+    if callable(value) and not isinstance(value, type) and not _is_application(value):
+        try:
+            return value()
+        except Exception as error:
+            raise ModelsNotFound(f"{word}: fails: {_one_line(error)}.") from error
+    return value
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        why = f"fails to import: {_one_line(error)}."
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            why = f"there is no module {error.name!r}. Run from its folder, or install it."
+        raise ModelsNotFound(f"{name}: {why}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _is_application(value: Any) -> bool:
+    """Tell a Flask application, which has a dict of extensions."""
+    return isinstance(getattr(value, "extensions", None), dict)
 
 
 def _is_model(item: object) -> bool:
@@ -116,35 +204,17 @@ def _is_wanted(model: type[Model]) -> bool:
     return getattr(model._meta, "automigrate", True) is not False
 
 
-def _models_of(module: ModuleType) -> Iterator[type[Model]]:
-    for part in (module, *_submodules(module)):
-        for item in vars(part).values():
-            if _is_model(item) and not _is_peewees(item):
-                yield item
-
-
-def _submodules(module: ModuleType) -> Iterator[ModuleType]:
-    for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}."):
-        if found.name.rpartition(".")[2] == "__main__":
-            continue
-        try:
-            yield importlib.import_module(found.name)
-        except (Exception, SystemExit) as error:
-            raise ModelsNotFound(f"{found.name}: fails to import: {one_line(error)}.") from error
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's kind and text."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-def _parents(model: type[Model]) -> set[type[Model]]:
-    return set(model._meta.refs.values()) - {model}
+def _models_of(module: ModuleType) -> list[type[Model]]:
+    below = pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}.")
+    names = (found.name for found in below)  # lazily: a package is imported before it is walked
+    parts = (module, *(_imported(name) for name in names if not name.endswith(".__main__")))
+    items = [item for part in parts for item in vars(part).values()]
+    return [item for item in items if _is_model(item) and not _is_peewees(item)]
 
 
 def _through_models(models: Iterable[type[Model]]) -> list[type[Model]]:
     fields = [field for model in models for field in model._meta.manytomany.values()]
-    through = [field.through_model for field in fields]
+    through = (field.through_model for field in fields)
     return [model for model in through if _is_model(model) and _is_wanted(model)]
 
 
@@ -161,27 +231,29 @@ def unwrapped(database: Any) -> Database:
 
     Raises `AutoMigrateError` when there is none yet, or when it was not initialised.
     """
-    if isinstance(database, Proxy):
-        if database.obj is None:
-            raise AutoMigrateError(
-                "DatabaseProxy: not initialised. Call its initialize(database) first."
-            )
-        return unwrapped(database.obj)
-    if not isinstance(database, Database):
-        raise AutoMigrateError(f"{database!r}: not a Peewee database.")
-    if database.deferred:
+    found = _behind(database)
+    if found is None and database is not None:
         raise AutoMigrateError(
-            f"{type(database).__name__}: has no name yet. Call its init(name) first."
+            "DatabaseProxy: not initialised. Call its initialize(database) first."
         )
-    return database
+    if not isinstance(found, Database):
+        raise AutoMigrateError(f"{found!r}: not a Peewee database.")
+    if found.deferred:
+        raise AutoMigrateError(
+            f"{type(found).__name__}: has no name yet. Call its init(name) first."
+        )
+    return found
 
 
-def database_of(model: type[Model]) -> Database | None:
-    """Return the database that a model is bound to, None when it is bound to none yet."""
-    database = model._meta.database
+def _behind(database: Any) -> Any:
+    """Return the database behind proxies, None when there is none yet."""
     while isinstance(database, Proxy):
         database = database.obj
     return database
+
+
+def _owners(models: Iterable[type[Model]]) -> set[Database]:
+    return {_behind(model._meta.database) for model in models} - {None}
 
 
 @contextmanager
@@ -191,16 +263,13 @@ def bound(database: Database, collected: Collected) -> Iterator[None]:
     Raises `ModelsNotFound` when the models belong to several databases.
     """
     models = (*collected.models, *collected.bases)
-    owners = {id(owner): owner for model in models if (owner := database_of(model)) is not None}
+    owners = _owners(models)
     if len(owners) > 1:
-        names = sorted({f"{owner.database}" for owner in owners.values()})
+        names = sorted({f"{owner.database}" for owner in owners})
         raise ModelsNotFound(
             f"the models belong to {len(owners)} databases ({', '.join(names)}). "
             "Migrate the models of each by a call of their own."
         )
-    others = [model for model in models if database_of(model) is not database]
-    if not others:
-        yield
-        return
+    others = [model for model in models if _behind(model._meta.database) is not database]
     with database.bind_ctx(others, bind_refs=False, bind_backrefs=False):
         yield

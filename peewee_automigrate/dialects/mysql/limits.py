@@ -1,4 +1,4 @@
-"""What MySQL and MariaDB refuse: sizes of keys, engines, letters.
+"""What MySQL and MariaDB refuse, or don't do at once: sizes of keys, engines, letters.
 
 Enters: tables as they stand, what is to be added. Leaves: findings, sizes. Reads collations.
 Sources: https://mariadb.com/kb/en/innodb-limitations/ and
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...changes import AddColumn, AddIndex, Finding
 from ...schema import UNKNOWN, Column, ForeignKey, Index, Key, Ref, Table, TableName
+from ...sql import called_functions, is_constant
 from ...texts import blocked
 from ..base import Facts
 from ..statements import field_of
@@ -36,6 +37,7 @@ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
 _COLLATION = """
 SELECT '', DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"""
 _UNLIMITED = 2**32  # bytes
+_STEADY = {"current_timestamp", "now", "localtime", "localtimestamp", "curdate", "utc_timestamp"}
 
 
 class _Place(NamedTuple):
@@ -65,6 +67,19 @@ class Limits:
         checks = column.declared.of_kind("check")
         is_odd = any(clause.name or clause is not found[-1] for clause in checks)
         return blocked("AM128", ref) if is_odd and self.settings.is_mariadb else None
+
+    def is_instant(self, table: Table, column: Column, default: str | None) -> bool:
+        """Tell whether nothing has to be computed for each row when a column is added."""
+        virtual = {self.fold(one.name) for one in table.columns if one.generated == "virtual"}
+        for index in table.indexes:
+            if index.method == "fulltext" or virtual & set(map(self.fold, index.columns)):
+                return False
+        is_plain = table.options[:1] == ("innodb",) and "compressed" not in table.options
+        if not is_plain or column.declared.of_kind("references"):
+            return False
+        if default is None or is_constant(default):
+            return True
+        return (set(called_functions(default)) or {default.lower()}) <= _STEADY
 
     def letters(self, change: AddColumn, default: str) -> Finding | None:
         """Read: say that a default has letters that its table's character set lacks, or None."""

@@ -20,7 +20,7 @@ from playhouse.migrate import MySQLMigrator
 from ...changes import AddColumn, AddForeignKey, AddIndex, Change, CreateTable, Finding, Step
 from ...models.rendering import escaped, render, rendered
 from ...schema import UNKNOWN, Clause, Column, ForeignKey, Ref, Table, TableName
-from ...sql import called_functions, clauses, is_constant
+from ...sql import clauses
 from ...texts import blocked, drift
 from ..base import MARK, Facts, RowValue
 from ..statements import ColumnForm, Models, field_of
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _LONGEST = 64  # characters of a name
 _FILL = f"COMMENT '{MARK}'"
 _KEY = f"COMMENT '{KEY_MARK}'"
-_STEADY = {"current_timestamp", "now", "localtime", "localtimestamp", "curdate", "utc_timestamp"}
 _PLAIN_INDEX = re.compile("CREATE (UNIQUE |FULLTEXT |SPATIAL )?INDEX [^ ]+( USING [a-zA-Z]+)?$")
 _UPDATE_TRIGGERS = """
 SELECT TRIGGER_NAME FROM information_schema.TRIGGERS
@@ -134,21 +133,11 @@ class MysqlWriter(Writer, MySQLMigrator):
         return replace(form, mark=_KEY) if change.key_follows else form
 
     def column_effect(self, change: AddColumn, default: str | None) -> str:
-        """INSTANT changes the dictionary only, where nothing has to be computed for each row."""
-        table, fold = change.actual, self.dialect.names.fold
+        """INSTANT changes the dictionary only. MySQL tries a CHECK on a copy of the table."""
         checks = change.column.declared.of_kind("check")
-        fulltext = any(index.method == "fulltext" for index in table.indexes)
-        plain = table.options[:1] == ("innodb",) and "compressed" not in table.options
-        virtual = {fold(column.name) for column in table.columns if column.generated == "virtual"}
-        indexed = any(virtual & set(map(fold, index.columns)) for index in table.indexes)
-        if not plain or indexed or fulltext or change.column.declared.of_kind("references"):
+        copies = checks and not self.settings.is_mariadb
+        if copies or not self.limits.is_instant(change.actual, change.column, default):
             return "rewrites"
-        if checks and not self.settings.is_mariadb:
-            return "rewrites"
-        if default is not None and not is_constant(default):
-            called = set(called_functions(default)) or {default.lower()}
-            if not called <= _STEADY:
-                return "rewrites"
         return "scans" if checks else "instant"
 
     def filled(self, change: AddColumn, value: RowValue, facts: Facts) -> Iterator[Step | Finding]:
@@ -302,11 +291,11 @@ class MysqlWriter(Writer, MySQLMigrator):
 
     def index_effect(self, table: Table, change: AddIndex) -> tuple[str, str]:
         """A full-text index adds a hidden column, and a hash is made of a copy of the table."""
-        index = change.index
-        if index.method != "btree":
-            has_one = any(other.method == index.method for other in change.actual.indexes)
+        method = change.index.method
+        if method != "btree":
+            has_one = any(other.method == method for other in change.actual.indexes)
             return ("builds" if has_one else "rewrites"), "writes"
-        is_hash = self.limits.is_hash(table, index)
+        is_hash = self.limits.is_hash(table, change.index)
         return ("rewrites", "writes") if is_hash else ("builds", "nothing")
 
     def update_triggers(self, table: Table) -> list[str]:
