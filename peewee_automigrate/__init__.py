@@ -2,6 +2,7 @@
 
 from .apply.protocol import migrate, plan
 from .changes import Finding, Step
+from .dialects import migrator_for
 from .errors import (
     AutoMigrateError,
     LockTimeout,
@@ -29,5 +30,6 @@ __all__ = [
     "StepEvent",
     "UnsupportedDatabase",
     "migrate",
+    "migrator_for",
     "plan",
 ]
