@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import shlex
@@ -57,8 +58,12 @@ SECTIONS = [
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modules]:
+    """A folder for the modules of a page; what a page says about logging is forgotten."""
+    log = logging.getLogger("peewee_automigrate")
     with modules_in(tmp_path, monkeypatch) as made:
         yield made
+    log.handlers.clear()
+    log.setLevel(logging.NOTSET)
 
 
 class Reader:
