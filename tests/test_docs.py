@@ -178,7 +178,7 @@ def test_files_that_page_names_are_there(page: str) -> None:
     names = re.findall(
         r"`((?:tests|peewee_automigrate|docs|chaos|benchmarks)/[\w/]+(?:\.py|/))`", text_of(page)
     )
-    assert [name for name in names if not (ROOT / name).exists()] == []
+    assert [n for n in names if "NAME" not in n and not (ROOT / n).exists()] == []
 
 
 @pytest.mark.parametrize(("page", "lines"), BUDGETS.items())
