@@ -144,11 +144,10 @@ def in_order(needs: Mapping[K, Iterable[K | None]]) -> tuple[list[K], list[K]]:
         key = keys[heappop(ready)] if ready else circles[-1]
         del waiting[key]
         ordered.append(key)
-        for child in children[key]:
-            if child in waiting:
-                waiting[child].discard(key)
-                if not waiting[child]:
-                    heappush(ready, rank[child])
+        for child in filter(waiting.__contains__, children[key]):
+            waiting[child].discard(key)
+            if not waiting[child]:
+                heappush(ready, rank[child])
     return ordered, circles
 
 

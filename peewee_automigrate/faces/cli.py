@@ -26,6 +26,7 @@ from ..apply import migrate, plan
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from ..models.collect import grouped
 from ..report import Plan, markdown, sql_text
+from . import OURS
 from .database import open_url, refuse_missing_file
 from .terminal import Screen
 
@@ -47,7 +48,6 @@ LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried agai
 ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
 WAIT = "Seconds to wait for a database that can't be reached yet."
 _VOLUME = "peewee_automigrate.volume"
-OURS = "peewee_automigrate.command"  # in `meta` wherever one of these commands runs
 APPLICATION = "peewee_automigrate.application"  # in `meta` where a group around them has one
 _SECONDS = click.FloatRange(min=0)
 _ROWS = click.IntRange(min=0)

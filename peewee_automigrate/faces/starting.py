@@ -17,7 +17,7 @@ import click
 from flask import Flask, cli, helpers
 from werkzeug.serving import is_running_from_reloader
 
-from .cli import OURS
+from . import OURS
 
 
 def arrange(app: Flask, start: Callable[[], None]) -> None:

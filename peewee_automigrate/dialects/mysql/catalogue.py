@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...compare.spelling import constraint, normalize
 from ...schema import UNKNOWN, Catalog, Column, ForeignKey, Index, Key, Table, TableName, Wanted
@@ -62,19 +62,24 @@ SELECT 'actions', CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, NULL, DELETE_R
 FROM information_schema.REFERENTIAL_CONSTRAINTS
 WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
 """
-_CHECK = """
-UNION ALL
-SELECT 'check', c.CONSTRAINT_SCHEMA, {table}, c.CONSTRAINT_NAME, NULL, c.CHECK_CLAUSE, NULL,
-       NULL, NULL, NULL, 0
-FROM information_schema.CHECK_CONSTRAINTS AS c """
 _MARIADB_CHECK = """
-WHERE c.CONSTRAINT_SCHEMA = {schema} AND c.TABLE_NAME IN ({tables}) AND c.LEVEL = 'Table'"""
+UNION ALL
+SELECT 'check', CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, NULL, CHECK_CLAUSE, NULL, NULL,
+       NULL, NULL, 0
+FROM information_schema.CHECK_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME IN ({tables}) AND LEVEL = 'Table'"""
 _MYSQL_CHECK = """
-JOIN information_schema.TABLE_CONSTRAINTS AS t
+UNION ALL
+SELECT 'check', c.CONSTRAINT_SCHEMA, t.TABLE_NAME, c.CONSTRAINT_NAME, NULL, c.CHECK_CLAUSE, NULL,
+       NULL, NULL, NULL, 0
+FROM information_schema.CHECK_CONSTRAINTS AS c JOIN information_schema.TABLE_CONSTRAINTS AS t
   ON t.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND t.CONSTRAINT_NAME = c.CONSTRAINT_NAME
 WHERE c.CONSTRAINT_SCHEMA = {schema} AND t.TABLE_NAME IN ({tables})
   AND t.CONSTRAINT_TYPE = 'CHECK'"""
 _KINDS = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
+_ROWS = ("table", "column", "key", "parent", "actions", "check")
+_UNREAD = (UNKNOWN, UNKNOWN)  # actions of a foreign key, to a role that may only read
+_Row: TypeAlias = Sequence[Any]
 KEY_MARK = "peewee_automigrate: foreign key follows"
 
 
@@ -103,16 +108,25 @@ def read(
     Raises `ChangedMeanwhile` for a table that is being created just now.
     """
     schemas = sorted({t.schema or settings.schema or "" for t in wanted.tables})
-    reader = _Reader(fold_table, settings.is_mariadb)
     parts = [(name, _names(wanted.tables, name, settings)) for name in schemas]
-    reader.add_relations(_asked(ask, _RELATIONS, parts))
-    reader.add_details(_asked(ask, _details(settings, bool(wanted.constrained)), parts))
+    relations = _asked(ask, _RELATIONS, parts)
+    details = _asked(ask, _details(settings, bool(wanted.constrained)), parts)
+    rows: dict[tuple[str, str, str], list[_Row]] = defaultdict(list)
+    for row in (*relations, *details):
+        rows[row[0], row[1], fold_table(row[2])].append(row)
     tables = {}
     for want in wanted.tables:
-        table = reader.table(want, want.schema or settings.schema or "")
-        if table:
-            tables[TableName(want.schema, fold_table(want.name))] = table
-    return Catalog(tables, reader.owners, frozenset(reader.schemas), settings.schema)
+        key, schema = TableName(want.schema, fold_table(want.name)), want.schema or settings.schema
+        kinds = {kind: rows.get((kind, schema or "", key.name), []) for kind in _ROWS}
+        if kinds["table"] and kinds["table"][0][3] != "SEQUENCE":
+            tables[key] = _table(want, kinds, settings.is_mariadb)
+    owners = {
+        TableName(schema, name): f"a {_KINDS.get(its[0][3], 'table')}"
+        for (kind, schema, name), its in rows.items()
+        if kind == "table"
+    }
+    found = frozenset(schema for kind, schema, _ in rows if kind == "schema")
+    return Catalog(tables, owners, found, settings.schema)
 
 
 def _names(tables: Sequence[TableName], schema: str, settings: Settings) -> list[str]:
@@ -121,9 +135,7 @@ def _names(tables: Sequence[TableName], schema: str, settings: Settings) -> list
 
 def _details(settings: Settings, with_checks: bool) -> str:
     """Return the second query; MySQL has indexes on expressions, and keeps no table of a CHECK."""
-    table = "c.TABLE_NAME" if settings.is_mariadb else "t.TABLE_NAME"
-    check = _CHECK.replace("{table}", table)
-    check += _MARIADB_CHECK if settings.is_mariadb else _MYSQL_CHECK
+    check = _MARIADB_CHECK if settings.is_mariadb else _MYSQL_CHECK
     expression = "NULL" if settings.is_mariadb else "EXPRESSION"
     return _DETAILS.replace("{expression}", expression) + (check if with_checks else "")
 
@@ -143,96 +155,66 @@ def _asked(
     return ask(" UNION ALL ".join(statements), params)
 
 
-class _Reader:
-    """Collects the rows of the two catalogue queries and makes tables of them."""
-
-    def __init__(self, fold_table: Callable[[str], str], is_mariadb: bool) -> None:
-        self.fold = fold_table
-        self.is_mariadb = is_mariadb
-        self.schemas: set[str] = set()
-        self.owners: dict[TableName, str] = {}
-        self._relations: dict[tuple[str, str], Sequence[Any]] = {}
-        self._columns: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
-        self._details: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
-
-    def add_relations(self, rows: Sequence[Sequence[Any]]) -> None:
-        for row in rows:
-            place = (row[1], self.fold(row[2]))
-            if row[0] == "schema":
-                self.schemas.add(row[1])
-                continue
-            if row[0] == "column":
-                self._columns[place].append(row)
-                continue
-            self._relations[place] = row
-            kind = _KINDS.get(row[3], "table")
-            self.owners[TableName(*place)] = f"a {kind}"
-
-    def add_details(self, rows: Sequence[Sequence[Any]]) -> None:
-        for row in rows:
-            self._details[row[1], self.fold(row[2])].append(row)
-
-    def table(self, wanted: TableName, schema: str) -> Table | None:
-        place = (schema, self.fold(wanted.name))
-        relation = self._relations.get(place)
-        if relation is None or relation[3] == "SEQUENCE":
-            return None
-        rows = sorted(self._columns[place], key=lambda row: int(row[9]))
-        if not rows and relation[3] == "BASE TABLE":
-            text = "the database shows this role no columns of the table"
-            raise ChangedMeanwhile(f"{wanted}: {text}")
-        charsets = {row[3]: row[8] for row in rows}
-        details = sorted(self._details[place], key=lambda row: int(row[10]))
-        options = _options(relation, details)
-        keys, parents = _by_name(details, "key"), _by_name(details, "parent")
-        indexes = [_index(found, charsets, key_limit(options)) for found in keys.values()]
-        actions = _by_name(details, "actions")
-        return Table(
-            name=TableName(wanted.schema, relation[2]),
-            columns=tuple([_column(row, self.is_mariadb) for row in rows]),
-            primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
-            indexes=tuple(indexes),
-            foreign_keys=tuple(
-                _foreign_key(name, found, actions.get(name)) for name, found in parents.items()
-            ),
-            constraints=tuple(
-                constraint(f"CHECK ({row[5]})", row[3]) for row in details if row[0] == "check"
-            ),
-            kind=_KINDS.get(relation[3], "table"),
-            rows=int(relation[5]) if relation[5] is not None else -1,
-            schema=schema,
-            options=options,
-            filling=_marked(rows, MARK),
-            keys_due=_marked(rows, MARK, KEY_MARK),
-        )
+def _table(wanted: TableName, rows: dict[str, list[_Row]], is_mariadb: bool) -> Table:
+    """Make a table of its rows by their kind."""
+    relation = rows["table"][0]
+    columns = sorted(rows["column"], key=_place)
+    if not columns and relation[3] == "BASE TABLE":
+        text = "the database shows this role no columns of the table"
+        raise ChangedMeanwhile(f"{wanted}: {text}")
+    charsets = {row[3]: row[8] for row in columns}
+    options = _options(relation, rows["key"])
+    keys = _by_name(rows["key"]).values()
+    indexes = [_index(found, charsets, key_limit(options)) for found in keys]
+    actions = {row[3]: map(canonical_action, row[5:7]) for row in rows["actions"]}
+    return Table(
+        name=TableName(wanted.schema, relation[2]),
+        columns=tuple([_column(row, is_mariadb) for row in columns]),
+        primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
+        indexes=tuple(indexes),
+        foreign_keys=tuple(
+            _foreign_key(found, *actions.get(name, _UNREAD))
+            for name, found in _by_name(rows["parent"]).items()
+        ),
+        constraints=tuple(constraint(f"CHECK ({row[5]})", row[3]) for row in rows["check"]),
+        kind=_KINDS.get(relation[3], "table"),
+        rows=int(relation[5]) if relation[5] is not None else -1,
+        schema=relation[1],
+        options=options,
+        filling=_marked(columns, MARK),
+        keys_due=_marked(columns, MARK, KEY_MARK),
+    )
 
 
-def _marked(rows: Sequence[Sequence[Any]], *marks: str) -> tuple[str, ...]:
+def _marked(rows: Sequence[_Row], *marks: str) -> tuple[str, ...]:
     """Return the columns whose comment is one of these; a fill may have its key still to come."""
     return tuple(row[3] for row in rows if (row[7] or "").endswith(marks))
 
 
-def _by_name(details: Sequence[Sequence[Any]], kind: str) -> dict[str, list[Sequence[Any]]]:
-    """Return the rows of one kind by the name of their index or constraint."""
-    found: dict[str, list[Sequence[Any]]] = defaultdict(list)
-    for row in details:
-        if row[0] == kind:
-            found[row[3]].append(row)
+def _by_name(rows: Sequence[_Row]) -> dict[str, list[_Row]]:
+    """Return the rows of each index or constraint by its name, in order."""
+    found: dict[str, list[_Row]] = defaultdict(list)
+    for row in sorted(rows, key=_place):
+        found[row[3]].append(row)
     return found
 
 
-def _options(relation: Sequence[Any], details: Sequence[Sequence[Any]]) -> tuple[str, ...]:
+def _place(row: _Row) -> int:
+    return int(row[-1])
+
+
+def _options(relation: _Row, keys: Sequence[_Row]) -> tuple[str, ...]:
     """The engine and the row format, then "partitioned", "system versioned" and "hash" (a unique
     index is one), in lower case.
     """
     options = [str(relation[4] or "").lower(), str(relation[6] or "").lower()]
     options += ["partitioned"] if "partitioned" in str(relation[7] or "") else []
     options += ["system versioned"] if relation[3] == "SYSTEM VERSIONED" else []
-    is_hash = any(row[0] == "key" and row[7] == "HASH" for row in details)
+    is_hash = any(row[7] == "HASH" for row in keys)
     return (*options, *(["hash"] if is_hash else []))
 
 
-def _column(row: Sequence[Any], is_mariadb: bool) -> Column:
+def _column(row: _Row, is_mariadb: bool) -> Column:
     _, _, _, name, type_name, nullable, default, remark, _, _ = row
     extra = (remark or "").partition("\n")[0].lower()
     canonical = canonical_type(type_name)
@@ -252,10 +234,10 @@ def _default(text: str | None, type_name: str, extra: str, is_mariadb: bool) -> 
         text = "'" + text.replace("'", "''") + "'"
     text = canonical_default(text)
     # The catalogue's character set has no place for some letters, and shows others as escapes.
-    return UNKNOWN if is_sql and re.search(r"\\|\?", text) else text
+    return UNKNOWN if "\\" in text or (is_sql and "?" in text) else text
 
 
-def _index(rows: list[Sequence[Any]], charsets: dict[str, str | None], limit: int) -> Index:
+def _index(rows: list[_Row], charsets: dict[str, str | None], limit: int) -> Index:
     """An index of a whole text is a hash on MariaDB when unique, and the longest prefix otherwise:
     both count as an index of the column.
     """
@@ -282,16 +264,12 @@ def _index(rows: list[Sequence[Any]], charsets: dict[str, str | None], limit: in
     )
 
 
-def _foreign_key(
-    name: str, rows: list[Sequence[Any]], actions: list[Sequence[Any]] | None
-) -> ForeignKey:
-    unknown = (UNKNOWN, UNKNOWN)  # to a role that may only read
-    on_delete, on_update = map(canonical_action, actions[0][5:7] if actions else unknown)
+def _foreign_key(rows: list[_Row], on_delete: str, on_update: str) -> ForeignKey:
     return ForeignKey(
         columns=tuple(row[5] for row in rows),
         parent=TableName(rows[0][6], rows[0][7]),
         parent_columns=tuple(row[8] for row in rows),
         on_delete=on_delete,
         on_update=on_update,
-        name=name,
+        name=rows[0][3],
     )

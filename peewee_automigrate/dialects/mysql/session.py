@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -115,24 +115,34 @@ class Mysql(Dialect):
     def limited(
         self, locks: float | None = None, statements: float | None = None
     ) -> Iterator[None]:
+        settings: dict[str, float] = {}
+        if locks is not None:
+            settings["lock_wait_timeout"] = _whole(locks)
+        if statements is not None and self.settings.is_mariadb:
+            settings["max_statement_time"] = statements
+        elif statements is not None:
+            settings["max_execution_time"] = int(statements * 1000)
         with ExitStack() as stack:
-            if locks is not None:
-                stack.enter_context(self._setting("lock_wait_timeout", _whole(locks)))
-            if statements is not None and self.settings.is_mariadb:
-                stack.enter_context(self._setting("max_statement_time", statements))
-            elif statements is not None:
-                milliseconds = int(statements * 1000)
-                stack.enter_context(self._setting("max_execution_time", milliseconds))
+            for name, value in settings.items():
+                stack.enter_context(self._kept([name]))
+                self.run(f"SET SESSION {name} = {value}")
             yield
 
+    def _kept(self, names: Sequence[str]) -> AbstractContextManager[None]:
+        """Read: put settings of the session back in the end."""
+        values = self.rows("SELECT " + ", ".join(f"@@SESSION.{name}" for name in names))[0]
+        return self._ending("SET SESSION " + ", ".join(f"{name} = %s" for name in names), values)
+
     @contextmanager
-    def _setting(self, name: str, value: float) -> Iterator[None]:
-        before = self.rows(f"SELECT @@SESSION.{name}")[0][0]
-        self.run(f"SET SESSION {name} = {value}")
+    def _ending(self, statement: str, params: tuple[Any, ...]) -> Iterator[None]:
+        """Write: run a statement in the end; a lost connection has done so by itself."""
         try:
             yield
-        finally:
-            self.run(f"SET SESSION {name} = {before}")
+        except BaseException:
+            with suppress(Exception):
+                self.rows(statement, params)
+            raise
+        self.rows(statement, params)
 
     def in_transaction(self) -> bool:
         """Also one that was begun by SQL, which Peewee does not know of."""
@@ -226,8 +236,9 @@ class Mysql(Dialect):
             return self._described("ID = IS_USED_LOCK(%s)", (name,))
 
         waited = poll(attempt, holder, lock_wait, waiting)
-        before = self._session()
-        try:
+        settings = ["foreign_key_checks", *_WAITS]
+        settings += ["max_statement_time"] if self.settings.is_mariadb else []
+        with self._ending("SELECT RELEASE_LOCK(%s)", (name,)), self._kept(settings):
             if not self.rows("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (name,))[0][0]:
                 raise AutoMigrateError(
                     "the migration lock is held by another connection of the same pooler. "
@@ -236,23 +247,6 @@ class Mysql(Dialect):
             if self.settings.is_mariadb:  # there it would stop DDL
                 self.run("SET SESSION max_statement_time = 0")
             yield waited
-        except BaseException:
-            with suppress(Exception):  # a lost connection has let go of the lock by itself
-                self._release(name, before)
-            raise
-        self._release(name, before)
-
-    def _session(self) -> dict[str, Any]:
-        """Read: return the settings of the session that a run changes."""
-        names = ["foreign_key_checks", *_WAITS]
-        names += ["max_statement_time"] if self.settings.is_mariadb else []
-        values = self.rows("SELECT " + ", ".join(f"@@SESSION.{name}" for name in names))[0]
-        return dict(zip(names, values, strict=True))
-
-    def _release(self, name: str, before: Mapping[str, Any]) -> None:
-        settings = ", ".join(f"{setting} = %s" for setting in before)
-        self.rows(f"SET SESSION {settings}", tuple(before.values()))
-        self.rows("SELECT RELEASE_LOCK(%s)", (name,))
 
     @contextmanager
     def transaction(

@@ -19,8 +19,8 @@ from playhouse.migrate import MySQLMigrator
 
 from ...changes import AddColumn, AddForeignKey, AddIndex, Change, CreateTable, Finding, Step
 from ...models.rendering import escaped, render, rendered
-from ...schema import UNKNOWN, Clause, Column, ForeignKey, Ref, Table, TableName
-from ...sql import clauses
+from ...schema import Clause, Column, ForeignKey, Ref, Table, TableName
+from ...sql import clauses, is_constant
 from ...texts import blocked, drift
 from ..base import MARK, Facts, RowValue
 from ..statements import ColumnForm, Models, field_of
@@ -170,12 +170,14 @@ class MysqlWriter(Writer, MySQLMigrator):
         return self._alter(table, f"MODIFY COLUMN {self._ddl(column, form, facts.models(table))}")
 
     def _standing_form(self, table: TableName, column: Column, facts: Facts) -> ColumnForm:
-        """Return how a column stands that an interrupted run has added, or how this one adds it."""
+        """Return how an interrupted run has added a column, or how this one adds it. Of what the
+        catalogue tells, only a constant is ever written again.
+        """
         actual = facts.actual(table)
         if actual is None:
             return ColumnForm(not column.null, None)
         standing = self._named(actual, column.name)
-        if standing and standing.default != UNKNOWN:
+        if standing and (standing.default is None or is_constant(standing.default)):
             return ColumnForm(not standing.null, standing.default)
         value = facts.value(table, column)
         given = None if column.declared.default_is == "sql" else value.expression
