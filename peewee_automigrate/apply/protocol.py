@@ -6,6 +6,7 @@ done. Of the database it takes the lock only; `run` changes it.
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -23,10 +24,10 @@ from ..models.collect import Models, bound, collect, unwrapped
 from ..options import Options, StepEvent
 from ..plan.planner import Planner
 from ..report import Plan, Report
-from .log import log
 
 _TRIES = 5  # of a plan, while others change the schema that it reads
 _IN_PROCESS = threading.RLock()
+log = logging.getLogger("peewee_automigrate")
 
 
 def plan(database: Database, models: Models, **options: Any) -> Plan:
@@ -96,40 +97,45 @@ def _planned(planner: Planner) -> Plan:
 
 def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
     """Plan again under the lock and run; try again when the end of it waits for readers."""
-    from .run import Run  # with what writes, which a start with nothing to do never loads
-
     dialect, options = planner.dialect, planner.options
     waiting = _waiting(options, len(made.steps))
     begun = time.monotonic()
-    deadline = begun + options.lock_wait
     while True:
         try:
-            with dialect.migration_lock(options.lock_wait, options.lock_timeout, waiting) as waited:
-                before, made = made, _planned(planner)
-                if _gist(before) != _gist(made):
-                    _tell(options, made)
-                _refuse_blocked(made, options)
-                run = Run(dialect, options, planner, made)
-                run.all()
-            run.finish()
-            return _report(made, run.applied, waited, started)
+            return _run_once(planner, made, waiting, started)
         except (PeeweeException, MigrationFailed) as error:
             busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
-            late, is_one = time.monotonic() >= deadline, dialect.transactions == "one"
-            if busy and is_one and late:
-                raise LockTimeout(
-                    f"the database was in use by others for {options.lock_wait:.1f} s, and the "
-                    "transaction could not end. Nothing was changed. "
-                    "Run again when they have ended, or raise lock_wait."
-                ) from error
-            if not busy or not is_one:
+            if not busy or dialect.transactions != "one":
                 if isinstance(error, MigrationFailed):
                     raise
                 # The transaction that is the lock fails when it ends, outside of any step.
                 text = f"the transaction failed: {error}\nNothing was changed."
                 raise MigrationFailed(text, rolled_back=made.steps) from error
+            if time.monotonic() >= begun + options.lock_wait:
+                raise LockTimeout(
+                    f"the database was in use by others for {options.lock_wait:.1f} s, and the "
+                    "transaction could not end. Nothing was changed. "
+                    "Run again when they have ended, or raise lock_wait."
+                ) from error
             waiting(time.monotonic() - begun, "the database is in use by others, trying again")
         time.sleep(random.uniform(0.1, 0.5))
+
+
+def _run_once(
+    planner: Planner, before: Plan, waiting: Callable[[float, str], None], started: float
+) -> Report:
+    from .run import Run  # with what writes, which a start with nothing to do never loads
+
+    dialect, options = planner.dialect, planner.options
+    with dialect.migration_lock(options.lock_wait, options.lock_timeout, waiting) as waited:
+        made = _planned(planner)
+        if _gist(before) != _gist(made):
+            _tell(options, made)
+        _refuse_blocked(made, options)
+        run = Run(dialect, options, planner, made)
+        run.all()
+    run.finish()
+    return _report(made, run.applied, waited, started)
 
 
 def _waiting(options: Options, total: int = 0) -> Callable[[float, str], None]:

@@ -6,10 +6,12 @@ Enters: a planner and its plan, under the migration lock. Leaves: the steps that
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import Any, Literal
 
@@ -23,9 +25,9 @@ from ..errors import AutoMigrateError, LockTimeout, MigrationFailed
 from ..options import Options, StepEvent
 from ..plan.planner import Planner
 from ..report import Plan
-from .log import log
 
 TABLES_PER_TRANSACTION = 200  # each table holds some locks, and a server's lock table is finite
+log = logging.getLogger("peewee_automigrate")
 
 
 class _Running:
@@ -44,16 +46,15 @@ class Run:
     """Runs the steps of one plan under the lock."""
 
     def __init__(self, dialect: Dialect, options: Options, planner: Planner, made: Plan) -> None:
-        self.dialect = dialect
-        self.options = options
-        self.planner = planner
+        self.dialect, self.options, self.planner = dialect, options, planner
         self.running = [_Running(step, number) for number, step in enumerate(made.steps, 1)]
-        self.total = sum(len(step.statements) for step in made.steps)
+        self.total = len(made.sql())
         self.number = 0
         self.statement: str | None = None
         self.building: Step | None = None
         self.is_lost = False  # the connection, in the middle of a statement
-        inside = dialect.transactions != "none" and dialect.database.in_transaction()
+        self.commits_alone = dialect.transactions == "none"
+        inside = not self.commits_alone and dialect.database.in_transaction()
         self.is_whole = dialect.transactions == "one" or options.atomic or inside
 
     @property
@@ -84,8 +85,8 @@ class Run:
 
     # Groups of steps
 
-    def _whole(self, group: Sequence[_Running]) -> None:
-        for one in group:
+    def _whole(self) -> None:
+        for one in self.running:
             with self._clock(one):
                 self._send(one, one.step.locked)
                 self._fill(one)
@@ -94,17 +95,27 @@ class Run:
         self._verify()
 
     def _piecewise(self) -> None:
-        alone = self.dialect.transactions == "none"
-        for group in [[one] for one in self.running] if alone else transactions(self.running):
-            first = group[0]
-            if first.step.online:
-                self._online(first)
+        for group in [[one] for one in self.running] if self.commits_alone else self._groups():
+            if group[0].step.online:
+                self._online(group[0])
             elif any(one.step.locked for one in group):
-                self._transaction(group, self._locked)
+                self._transaction(group, partial(self._locked, group))
             for one in group:
                 self._after(one)
                 one.state = "applied"
                 self._tell(one, "done")
+
+    def _groups(self) -> list[list[_Running]]:
+        """Group steps into transactions: new tables in chunks, the columns of a table, else one."""
+        groups: list[list[_Running]] = []
+        for one in self.running:
+            key = _group(one.step)
+            fits = groups and key and _group(groups[-1][0].step) == key
+            if fits and (key != "new" or len(groups[-1]) < TABLES_PER_TRANSACTION):
+                groups[-1].append(one)
+            else:
+                groups.append([one])
+        return groups
 
     def _locked(self, group: Sequence[_Running]) -> None:
         for one in group:
@@ -114,15 +125,15 @@ class Run:
 
     def _after(self, one: _Running) -> None:
         """Run what needs no lock of the table."""
+
+        def rest() -> None:
+            with self._clock(one):
+                self._send(one, one.step.after, behind=True)
+
         if one.step.fill:
             with self._clock(one):
                 self._fill(one)
         if one.step.after:
-
-            def rest(group: Sequence[_Running]) -> None:
-                with self._clock(one):
-                    self._send(one, one.step.after, behind=True)
-
             self._transaction([one], rest, locks=False)
 
     def _online(self, one: _Running) -> None:
@@ -131,7 +142,7 @@ class Run:
             return
 
         def progress(phase: str, fraction: float | None) -> None:
-            self._tell(one, "progress", phase=phase, fraction=fraction)
+            self._tell(one, "progress", phase, fraction)
 
         self.building = one.step
         with self._clock(one):
@@ -156,11 +167,7 @@ class Run:
     # Transactions
 
     def _transaction(
-        self,
-        group: Sequence[_Running],
-        work: Callable[[Sequence[_Running]], None],
-        *,
-        locks: bool = True,
+        self, group: Sequence[_Running], work: Callable[[], None], *, locks: bool = True
     ) -> None:
         """Run ``work`` in a transaction whose waits for locks are short, and try again."""
         number, states = self.number, [one.state for one in group]
@@ -169,25 +176,27 @@ class Run:
             self.number, self.statement = number, None
             for one, state in zip(group, states, strict=True):
                 one.state = state
-            work(group)
+            work()
 
         self._retried(group, attempt, locks=locks and not self.is_whole)
         for one in group:
             if one.state == "open":
-                needs_more = one.step.fill or one.step.after
-                one.state = "begun" if needs_more and not self.is_whole else "applied"
+                needs_more = (one.step.fill or one.step.after) and not self.is_whole
+                one.state = "begun" if needs_more else "applied"
 
     def _retried(
         self, group: Sequence[_Running], attempt: Callable[[], None], *, locks: bool
     ) -> None:
         """Call ``attempt`` in a transaction until no lock is waited for long."""
         steps = [one.step for one in group]
-        altered, parents = self._tables(steps) if locks else (None, ())
+        altered = [step.change.table for step in steps if isinstance(step.change, AddColumn)]
+        parents = sorted({parent for step in steps for parent in step.parents}, key=str)
+        table = altered[0] if altered and locks else None
         deadline, pause = time.monotonic() + self.options.lock_wait, 0.05
         for tries in count():
             try:
-                seconds = self.options.lock_timeout
-                with self.dialect.transaction(seconds, altered, parents, tries):
+                seconds, others = self.options.lock_timeout, parents if locks else ()
+                with self.dialect.transaction(seconds, table, others, tries):
                     return attempt()
             except Exception as error:
                 is_one = self.dialect.transactions == "one"
@@ -196,37 +205,32 @@ class Run:
                 holder = self._blockers(steps)
                 if time.monotonic() >= deadline:
                     raise self._lock_timeout(steps[0], holder) from error
-                log.info("%s is locked by %s, trying again", steps[0].table, holder or "somebody")
+                line = f"{steps[0].table} is locked by {holder or 'somebody'}, trying again"
+                log.info("%s", line)
+                self._tell(group[0], "waiting", line)
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 2.0)
-
-    def _tables(self, steps: Sequence[Step]) -> tuple[Any, list[Any]]:
-        """Return the table that steps alter, and those that stand and that new keys refer to."""
-        altered = [step.change.table for step in steps if isinstance(step.change, AddColumn)]
-        parents = {parent for step in steps for parent in step.parents}
-        return altered[0] if altered else None, sorted(parents, key=str)
 
     def _blockers(self, steps: Sequence[Step]) -> str | None:
         changes = (step.change for step in steps)
         tables = {change.table for change in changes if isinstance(change, AddColumn | AddIndex)}
         tables |= {parent for step in steps for parent in step.parents}
-        found = filter(None, map(self.dialect.blockers, sorted(tables, key=str)))
-        return "; ".join(found) or None
+        return "; ".join(filter(None, map(self.dialect.blockers, sorted(tables, key=str)))) or None
 
     # Statements
 
     def _send(self, one: _Running, statements: Sequence[str], *, behind: bool = False) -> None:
         """Run and log statements; the text of one stays for the error when it fails."""
-        first = len(one.step.statements) - len(statements) if behind else 0
-        for place, statement in enumerate(statements, first):
+        size = len(one.step.statements)
+        for place, statement in enumerate(statements, size - len(statements) if behind else 0):
             self.number += 1
             if place in one.sent:
                 continue
             self.statement = statement
             self._log(self.dialect.run(statement))
-            if self.dialect.transactions == "none":
+            if self.commits_alone:
                 one.sent.add(place)
-                one.state = "begun" if place + 1 < len(one.step.statements) else one.state
+                one.state = "begun" if place + 1 < size else one.state
 
     def _log(self, sent: str) -> None:
         log.info("%d/%d %s", self.number, self.total, sent)
@@ -242,7 +246,7 @@ class Run:
 
         def progress(rows: int) -> None:
             fraction = min(rows / one.step.rows, 1.0) if one.step.rows > 0 else None
-            self._tell(one, "progress", phase="filling", fraction=fraction)
+            self._tell(one, "progress", "filling", fraction)
 
         def batch(work: Callable[[], None]) -> None:
             work() if self.is_whole else self._retried([one], work, locks=False)
@@ -254,10 +258,9 @@ class Run:
         """Return what gives a value as the driver takes it; it reads where a field makes SQL."""
         models = self.planner.declared.models[self.dialect.names.table_key(fill.table.name)]
         _, field = field_of(models, self.dialect, fill.column.name)
-        default = field.default
 
         def value() -> Any:
-            stored = field.db_value(default() if callable(default) else default)
+            stored = field.db_value(field.default() if callable(field.default) else field.default)
             return self.dialect.first_value(stored) if isinstance(stored, Node) else stored
 
         return value
@@ -270,8 +273,7 @@ class Run:
         if not one.is_told:
             one.is_told = True
             self._tell(one, "start")
-        started = time.monotonic()
-        one.seconds -= started  # while it goes on, `_tell` adds the time
+        one.seconds -= time.monotonic()  # while it goes on, `_tell` adds the time
         try:
             yield
         finally:
@@ -281,7 +283,7 @@ class Run:
         self, one: _Running, state: Any, phase: str = "", fraction: float | None = None
     ) -> None:
         if self.options.on_step:
-            seconds = one.seconds if one.seconds >= 0 else one.seconds + time.monotonic()
+            seconds = one.seconds + (time.monotonic() if one.seconds < 0 else 0.0)
             total = len(self.running)
             event = StepEvent(one.step, state, one.number, total, seconds, fraction, phase)
             self.options.on_step(event)
@@ -307,12 +309,10 @@ class Run:
         if self.dialect.trouble(error) == "lost":
             text += "\nThe connection is lost, and the server may still complete the statement."
             self.is_lost = True
-        if self.statement is None:
-            what = "run" if self.dialect.transactions == "none" else "transaction"
-            return self._error(f"the {what} failed: {text}")
-        return self._error(
-            f"statement {self.number} of {self.total} failed: {text}\n  {self.statement}"
-        )
+        if self.statement:
+            what = f"statement {self.number} of {self.total} failed: {text}\n  {self.statement}"
+            return self._error(what)
+        return self._error(f"the {'run' if self.commits_alone else 'transaction'} failed: {text}")
 
     def _error(self, message: str) -> MigrationFailed:
         return MigrationFailed(
@@ -324,17 +324,13 @@ class Run:
 
     def _what_remains(self) -> str:
         building = f"{self.building.name} on {self.building.table}" if self.building else ""
-        applied = () if self.is_whole else self.applied
-        parts = (
-            ("Applied, and stays: {}.", "; ".join(map(str, applied))),
-            (
-                "Begun, and completed by the next run: {}.",
-                "; ".join(map(str, self._in_state("begun"))),
-            ),
-            ("Rolled back: {}.", "; ".join(map(str, self._in_state("open")))),
-            ("An INVALID index may stay, which the next run replaces: {}.", building),
-        )
-        said = [text.format(what) for text, what in parts if what]
+        parts = {
+            "Applied, and stays: {}.": _listed(() if self.is_whole else self.applied),
+            "Begun, and completed by the next run: {}.": _listed(self._in_state("begun")),
+            "Rolled back: {}.": _listed(self._in_state("open")),
+            "An INVALID index may stay, which the next run replaces: {}.": building,
+        }
+        said = [text.format(what) for text, what in parts.items() if what]
         nothing = "The next run finds out." if self.is_lost else "Nothing was changed."
         return " ".join(said) or nothing
 
@@ -347,20 +343,12 @@ class Run:
         )
 
 
-def transactions(running: Sequence[_Running]) -> list[list[_Running]]:
-    """Group steps into transactions: new tables in chunks, the columns of a table, else one."""
-    groups: list[list[_Running]] = []
-    for one in running:
-        key = _group(one.step)
-        fits = groups and key and _group(groups[-1][0].step) == key
-        if fits and (key != "new" or len(groups[-1]) < TABLES_PER_TRANSACTION):
-            groups[-1].append(one)
-        else:
-            groups.append([one])
-    return groups
+def _listed(steps: Sequence[Step]) -> str:
+    return "; ".join(map(str, steps))
 
 
 def _group(step: Step) -> str:
+    """Return what the steps of one transaction have in common, "" for one that stands alone."""
     change = step.change
     new_key = isinstance(change, AddForeignKey) and change.new_table
     if isinstance(change, CreateSchema | CreateTable) or new_key:
