@@ -186,12 +186,13 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Fill:
     """Each row of ``table`` that holds NULL in the new ``column`` gets a value of its own, which
-    comes from ``source``.
+    comes from ``source``: a callable of the model, or this SQL ``expression``.
     """
 
     table: Table
     column: Column
     source: str
+    expression: str | None = None
 
     def __str__(self) -> str:
         text = f"each row of {self.table.name} gets its own {self.column.name} from {self.source}"

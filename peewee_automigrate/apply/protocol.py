@@ -106,11 +106,7 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
         except (PeeweeException, MigrationFailed) as error:
             busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
             if not busy or dialect.transactions != "one":
-                if isinstance(error, MigrationFailed):
-                    raise
-                # The transaction that is the lock fails when it ends, outside of any step.
-                text = f"the transaction failed: {error}\nNothing was changed."
-                raise MigrationFailed(text, rolled_back=made.steps) from error
+                _raise_failed(error, made)
             if time.monotonic() >= begun + options.lock_wait:
                 raise LockTimeout(
                     f"the database was in use by others for {options.lock_wait:.1f} s, and the "
@@ -119,6 +115,16 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
                 ) from error
             waiting(time.monotonic() - begun, "the database is in use by others, trying again")
         time.sleep(random.uniform(0.1, 0.5))
+
+
+def _raise_failed(error: Exception, made: Plan) -> None:
+    """Raise what ended a run: the transaction that is the lock fails when it ends, outside of any
+    step.
+    """
+    if isinstance(error, MigrationFailed):
+        raise error
+    text = f"the transaction failed: {error}\nNothing was changed."
+    raise MigrationFailed(text, rolled_back=made.steps) from error
 
 
 def _run_once(

@@ -35,12 +35,19 @@ class ChangedMeanwhile(Exception):
 @dataclass(frozen=True, slots=True)
 class RowValue:
     """What a new column's rows get: one SQL ``expression`` for all (None for NULL), or one value
-    each by ``per_row``. ``problem`` says why the default can't be used.
+    each by ``per_row``, or by the expression where ``each`` says so. ``problem`` says why the
+    default can't be used.
     """
 
     expression: str | None = None
     per_row: Callable[[], Any] | None = None
+    each: bool = False
     problem: str = ""
+
+    @property
+    def is_filled(self) -> bool:
+        """True when the rows are filled one by one."""
+        return self.each or self.per_row is not None
 
 
 class Facts(Protocol):
@@ -124,6 +131,10 @@ class Dialect:
         """Read: return all rows of a query; without ``params`` a per cent sign is only that."""
         sql = escaped(self.database, sql) if params is None else sql
         return list(self.database.execute_sql(sql, params).fetchall())
+
+    def is_volatile(self, expression: str) -> bool:
+        """Read: tell whether an expression may give each row another value."""
+        return True
 
     def estimated_rows(self, table: Table) -> int:
         """Read: return about how many rows a large table has."""

@@ -51,8 +51,12 @@ class Filler:
             rows = dialect.rows(f"{query} ORDER BY {names} LIMIT {FILL_ROWS}", last)
             if not rows:
                 return
-            items = [(value(), *row) for row in rows]
-            batch(partial(self.write, source, target, fill.column, keys, items))
+            if fill.expression is None:
+                items = [(value(), *row) for row in rows]
+                batch(partial(self.write, source, target, fill.column, keys, items))
+            else:
+                made = self.escaped(fill.expression)
+                batch(partial(self.write_each, source, target, made, keys, rows))
             after, last, filled = f"AND ({names}) > ({marks})", rows[-1], filled + len(rows)
             done(filled)
 
@@ -76,3 +80,14 @@ class Filler:
     def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
         """Write: set the column of some rows; each of ``rows`` is the value, then the key."""
         raise NotImplementedError
+
+    def write_each(self, source: str, target: str, made: str, keys: Keys, rows: Rows) -> None:
+        """Write: set the column of some rows, of which each is a key, by an expression that the
+        database evaluates for each.
+        """
+        marks = [f"{name} = {self.placeholder(type_name)}" for name, type_name in keys]
+        where = " OR ".join([f"({' AND '.join(marks)})"] * len(rows))
+        self.dialect.database.execute_sql(
+            f"UPDATE {source} SET {target} = {made} WHERE {target} IS NULL AND ({where})",
+            [item for row in rows for item in row],
+        )

@@ -125,8 +125,8 @@ class Statements(SchemaMigrator):
 
     def _with_default(self, field: Field) -> Field:
         default = python_default(field)
-        if default and default.per_row:
-            raise ValueError(f"{field!r}: its default differs for each row; let migrate add it")
+        if default and (default.per_row or default.is_sql):
+            raise ValueError(f"{field!r}: its default may differ for each row; let migrate add it")
         clone = field.clone()
         words = [] if field.null else ["NOT NULL"]
         if default:

@@ -83,9 +83,9 @@ class Writer(Statements):
     def column(self, change: AddColumn, facts: Facts) -> Iterator[Step | Finding]:
         """Yield the step of a missing column."""
         value = facts.value(change.table, change.column)
-        filling = value.per_row or change.fill_only
+        filling = value.is_filled or change.fill_only
         problem = None if change.fill_only else self.refuses_column(change, value, facts)
-        if value.per_row:
+        if value.is_filled:
             problem = problem or self.refuses_fill(change)
         if problem:
             yield problem
@@ -131,11 +131,12 @@ class Writer(Statements):
             yield note("AM310", change.ref, triggers=", ".join(triggers))
         name = getattr(value.per_row, "__name__", repr(value.per_row))
         source = f"{name}()" if value.per_row else f"the default {value.expression}"
+        expression = value.expression if value.each else None
         yield step_of(
             change,
             "add_column",
             () if change.fill_only else self.unfilled(change, facts),
-            fill=Fill(actual, column, source),
+            fill=Fill(actual, column, source, expression),
             after=finish,
             effect="fills",
             rows=facts.rows(actual),

@@ -18,6 +18,7 @@ from peewee import (
     Field,
     ForeignKeyField,
     Model,
+    Node,
     TextField,
     ensure_tuple,
 )
@@ -183,7 +184,8 @@ class _Reader:
     def _column(self, field: Field) -> Column:
         default, source = field.default, ""
         if default is not None:
-            source = "callable" if callable(default) else ""
+            is_computed = callable(default) or isinstance(default, Node)
+            source = "callable" if is_computed else ""
             default = UNKNOWN if source else self._known_default(field)
         automatic = bool(field.auto_increment or field.sequence)
         declared = _DECLARATIONS[source, automatic] if source or automatic else PLAIN

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
-from peewee import Field, Model
+from peewee import Field, Model, Node
 
 from ..changes import AddColumn, AddIndex, Change, CreateTable, Finding
 from ..dialects.base import Dialect, RowValue
 from ..dialects.statements import field_of
 from ..models.declared import Declared
 from ..models.defaults import python_default
+from ..models.rendering import render
 from ..options import Options
 from ..schema import Catalog, Column, ForeignKey, Index, Key, Table, TableName
 from ..sql import column_names, parse_index
@@ -112,14 +113,25 @@ class Questions:
         _, owner = field_of(self.models(table), self.dialect, column.name)
         default = None
         try:
-            default = python_default(owner)
-            literal = self._literal(owner, column, default.value) if default else None
+            with self.dialect.limited():
+                default = python_default(owner)
+                if default and default.is_sql:
+                    return self._evaluated(column, default.value)
+                literal = self._literal(owner, column, default.value) if default else None
         except Exception as error:  # whatever a model's callable or a field class raises
             varies = default is not None and default.per_row is not None
             reason = "what the callable gives does not fit" if varies else str(error)
             return RowValue(problem=f"{type(error).__name__}: {reason}")
         per_row = default.per_row if default else None
         return RowValue(per_row=per_row) if per_row else RowValue(literal)
+
+    def _evaluated(self, column: Column, node: Node) -> RowValue:
+        """Return SQL that may give each row another value as it is, and else what it gives."""
+        made = render(self.dialect, node)
+        if self.dialect.is_volatile(made):
+            return RowValue(made, each=True)
+        given = self.dialect.rows(f"SELECT {self.dialect.typed(made, column.type)}")[0][0]
+        return RowValue(None if given is None else self.dialect.literal(given, column.type))
 
     def _literal(self, owner: Field, column: Column, value: Any) -> str | None:
         stored = owner.db_value(value)
@@ -154,7 +166,7 @@ class Questions:
     def holds_values(self, table: TableName, column: Column) -> bool:
         """Read: tell whether any row has, or gets, a value other than NULL in a column."""
         value = self.values.get((table, column.name), RowValue())
-        if value.per_row or value.expression is not None:
+        if value.is_filled or value.expression is not None:
             return True
         actual, fold = self.actual(table), self.dialect.names.fold
         stands = any(fold(c.name) == fold(column.name) for c in (actual.columns if actual else ()))
@@ -178,7 +190,8 @@ class Questions:
         """Read: say why the rows that stand forbid a column with one value for all, or None."""
         value = self.value(change.table, change.column).expression
         has_value = value is not None and value.upper() != "NULL"
-        if has_value and self._is_unique_alone(change) and self.rows(change.actual) > 1:
+        repeats = has_value and self._is_unique_alone(change) and self.rows(change.actual) > 1
+        if repeats and not self.dialect.is_volatile(str(value)):
             return blocked("AM104", change.ref, rows=f"{self.rows(change.actual):,}")
         refers = change.foreign_key is not None and value is not None
         if not refers and not change.column.declared.of_kind("check"):
@@ -229,9 +242,14 @@ class Questions:
         values = {
             name: value for (table, name), value in self.values.items() if table == change.table
         }
-        if any(values[name].per_row for name in change.index.columns if name in values):
+        if any(self._varies(values[name]) for name in change.index.columns if name in values):
             return None
         return self._ask(lambda: self._duplicates(change), change)
+
+    def _varies(self, value: RowValue) -> bool:
+        return value.is_filled or bool(
+            value.expression and self.dialect.is_volatile(value.expression)
+        )
 
     def _duplicates(self, change: AddIndex) -> Finding | None:
         index = change.index

@@ -111,7 +111,7 @@ def _column_items(questions: Questions, change: AddColumn) -> Iterator[Step | Fi
     if value.problem:
         yield blocked("AM110", ref, reason=value.problem)
         return
-    is_filled = value.per_row or change.fill_only
+    is_filled = value.is_filled or change.fill_only
     needs_value = not (is_filled or column.null or given or column.generated)
     if needs_value and questions.has_rows(change.table):
         yield blocked("AM101", ref)

@@ -21,6 +21,7 @@ from peewee import Database, PeeweeException
 from ...changes import AddForeignKey, Change, Step
 from ...errors import AutoMigrateError, UnsupportedDatabase
 from ...schema import Catalog, TableName, Wanted
+from ...sql import called_functions
 from ..base import Dialect, Trouble
 from ..waiting import poll
 from . import catalogue
@@ -44,6 +45,8 @@ _LOCK_NAME = 64  # characters
 _WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
 _OLDEST = {True: (10, 6), False: (8, 0, 16)}  # MariaDB, MySQL
 # Error numbers: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's server error reference.
+_VARYING = {"uuid", "uuid_short", "uuid_v4", "uuid_v7", "sys_guid", "rand", "random_bytes"}
+_VARYING |= {"nextval", "setval", "sleep", "benchmark", "last_insert_id", "get_lock"}
 _TROUBLES: dict[int | None, Trouble] = {
     **{1205: "locked", 1213: "locked", 3572: "locked", 1969: "late", 3024: "late"},
     **{0: "lost", 2006: "lost", 2013: "lost"},
@@ -143,6 +146,15 @@ class Mysql(Dialect):
                 self.rows(statement, params)
             raise
         self.rows(statement, params)
+
+    def is_volatile(self, expression: str) -> bool:
+        """A function of the database's own may be anything."""
+        called = sorted(called_functions(expression))
+        if not called or not _VARYING.isdisjoint(called):
+            return bool(called)
+        marks = ", ".join(["%s"] * len(called))
+        sql = f"SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_NAME IN ({marks}) LIMIT 1"
+        return bool(self.rows(sql, called))
 
     def in_transaction(self) -> bool:
         """Also one that was begun by SQL, which Peewee does not know of."""

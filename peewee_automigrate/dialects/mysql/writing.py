@@ -148,7 +148,7 @@ class MysqlWriter(Writer, MySQLMigrator):
             yield from super().filled(change, value, facts)
 
     def fills(self, value: RowValue) -> bool:
-        return value.per_row is not None
+        return value.is_filled
 
     def unfilled(self, change: AddColumn, facts: Facts) -> tuple[str, ...]:
         form = ColumnForm(not_null=False, default=None, mark=_FILL)
@@ -183,7 +183,7 @@ class MysqlWriter(Writer, MySQLMigrator):
         given = None if column.declared.default_is == "sql" else value.expression
         if standing:
             return ColumnForm(not standing.null, given)
-        return ColumnForm(not column.null and not value.per_row, given)
+        return ColumnForm(not column.null and not value.is_filled, given)
 
     def _other_type(self, table: TableName, column: Column, facts: Facts) -> Finding | None:
         """Say that a marked column is not of the type that the model declares by now: to take the

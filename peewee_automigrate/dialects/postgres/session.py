@@ -19,7 +19,7 @@ from ...changes import Step
 from ...errors import AutoMigrateError
 from ...models.rendering import escaped
 from ...schema import Catalog, Index, Key, Table, TableName, Wanted
-from ...sql import parse_index
+from ...sql import called_functions, parse_index
 from ..base import Dialect, Progress, Trouble
 from ..waiting import poll
 from . import catalogue, online
@@ -34,6 +34,9 @@ _MIGRATION = 0
 _THIS_DATABASE = """database = (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
 _TROUBLES: dict[str | None, Trouble] = {"55P03": "locked", "57014": "late"}
+_VOLATILITY = """
+SELECT p.proname, p.provolatile = 'v' FROM pg_catalog.pg_proc AS p
+WHERE p.proname = ANY (CAST(%s AS name[]))"""
 _SMALL = re.compile(r"-?\d{1,9}")
 
 
@@ -167,6 +170,12 @@ class Postgres(Dialect):
             for pid, name, state, time in rows
         ]
         return "; ".join(found) or None
+
+    def is_volatile(self, expression: str) -> bool:
+        """A function that is unknown counts as volatile."""
+        called = set(called_functions(expression))
+        rows = self.rows(_VOLATILITY, (sorted(called),)) if called else []
+        return bool(called - {name for name, _ in rows}) or any(volatile for _, volatile in rows)
 
     # Verbs
 

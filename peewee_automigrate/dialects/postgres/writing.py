@@ -16,7 +16,7 @@ from playhouse.migrate import PostgresqlMigrator
 
 from ...changes import AddColumn, AddIndex, Finding, Step, ValidateConstraint
 from ...schema import Table, TableName
-from ...sql import called_functions, is_constant, tokens
+from ...sql import is_constant, tokens
 from ...texts import blocked
 from ..base import MARK, Facts, RowValue
 from ..statements import field_of
@@ -164,13 +164,7 @@ class PostgresWriter(Writer, PostgresqlMigrator):
             return "rewrites"
         if default is None or is_constant(default):
             return "instant"
-        functions = called_functions(default)
-        volatile = self.dialect.rows(
-            "SELECT provolatile = 'v' FROM pg_catalog.pg_proc WHERE proname = ANY(%s::name[])",
-            (list(functions),),
-        )
-        unknown = bool(functions) and not volatile
-        return "rewrites" if unknown or any(row[0] for row in volatile) else "instant"
+        return "rewrites" if self.dialect.is_volatile(default) else "instant"
 
     def _is_domain(self, type_name: str) -> bool:
         sql = "SELECT typtype = 'd' FROM pg_catalog.pg_type WHERE oid = to_regtype(%s)"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import Database, OperationalError
 
 from ...schema import Catalog, Table, TableName, Wanted
+from ...sql import called_functions
 from ..base import Dialect, Trouble
 from ..waiting import poll
 from . import catalogue
@@ -24,6 +25,8 @@ from .names import SqliteNames
 if TYPE_CHECKING:
     from ..filling import Filler
     from ..writing import Writer
+
+_VARYING = {"random", "randomblob", "changes", "total_changes", "last_insert_rowid"}
 
 
 class Sqlite(Dialect):
@@ -53,6 +56,12 @@ class Sqlite(Dialect):
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
         return catalogue.read(self.rows, self.quote, wanted)
+
+    def is_volatile(self, expression: str) -> bool:
+        """What is not built in may be anything."""
+        called = set(called_functions(expression))
+        sql = "SELECT name FROM pragma_function_list WHERE builtin"
+        return bool(called & _VARYING or called - {row[0] for row in self.rows(sql)})
 
     def estimated_rows(self, table: Table) -> int:
         """The largest rowid is found at once, where a count would read the whole table."""

@@ -75,7 +75,7 @@ class SqliteWriter(Writer, SqliteMigrator):
         if change.column.declared.of_kind("unique"):
             why = "SQLite adds no column with a UNIQUE constraint"
             return blocked("AM120", change.ref, why=why)
-        if value.per_row or default is None or not facts.has_rows(change.table):
+        if value.is_filled or default is None or not facts.has_rows(change.table):
             return None
         if not is_constant(default):
             return blocked("AM103", change.ref, default=default)
