@@ -9,9 +9,11 @@ from datetime import date, datetime
 from typing import Any
 
 from peewee import (
+    SQL,
     BigBitField,
     BlobField,
     BooleanField,
+    CharField,
     CompositeKey,
     DateField,
     DateTimeField,
@@ -34,8 +36,23 @@ from tests.cases_base import (
     Case,
     Maker,
     Mood,
+    kind,
     sql_default,
 )
+
+RANDOM = {
+    SQLITE: fn.HEX(fn.RANDOMBLOB(16)),
+    POSTGRES: fn.gen_random_uuid(),
+    MYSQL: fn.UUID(),
+}
+UUIDS = {POSTGRES: "gen_random_uuid()", MYSQL: "(uuid())"}
+CALLS = itertools.count()
+
+
+def seldom_another() -> int:
+    """Give another value once in a hundred calls."""
+    return int(next(CALLS) % 100 == 99)
+
 
 DISTINCT = "SELECT count(DISTINCT n), count(n) FROM t"
 COMPOSITE = "CREATE TABLE t (a {text} NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (a, b))"
@@ -338,6 +355,50 @@ SQL_DEFAULTS += [
         lambda M: M.t(n=DateTimeField(constraints=sql_default("CURRENT_TIMESTAMP"))),
         "add_column t.n",
         before=TABLE,
+    ),
+    *(
+        Case(
+            f"a node as Python default is what the server makes of it: {what}",
+            lambda M, field=field: M.t(n=field()),
+            "add_column t.n",
+            effects="instant",
+            values={"n": [value] * 3},
+        )
+        for what, field, value in (
+            ("a function", lambda: CharField(default=fn.LOWER("ABC")), "abc"),
+            ("a text in SQL", lambda: TextField(null=True, default=SQL("'it''s'")), "it's"),
+            ("a number in SQL", lambda: IntegerField(default=SQL("40 + 2")), 42),
+            ("false in SQL", lambda: BooleanField(default=SQL("false")), False),
+            ("a callable that gives one", lambda: TextField(default=lambda: fn.UPPER("x")), "X"),
+        )
+    ),
+    *(
+        Case(
+            f"a node as Python default that differs for each row fills it: {what}",
+            lambda M, made=made: M.t(n=CharField(default=made(M), unique=True)),
+            ("add_column t.n", "add_index t.t_n"),
+            effects=("fills", "builds"),
+            then=(DISTINCT, [(3, 3)]),
+            notes="AM305 t.n",
+        )
+        for what, made in (
+            ("a function", lambda M: RANDOM[kind(M)]),
+            ("a callable that gives one", lambda M: lambda: RANDOM[kind(M)]),
+        )
+    ),
+    Case(
+        "a unique column whose DEFAULT in SQL differs for each row is added",
+        lambda M: M.t(n=CharField(99, unique=True, constraints=sql_default(UUIDS[kind(M)]))),
+        ("add_column t.n", "add_index t.t_n"),
+        effects=("rewrites", "builds"),
+        then=(DISTINCT, [(3, 3)]),
+        on=[POSTGRES, MYSQL],
+    ),
+    Case(
+        "a callable of few values is no constant",
+        lambda M: M.t(n=IntegerField(null=True, default=seldom_another)),
+        "add_column t.n",
+        effects="fills",
     ),
     Case(
         "an expression as default is blocked on SQLite with rows",
