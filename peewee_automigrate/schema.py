@@ -198,7 +198,8 @@ class Table(NamedTuple):
     """A table or another relation of ``kind`` table, partitioned, view, materialized view,
     foreign or virtual. ``rows`` is the server's estimate, -1 when it has none; ``options`` are
     those of SQLite, such as "strict"; ``filling`` names columns whose fill was interrupted,
-    ``keys_due`` those whose foreign key is still to come.
+    ``keys_due`` those whose foreign key is still to come. ``implicit`` are names that its rowid has
+    without being a column.
     """
 
     name: TableName
@@ -215,6 +216,7 @@ class Table(NamedTuple):
     options: tuple[str, ...] = ()
     filling: tuple[str, ...] = ()
     keys_due: tuple[str, ...] = ()
+    implicit: tuple[str, ...] = ()
 
     def key_of(self, column: str) -> ForeignKey | None:
         """Return the foreign key of this one column."""

@@ -170,6 +170,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "to fill it, each row is updated, which fires the trigger {triggers}",
         "If it must not, declare null=True without a default, and fill by your own script.",
     ),
+    "AM311": ("temporary, and left out", "Create it over the connection with which it ends."),
     "AM309": (
         "can't tell within {seconds} s whether the rows allow it",
         "The database decides when it is added.",

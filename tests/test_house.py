@@ -27,8 +27,18 @@ DATABASES = {"sqlite", "postgres", "mysql"}
 DRIVERS = {"psycopg2", "psycopg", "pymysql", "MySQLdb", "mysql", "apsw"}
 WITHOUT_PEEWEE = {"compare", "schema", "changes", "texts", "sql"}
 CATALOGUE_WORDS = ("pg_catalog", "pragma_", "sqlite_master", "information_schema")
-MAY_READ_PRIVATE_NAMES = {"models.declared", "models.rendering", "dialects.statements"}
-MAY_READ_META = {"models.collect", "dialects.postgres.writing", "dialects.mysql.writing"}
+MAY_READ_PRIVATE_NAMES = {
+    "models.collect",
+    "models.declared",
+    "models.rendering",
+    "dialects.statements",
+}
+MAY_READ_META = {
+    "plan.planner",
+    "models.collect",
+    "dialects.postgres.writing",
+    "dialects.mysql.writing",
+}
 # Underscored, yet part of the public interface of every named tuple.
 NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
 

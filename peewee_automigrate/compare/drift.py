@@ -37,7 +37,11 @@ def matched(table: Table, actual: Table, fold: Callable[[str], str]) -> Columns:
     wanted = {fold(column.name): column for column in table.columns}
     return Columns(
         [(column, known[name]) for name, column in wanted.items() if name in known],
-        [column for name, column in wanted.items() if name not in known],
+        [
+            column
+            for name, column in wanted.items()
+            if name not in known and not (column.declared.automatic and name in actual.implicit)
+        ],
         [column for name, column in known.items() if name not in wanted],
     )
 
@@ -52,7 +56,8 @@ def differences(table: Table, actual: Table, columns: Columns, names: Names) -> 
     for column in columns.missing:
         yield from _renamed(table, column, columns.unknown, names)
     keys = table.primary_key, actual.primary_key
-    if keys[0] and keys[0] != keys[1] and not same_names(*keys, names.fold):
+    is_rowid = set(map(names.fold, keys[0])) <= set(actual.implicit)
+    if not is_rowid and keys[0] != keys[1] and not same_names(*keys, names.fold):
         texts = [", ".join(key) or "none" for key in keys]
         yield drift("AM204", Ref("table", table.name), declared=texts[0], actual=texts[1])
     missing = {names.fold(column.name) for column in columns.missing}

@@ -12,13 +12,17 @@ from typing import Any, TypeAlias
 
 from ..changes import Fill
 from ..models.rendering import escaped
-from ..schema import Column, Table
+from ..schema import UNKNOWN, Column, Table
 from .base import Dialect
 
 FILL_ROWS = 1000
 Keys: TypeAlias = Sequence[tuple[str, str]]
 """Quoted name and type of the columns by which rows are told apart."""
 Rows: TypeAlias = Sequence[tuple[Any, ...]]
+
+
+class NotFilled(Exception):
+    """Rows still hold NULL after a batch has given them values."""
 
 
 class Filler:
@@ -51,14 +55,36 @@ class Filler:
             rows = dialect.rows(f"{query} ORDER BY {names} LIMIT {FILL_ROWS}", last)
             if not rows:
                 return
-            if fill.expression is None:
-                items = [(value(), *row) for row in rows]
-                batch(partial(self.write, source, target, fill.column, keys, items))
-            else:
-                made = self.escaped(fill.expression)
-                batch(partial(self.write_each, source, target, made, keys, rows))
+            items = [(value() if fill.expression is None else UNKNOWN, *row) for row in rows]
+            batch(partial(self._write, fill, source, target, keys, items))
             after, last, filled = f"AND ({names}) > ({marks})", rows[-1], filled + len(rows)
             done(filled)
+
+    def _write(self, fill: Fill, source: str, target: str, keys: Keys, items: Rows) -> None:
+        """Write a batch; raise `NotFilled` where rows that were given a value hold NULL then."""
+        given = [row[1:] for row in items if row[0] is not None]
+        if fill.expression is None:
+            changed = self.write(source, target, fill.column, keys, items)
+        else:
+            made = self.escaped(fill.expression)
+            where, values = self._where(keys, given)
+            sql = f"UPDATE {source} SET {target} = {made} WHERE {target} IS NULL AND {where}"
+            changed = self.dialect.database.execute_sql(sql, values).rowcount
+        if given and changed < len(given):
+            where, values = self._where(keys, given)
+            query = f"SELECT count(*) FROM {source} WHERE {target} IS NULL AND {where}"
+            left = self.dialect.rows(query, values)[0][0]
+            if left and fill.expression is None:
+                raise NotFilled(
+                    f"{left:,} rows were given a value, and hold NULL: a trigger or a rule keeps "
+                    f"them from it. This query lists them: SELECT * FROM {source} WHERE {target} "
+                    "IS NULL"
+                )
+
+    def _where(self, keys: Keys, rows: Rows) -> tuple[str, list[Any]]:
+        marks = [f"{name} = {self.placeholder(type_name)}" for name, type_name in keys]
+        where = " OR ".join([f"({' AND '.join(marks)})"] * len(rows))
+        return f"({where})", [item for row in rows for item in row]
 
     def escaped(self, sql: str) -> str:
         """Return SQL as it is sent together with parameters."""
@@ -77,17 +103,8 @@ class Filler:
         """Return the placeholder of a value of a type."""
         return str(self.dialect.database.param)
 
-    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
-        """Write: set the column of some rows; each of ``rows`` is the value, then the key."""
-        raise NotImplementedError
-
-    def write_each(self, source: str, target: str, made: str, keys: Keys, rows: Rows) -> None:
-        """Write: set the column of some rows, of which each is a key, by an expression that the
-        database evaluates for each.
+    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> int:
+        """Write: set the column of some rows; each of ``rows`` is the value, then the key. Returns
+        how many rows were changed.
         """
-        marks = [f"{name} = {self.placeholder(type_name)}" for name, type_name in keys]
-        where = " OR ".join([f"({' AND '.join(marks)})"] * len(rows))
-        self.dialect.database.execute_sql(
-            f"UPDATE {source} SET {target} = {made} WHERE {target} IS NULL AND ({where})",
-            [item for row in rows for item in row],
-        )
+        raise NotImplementedError

@@ -233,6 +233,7 @@ class Statements(SchemaMigrator):
         """Return a field whose DDL is a column in this form."""
         clone = field.clone()
         clone.null, clone.index, clone.unique, clone.sequence = True, False, False, None
+        clone.primary_key = False  # it is one already
         clone.collation = None  # among the clauses
         clone.constraints = [SQL(escaped(self.database, sql)) for sql in self.clauses(column, form)]
         return clone

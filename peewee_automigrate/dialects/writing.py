@@ -86,7 +86,7 @@ class Writer(Statements):
         filling = value.is_filled or change.fill_only
         problem = None if change.fill_only else self.refuses_column(change, value, facts)
         if value.is_filled:
-            problem = problem or self.refuses_fill(change)
+            problem = problem or self.refuses_fill(change, facts)
         if problem:
             yield problem
         elif filling:
@@ -136,7 +136,7 @@ class Writer(Statements):
             change,
             "add_column",
             () if change.fill_only else self.unfilled(change, facts),
-            fill=Fill(actual, column, source, expression),
+            fill=Fill(facts.grown(actual), column, source, expression),
             after=finish,
             effect="fills",
             rows=facts.rows(actual),
@@ -219,7 +219,7 @@ class Writer(Statements):
         """Read: say why the database can't add this column, or None."""
         return None
 
-    def refuses_fill(self, change: AddColumn) -> Finding | None:
+    def refuses_fill(self, change: AddColumn, facts: Facts) -> Finding | None:
         """Say why the rows of a table can't get a value each, or None."""
         return None
 

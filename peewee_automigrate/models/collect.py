@@ -36,6 +36,11 @@ class Collected:
     bases: tuple[type[Model], ...]
     refusing: tuple[type[Model], ...] = ()
 
+    @property
+    def temporary(self) -> tuple[type[Model], ...]:
+        """Those whose tables would end with the connection."""
+        return tuple(filter(_is_temporary, self.refusing))
+
     def summary(self, absent: Collection[type[Model]], place: str) -> str:
         """Return how many models of which modules are wanted where, and which were left out.
 
@@ -43,7 +48,12 @@ class Collected:
         """
         wanted = [model for model in (*self.models, *self.bases) if model not in absent]
         bases = [base for base in self.bases if base in absent]
-        reasons = {"abstract": bases, "automigrate = False": self.refusing}
+        refusing = [model for model in self.refusing if model not in self.temporary]
+        reasons = {
+            "abstract": bases,
+            "temporary": self.temporary,
+            "automigrate = False": refusing,
+        }
         left_out = ", ".join(
             f"{', '.join(model.__name__ for model in models)} ({reason})"
             for reason, models in reasons.items()
@@ -82,7 +92,7 @@ def collect(items: Models) -> Collected:
     chosen = [model for model in {**given, **found} if model not in bases and _is_wanted(model)]
     chosen += _through_models(chosen)
     refusing = [model for model in {**given, **found} if not _is_wanted(model)]
-    if not chosen:
+    if not chosen and not any(map(_is_temporary, refusing)):
         names = ", ".join(item.__name__ for item in named) or "the list of models is empty"
         why = ", ".join(model.__name__ for model in _ordered(refusing))
         raise ModelsNotFound(
@@ -201,7 +211,12 @@ def _is_model(item: object) -> bool:
 
 
 def _is_wanted(model: type[Model]) -> bool:
-    return getattr(model._meta, "automigrate", True) is not False
+    return getattr(model._meta, "automigrate", True) is not False and not _is_temporary(model)
+
+
+def _is_temporary(model: type[Model]) -> bool:
+    """Tell whether a model's table ends with its connection."""
+    return bool(model._meta.temporary)
 
 
 def _models_of(module: ModuleType) -> list[type[Model]]:
@@ -213,7 +228,8 @@ def _models_of(module: ModuleType) -> list[type[Model]]:
 
 
 def _through_models(models: Iterable[type[Model]]) -> list[type[Model]]:
-    fields = [field for model in models for field in model._meta.manytomany.values()]
+    declared = [field for model in models for field in model._meta.manytomany.values()]
+    fields = [field for field in declared if not field._is_backref]
     through = (field.through_model for field in fields)
     return [model for model in through if _is_model(model) and _is_wanted(model)]
 

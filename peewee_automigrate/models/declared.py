@@ -147,7 +147,7 @@ class _Reader:
         return Table(
             name=TableName(meta.schema, meta.table_name),
             columns=tuple(map(self._column, fields)),
-            primary_key=tuple([field.column_name for field in keys]),
+            primary_key=tuple([field.column_name for field in keys if not field._hidden]),
             indexes=tuple(map(self._index, self._indexes())),
             foreign_keys=tuple(
                 [_foreign_key(field) for field in fields if isinstance(field, ForeignKeyField)]
@@ -177,9 +177,7 @@ class _Reader:
                     f"{self.model.__name__}.{field.name}: waits for a model named "
                     f"{field.rel_model_name!r}. Import that model first."
                 )
-        if self.is_virtual:
-            return [field for field in fields if not (field.auto_increment or field._hidden)]
-        return list(fields)
+        return [f for f in fields if not (f._hidden or (self.is_virtual and f.auto_increment))]
 
     def _column(self, field: Field) -> Column:
         default, source = field.default, ""

@@ -103,18 +103,21 @@ class Planner:
 
     def _read(self) -> tuple[Declared, Catalog, list[Finding]]:
         """Read the catalogue, and leave out the abstract bases that have no table."""
-        catalog = self.dialect.read_catalog(self.declared.wanted())
+        tables = self.declared.tables
+        catalog = self.dialect.read_catalog(self.declared.wanted()) if tables else _NOTHING
         absent = {
             key
             for key, models in self.declared.models.items()
             if key not in catalog.tables and set(models) <= self.bases
         }
-        tables = self.declared.tables
         if absent:
             key_of = self.dialect.names.table_key
             tables = tuple(table for table in tables if key_of(table.name) not in absent)
         declared = Declared(tables, self.declared.models)
         left_out = [note("AM307", Ref("table", key)) for key in sorted(absent, key=str)]
+        for model in self.collected.temporary:
+            name = TableName(model._meta.schema, model._meta.table_name)
+            left_out.append(note("AM311", Ref("table", name)))
         return declared, _reconciled(self.dialect, declared, catalog), left_out
 
 

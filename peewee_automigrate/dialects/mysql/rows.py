@@ -13,7 +13,7 @@ from ..filling import Filler, Keys, Rows
 class MysqlFiller(Filler):
     """Fills by primary key."""
 
-    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
+    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> int:
         """One UPDATE. A column that the server would touch by itself is set to what it holds."""
         match = " AND ".join(f"{name} = %s" for name, _ in keys)
         names = ", ".join(name for name, _ in keys)
@@ -21,11 +21,12 @@ class MysqlFiller(Filler):
         cases = " ".join([f"WHEN {match} THEN %s"] * len(rows))
         kept = "".join(f", {name} = {name}" for name in self._self_updating(source))
         values = [item for row in rows for item in (*row[1:], row[0])]
-        self.dialect.database.execute_sql(
+        cursor = self.dialect.database.execute_sql(
             f"UPDATE {source} SET {target} = CASE {cases} END{kept}"
             f" WHERE {target} IS NULL AND ({names}) IN ({', '.join([marks] * len(rows))})",
             [*values, *(item for row in rows for item in row[1:])],
         )
+        return int(cursor.rowcount)
 
     def _self_updating(self, source: str) -> list[str]:
         """Read: columns that are ON UPDATE CURRENT_TIMESTAMP."""

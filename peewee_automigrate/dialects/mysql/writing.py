@@ -327,7 +327,7 @@ class MysqlWriter(Writer, MySQLMigrator):
         refusal = self.limits.column(change.ref, change.column)
         return refusal or self.limits.letters(change, value.expression or "")
 
-    def refuses_fill(self, change: AddColumn) -> Finding | None:
+    def refuses_fill(self, change: AddColumn, facts: Facts) -> Finding | None:
         return self.limits.fill(change)
 
     def refuses_index(self, table: Table, change: AddIndex) -> Finding | None:

@@ -25,16 +25,17 @@ class PostgresFiller(Filler):
     def placeholder(self, type_name: str) -> str:
         return f"CAST(%s AS {type_name})"
 
-    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
+    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> int:
         """One UPDATE, and outside of a transaction one short transaction."""
         heads = [f"key_{number}" for number in range(len(keys))]
         pairs = zip(keys, heads, strict=True)
         join = " AND ".join(f"t.{name} = s.{head}" for (name, _), head in pairs)
         types = (column.type, *(type_name for _, type_name in keys))
         marks = ", ".join(map(self.placeholder, types))
-        self.dialect.database.execute_sql(
+        cursor = self.dialect.database.execute_sql(
             f"UPDATE {source} AS t SET {target} = s.value"
             f" FROM (VALUES {', '.join([f'({marks})'] * len(rows))})"
             f" AS s (value, {', '.join(heads)}) WHERE {join} AND t.{target} IS NULL",
             [item for row in rows for item in row],
         )
+        return int(cursor.rowcount)

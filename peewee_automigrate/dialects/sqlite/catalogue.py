@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from ...compare.spelling import constraint, normalize, spelled_keys
 from ...schema import UNKNOWN, Catalog, Column, ForeignKey, Index, Key, Table, TableName, Wanted
 from ...sql import parse_index, table_constraints, table_options, tokens, unquote
-from .names import canonical_type, fold
+from .names import ROWIDS, canonical_type, fold
 
 # One row per column, index key, foreign key column, and other relation of a wanted name. The
 # pragma functions describe one table each; joined to the schema table they describe them all.
@@ -149,10 +149,23 @@ class _Reader:
             kind,
             schema=place[0],
             options=options,
+            implicit=_rowids(kind, options, columns),
         )
 
     def _sql(self, place: _Place, name: str) -> str:
         return next((row[9] or "" for row in self.names.get(place, ()) if row[3] == name), "")
+
+
+def _rowids(kind: str, options: Sequence[str], columns: Sequence[Column]) -> tuple[str, ...]:
+    """Return the names by which the rowid is known, where it is no column."""
+    if (
+        kind != "table"
+        or "without rowid" in options
+        or any(c.generated == "rowid" for c in columns)
+    ):
+        return ()
+    hidden = {fold(column.name) for column in columns}
+    return tuple(name for name in ROWIDS if name not in hidden)
 
 
 def _special_column(row: _Row, is_rowid: bool) -> Column:

@@ -12,6 +12,7 @@ from functools import cache
 
 from ...compare.spelling import Names
 
+ROWIDS = ("rowid", "_rowid_", "oid")
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from ...schema import Column, Table
 from ..filling import Filler, Keys, Rows
-from .names import fold
-
-ROWIDS = ("rowid", "_rowid_", "oid")
+from .names import ROWIDS, fold
 
 
 class SqliteFiller(Filler):
@@ -24,7 +22,9 @@ class SqliteFiller(Filler):
             return [(free[0], "")]
         return super().row_key(table)
 
-    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> None:
+    def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> int:
         where = " AND ".join(f"{name} = ?" for name, _ in keys)
         statement = f"UPDATE {source} SET {target} = ? WHERE {where}"
-        self.dialect.database.cursor().executemany(statement, rows)
+        cursor = self.dialect.database.cursor()
+        cursor.executemany(statement, rows)
+        return int(cursor.rowcount)

@@ -20,7 +20,7 @@ from ...sql import called_functions
 from ..base import Dialect, Trouble
 from ..waiting import poll
 from . import catalogue
-from .names import SqliteNames
+from .names import ROWIDS, SqliteNames
 
 if TYPE_CHECKING:
     from ..filling import Filler
@@ -65,9 +65,9 @@ class Sqlite(Dialect):
 
     def estimated_rows(self, table: Table) -> int:
         """The largest rowid is found at once, where a count would read the whole table."""
-        from .rows import ROWIDS, SqliteFiller
+        from .rows import SqliteFiller
 
-        ((key, _), *_) = SqliteFiller(self).row_key(table)
+        key = next((name for name, _ in SqliteFiller(self).row_key(table)), "")
         sql = f"SELECT max({key}) FROM {self.names.quote_table(table.name)}"
         return int(self.rows(sql)[0][0]) if key in ROWIDS else table.rows
 

@@ -81,6 +81,10 @@ class SqliteWriter(Writer, SqliteMigrator):
             return blocked("AM103", change.ref, default=default)
         return blocked("AM121", change.ref) if change.foreign_key else None
 
+    def refuses_fill(self, change: AddColumn, facts: Facts) -> Finding | None:
+        keys = self.dialect.filler.row_key(facts.grown(change.actual))
+        return None if keys else blocked("AM130", change.ref)
+
     def _refused_by_strict(self, change: AddColumn, default: str | None) -> Finding | None:
         """Older versions store what newer ones refuse."""
         type_name = change.column.type
