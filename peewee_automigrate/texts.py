@@ -122,6 +122,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "needs {what}, which needs it in turn",
         "Leave one of the two out, run, and declare it afterwards.",
     ),
+    "AM144": (
+        "row-level security hides rows of the table from this role, so that nothing is known of "
+        "them all",
+        "Migrate as a role with BYPASSRLS, or as the owner while the table does not FORCE it.",
+    ),
     "AM201": ("the type is {actual}, the model says {declared}", "Nothing is changed."),
     "AM202": ("{actual} in the database, {declared} in the model", "Nothing is changed."),
     "AM203": ("the default is {actual}, the model says {declared}", "Nothing is changed."),

@@ -46,18 +46,20 @@ class Filler:
         own = [f"t.{name}" for name, _ in keys]
         names = ", ".join(own)
         values = ", ".join(map(self.key_value, own))
-        marks = ", ".join(self.placeholder(type_name) for _, type_name in keys)
         source = self.escaped(dialect.names.quote_table(table.name))
         target = self.escaped(dialect.quote(fill.column.name))
         after, last, filled = "", (), 0
         while True:
             query = f"SELECT {values} FROM {source} AS t WHERE t.{target} IS NULL {after}"
-            rows = dialect.rows(f"{query} ORDER BY {names} LIMIT {FILL_ROWS}", last)
+            sent: list[Any] = [item for length in range(1, len(last) + 1) for item in last[:length]]
+            rows = dialect.rows(f"{query} ORDER BY {names} LIMIT {FILL_ROWS}", sent)
             if not rows:
                 return
+            if rows[-1] == last:
+                raise NotFilled(f"the rows of {source} can't be told apart by {names}")
             items = [(value() if fill.expression is None else UNKNOWN, *row) for row in rows]
             batch(partial(self._write, fill, source, target, keys, items))
-            after, last, filled = f"AND ({names}) > ({marks})", rows[-1], filled + len(rows)
+            after, last, filled = f"AND ({self._behind(keys)})", rows[-1], filled + len(rows)
             done(filled)
 
     def _write(self, fill: Fill, source: str, target: str, keys: Keys, items: Rows) -> None:
@@ -67,11 +69,11 @@ class Filler:
             changed = self.write(source, target, fill.column, keys, items)
         else:
             made = self.escaped(fill.expression)
-            where, values = self._where(keys, given)
+            where, values = self.where(keys, given)
             sql = f"UPDATE {source} SET {target} = {made} WHERE {target} IS NULL AND {where}"
             changed = self.dialect.database.execute_sql(sql, values).rowcount
         if given and changed < len(given):
-            where, values = self._where(keys, given)
+            where, values = self.where(keys, given)
             query = f"SELECT count(*) FROM {source} WHERE {target} IS NULL AND {where}"
             left = self.dialect.rows(query, values)[0][0]
             if left and fill.expression is None:
@@ -81,7 +83,19 @@ class Filler:
                     "IS NULL"
                 )
 
-    def _where(self, keys: Keys, rows: Rows) -> tuple[str, list[Any]]:
+    def _behind(self, keys: Keys) -> str:
+        """Return what is true for rows behind one: as a list of single comparisons, since a server
+        may compare tuples by other rules.
+        """
+        sides = [(f"t.{name}", self.placeholder(type_name)) for name, type_name in keys]
+        parts = []
+        for length in range(1, len(sides) + 1):
+            *equal, (name, mark) = sides[:length]
+            parts.append(" AND ".join([*(f"{n} = {m}" for n, m in equal), f"{name} > {mark}"]))
+        return " OR ".join(parts)
+
+    def where(self, keys: Keys, rows: Rows) -> tuple[str, list[Any]]:
+        """Return a condition for rows of these keys, and what is sent with it."""
         marks = [f"{name} = {self.placeholder(type_name)}" for name, type_name in keys]
         where = " OR ".join([f"({' AND '.join(marks)})"] * len(rows))
         return f"({where})", [item for row in rows for item in row]

@@ -42,7 +42,8 @@ SELECT n.nspname, array_position(current_schemas(false), n.nspname), c.oid, c.re
        CASE WHEN d.oid IS NULL THEN NULL
             WHEN c.oid = ANY ({_LOCKED}) THEN '{UNKNOWN}'
             ELSE pg_get_expr(d.adbin, d.adrelid) END,
-       a.attgenerated::text, a.attidentity::text, o.collname, b.description
+       a.attgenerated::text, a.attidentity::text, o.collname, b.description,
+       c.relhassubclass, c.relrowsecurity AND row_security_active(c.oid)
 FROM pg_catalog.pg_namespace AS n
 LEFT JOIN pg_catalog.pg_class AS c
        ON c.relnamespace = n.oid AND c.relname = ANY (CAST(%s AS name[]))
@@ -119,6 +120,7 @@ _KINDS = {
     "S": "sequence",
     "c": "composite type",
 }
+INHERITED, GUARDED = "inherited", "row security"
 _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
@@ -151,13 +153,13 @@ class _Reader:
         self.schemas: set[str] = set()
         self.path: set[tuple[int, str]] = set()
         self.owners: dict[TableName, str] = {}
-        self.oids: dict[int, tuple[str, int]] = {}
+        self.oids: dict[int, tuple[str, int, tuple[str, ...]]] = {}
         self._relations: dict[TableName, int] = {}
         self._columns: dict[int, list[tuple[int, Column, str | None, bool]]] = defaultdict(list)
         self._details: dict[int, list[Sequence[Any]]] = defaultdict(list)
 
     def add_relations(self, rows: Sequence[Sequence[Any]]) -> None:
-        for schema, place, oid, name, kind, estimate, owner, *column in rows:
+        for schema, place, oid, name, kind, estimate, owner, *column, inherited, guarded in rows:
             self.schemas.add(schema)
             if place is not None:
                 self.path.add((place, schema))
@@ -168,7 +170,9 @@ class _Reader:
             if kind not in "rpvmf":
                 continue
             self._relations[relation] = oid
-            self.oids[oid] = (_KINDS[kind], estimate)
+            options = [INHERITED] if inherited and kind == "r" else []
+            options += [GUARDED] if guarded else []
+            self.oids[oid] = (_KINDS[kind], estimate, tuple(options))
             if column[0] is not None:
                 self._columns[oid].append(_column(column))
 
@@ -188,7 +192,7 @@ class _Reader:
         collations = {column.name: collation for _, column, collation, _ in columns}
         details = self._details[oid]
         indexes = [_index(row, names, collations) for row in details if row[0] == "index"]
-        kind, estimate = self.oids[oid]
+        kind, estimate, options = self.oids[oid]
         return Table(
             name=TableName(wanted.schema, found.name),
             columns=tuple(column for _, column, _, _ in columns),
@@ -203,6 +207,7 @@ class _Reader:
             kind=kind,
             rows=estimate,
             schema=found.schema,
+            options=options,
             filling=tuple(column.name for _, column, _, filling in columns if filling),
         )
 

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from ...schema import Column, Table
 from ..filling import Filler, Keys, Rows
+from .catalogue import INHERITED
+
+_FLOATS = ("real", "double precision")
 
 
 class PostgresFiller(Filler):
     """Fills by primary key, or by a row's place."""
 
     def row_key(self, table: Table) -> Keys:
-        """The primary key, or the row's place where there is none."""
-        place = [("tableoid", "oid")] if table.kind == "partitioned" else []
-        return super().row_key(table) or [*place, ("ctid", "tid")]
+        """The primary key, or the row's place where there is none, or where two rows may have
+        one key, or a key's text may not be all of it.
+        """
+        keys = super().row_key(table)
+        is_inherited = INHERITED in table.options
+        if keys and not is_inherited and not any(t in _FLOATS for _, t in keys):
+            return keys
+        spread = is_inherited or table.kind == "partitioned"
+        return [*([("tableoid", "oid")] if spread else []), ("ctid", "tid")]
 
     def key_value(self, name: str) -> str:
         """As text: a driver has no value for each value of a key, such as infinity."""

@@ -14,13 +14,14 @@ from dataclasses import replace
 from peewee import Model
 from playhouse.migrate import PostgresqlMigrator
 
-from ...changes import AddColumn, AddIndex, Finding, Step, ValidateConstraint
+from ...changes import AddColumn, AddIndex, Change, Finding, Step, ValidateConstraint
 from ...schema import Table, TableName
 from ...sql import is_constant, tokens
 from ...texts import blocked
 from ..base import MARK, Facts, RowValue
 from ..statements import field_of
 from ..writing import Writer, step_of
+from .catalogue import GUARDED
 from .names import KNOWN, base_type
 
 _INDEX = re.compile(r"\bINDEX\b", re.IGNORECASE)
@@ -118,6 +119,20 @@ class PostgresWriter(Writer, PostgresqlMigrator):
             rows=facts.rows(change.actual),
             reason="an interrupted run has added it",
         )
+
+    def refuses(self, change: Change, facts: Facts) -> Iterator[Finding]:
+        """Where row-level security hides rows, nothing can be said of them, nor can all be filled:
+        https://www.postgresql.org/docs/current/ddl-rowsecurity.html.
+        """
+        yield from super().refuses(change, facts)
+        match change:
+            case AddIndex(_, index, actual) if GUARDED in actual.options and index.unique:
+                yield blocked("AM144", change.ref)
+            case AddColumn(table, column, fk, actual) if GUARDED in actual.options:
+                value = facts.value(table, column)
+                asks = fk or column.declared.of_kind("check") or not column.null
+                if value.is_filled or (asks and not is_constant(value.expression or "?")):
+                    yield blocked("AM144", change.ref)
 
     # Indexes
 
