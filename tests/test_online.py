@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import textwrap
@@ -20,20 +21,19 @@ from peewee import SQL, Database, IntegerField, TextField
 
 from peewee_automigrate import MigrationBlocked, MigrationFailed, migrate, plan
 from tests.support import kills
+from tests.support.catalogue import Facts
+from tests.support.clients import on, stop
 from tests.support.crew import ROOT, Migrate
-from tests.support.places import ROWS, ask, facts
+from tests.support.places import ROWS, advisory_locks, ask, facts
 from tests.support.wire import recorded
 from tests.support.workers import column, database_of, first, index, model, unique
+
+pytestmark = on("postgres")
 
 ONLINE = {"online_rows": 0}
 VALID = """SELECT indisvalid, indisunique FROM pg_index
            WHERE indexrelid = to_regclass('post_length')"""
 INVALID = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
-
-
-@pytest.fixture
-def url(grown_postgres_url: str) -> str:
-    return grown_postgres_url
 
 
 @pytest.fixture
@@ -168,7 +168,9 @@ def test_progress_of_a_build_is_told(start: Migrate, url: str) -> None:
     assert "waiting for old snapshots" in {event[1] for event in answer["events"]}
 
 
-def test_progress_of_a_build_is_shown_on_a_terminal(url: str, tmp_path: Path) -> None:
+@pytest.fixture
+def command(url: str, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """A function that starts the command line, which builds an index online."""
     (tmp_path / "app_models.py").write_text(
         textwrap.dedent("""
             from peewee import *
@@ -181,14 +183,29 @@ def test_progress_of_a_build_is_shown_on_a_terminal(url: str, tmp_path: Path) ->
                     table_name = "post"
         """)
     )
-    command = [sys.executable, "-m", "peewee_automigrate", "migrate", "app_models"]
-    command += ["--database", url, "--online-rows", "0"]
-    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "peewee_automigrate", "migrate", "app_models"]
+    words += ["--database", url, "--online-rows", "0"]
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
-    with kills.snapshot(url) as holder:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environment
+
+    def begin(output: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            text=True,
         )
+
+    return begin
+
+
+def test_progress_of_a_build_is_shown_on_a_terminal(
+    command: Callable[..., subprocess.Popen[str]], url: str
+) -> None:
+    ours, theirs = pty.openpty()
+    with kills.snapshot(url) as holder:
+        process = command(theirs)
         os.close(theirs)
         kills.wait_for(url, kills.BUILDING)
         time.sleep(1.3)
@@ -356,6 +373,73 @@ def test_duplicates_that_arrived_and_went_next_run_completes(
     ask(url, f"DELETE FROM post WHERE id > {ROWS}")
     migrate(database, unique(database), **ONLINE)
     assert (ask(url, INVALID), plan(database, unique(database)).steps) == ([(0,)], ())
+
+
+# A build that is stopped.
+
+
+@pytest.mark.parametrize("what", ["connection", "statement"])
+def test_build_that_is_stopped_next_run_completes(
+    start: Migrate, url: str, wanted: Facts, what: str
+) -> None:
+    with kills.snapshot(url):
+        worker = start(url, "second", ONLINE)
+        ((pid,),) = kills.wait_for(url, kills.BUILDING)
+        stop(url, pid, what)
+        answer = worker.answer(30.0)
+    assert answer is not None and answer["error"] == "MigrationFailed"
+    assert answer["statement"].startswith("CREATE INDEX CONCURRENTLY")
+    assert advisory_locks(url) == 0
+    assert kills.after(url, wanted) == []
+
+
+def test_lock_holder_that_is_lost_during_a_build_next_run_completes(
+    start: Migrate, url: str, wanted: Facts
+) -> None:
+    holder = """SELECT pid FROM pg_stat_activity
+                WHERE application_name = 'worker' AND state = 'idle'"""
+    with kills.snapshot(url):
+        worker = start(url, "second", ONLINE)
+        kills.wait_for(url, kills.BUILDING)
+        ((pid,),) = kills.wait_for(url, holder)
+        stop(url, pid)
+        answer = worker.answer(30.0)
+    assert answer is not None and answer["error"] == "MigrationFailed"
+    assert kills.after(url, wanted) == []
+
+
+def test_interrupted_build_ends_at_once(start: Migrate, url: str) -> None:
+    with kills.snapshot(url):
+        worker = start(url, "index", ONLINE)
+        kills.wait_for(url, kills.BUILDING)
+        worker.interrupt()
+        answer = worker.answer(8.0)
+        assert answer is not None and answer["error"] == "KeyboardInterrupt"
+        assert advisory_locks(url) == 0
+        assert ask(url, kills.BUILDING + " AND pid <> pg_backend_pid() AND state = 'active'") == []
+
+
+def test_interrupted_build_next_run_completes(start: Migrate, url: str, wanted: Facts) -> None:
+    with kills.snapshot(url):
+        worker = start(url, "second", ONLINE)
+        kills.wait_for(url, kills.BUILDING)
+        worker.interrupt()
+        assert worker.answer(8.0) is not None
+    assert kills.after(url, wanted) == []
+
+
+def test_interrupted_command_line_ends_without_a_traceback(
+    command: Callable[..., subprocess.Popen[str]], url: str
+) -> None:
+    with kills.snapshot(url):
+        process = command(subprocess.PIPE)
+        kills.wait_for(url, kills.BUILDING)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode not in (0, 1)  # 1: check found pending work
+    assert "Traceback" not in err
+    assert err.strip()
+    assert advisory_locks(url) == 0
 
 
 # Partitioned tables, which have no online builds.

@@ -111,20 +111,3 @@ def busy_migrator(start: Migrate, url: str) -> Iterator[tuple[Worker, Database]]
         worker = start(url, "column", {"lock_timeout": 30.0}, name="first")
         waiting(url)
         yield worker, holder
-
-
-@pytest.fixture
-def grown_url(url: str) -> str:
-    return url
-
-
-@pytest.fixture
-def sqlite_url(sqlite_places: Places) -> Iterator[str]:
-    with sqlite_places.grown() as url:
-        yield url
-
-
-@pytest.fixture
-def grown_mysql_url(mysql_places: Places) -> Iterator[str]:
-    with mysql_places.grown() as url:
-        yield url
