@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from peewee import CharField
 
-from peewee_automigrate import LockTimeout, MigrationBlocked, migrate, plan
+from peewee_automigrate import LockTimeout, MigrationBlocked, StepEvent, migrate, plan
 from tests.support import kills
 from tests.support.clients import (
     READ,
@@ -328,6 +328,20 @@ def test_migration_lock_of_a_killed_process_is_free(
     answer = start(url, "column").answer(60.0)
     assert answer is not None and answer["error"] is None
     assert ask(url, "SELECT DISTINCT views FROM post") == [(0,)]
+
+
+# How long a step takes, however many stand in its transaction.
+
+
+def test_steps_of_one_transaction_together_take_no_longer_than_the_run(places: Places) -> None:
+    with places.empty() as url, session(url) as database:
+        models = [model(database, f"table_{number}", name=CharField()) for number in range(40)]
+        events: list[StepEvent] = []
+        report = migrate(database, models, on_step=events.append)
+    done = [event for event in events if event.state == "done"]
+    assert [event.step for event in done] == list(report.applied)
+    assert len({str(event.step) for event in done}) == 40
+    assert sum(event.seconds for event in done) <= report.duration * 1.05
 
 
 # A file, whose one lock is the migrators' as well.
