@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -118,9 +119,10 @@ def test_another_process_done_between_any_two_reads_the_slower_one_goes_on(
     assert count
     for number in range(1, count + 1, step):
         with places.grown() as url:
-            database, other = database_of(url), database_of(url)
+            other = database_of(url)
+            work = partial(migrate, other, second(other))
             try:
-                before_statement(database, number, lambda o=other: migrate(o, second(o)))
+                before_statement(database_of(url), number, work)
             except Exception as error:
                 found.append(f"before statement {number}: {type(error).__name__}: {error}")
             found += ["the catalogue differs"] if facts(url) != wanted else []

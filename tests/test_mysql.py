@@ -19,7 +19,8 @@ from peewee import (
 from playhouse.db_url import parse
 
 from peewee_automigrate import LockTimeout, migrate, plan
-from tests.support.clients import lock_name, migration_lock, session
+from peewee_automigrate.dialects.mysql.session import lock_name
+from tests.support.clients import migration_lock, session
 from tests.support.fields import model
 from tests.support.mysql_servers import MISSING, MysqlServer, find_program, open_mysql, run_mariadb
 from tests.support.places import ask

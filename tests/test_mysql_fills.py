@@ -83,7 +83,12 @@ def test_row_locked_for_long_during_a_fill_next_run_completes(
 
 def during_the_fill(work: Callable[[], object]) -> Callable[[Any], None]:
     """Return an `on_step` that does some work after each batch."""
-    return lambda event: work() if event.phase == "filling" else None
+
+    def tell(event: Any) -> None:
+        if event.phase == "filling":
+            work()
+
+    return tell
 
 
 def test_row_written_during_a_fill_keeps_its_value(url: str) -> None:

@@ -11,7 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from peewee_automigrate import MigrationBlocked, MigrationFailed, migrate, plan
 from tests.support import kills
 from tests.support.catalogue import Facts
 from tests.support.clients import on, stop
-from tests.support.crew import ROOT, Migrate
+from tests.support.crew import ROOT, Migrate, Worker
 from tests.support.places import ROWS, advisory_locks, ask, facts
 from tests.support.wire import recorded
 from tests.support.workers import column, database_of, first, index, model, unique
@@ -55,6 +55,17 @@ def broken_index(
         with pytest.raises(psycopg2.errors.QueryCanceled):
             cursor.execute(f"CREATE INDEX CONCURRENTLY {name} ON {table} ({by})")
     assert ask(url, INVALID) == [(1,)]
+
+
+@contextmanager
+def building(
+    start: Migrate, url: str, release: str = "index", options: Any = ONLINE, **more: Any
+) -> Iterator[Worker]:
+    """Give a worker that builds an index, which an older snapshot holds up in this block."""
+    with kills.snapshot(url):
+        worker = start(url, release, options, **more)
+        kills.wait_for(url, kills.BUILDING)
+        yield worker
 
 
 # How an index is built.
@@ -110,12 +121,9 @@ def test_inside_a_transaction_no_index_is_built_online(database: Database, url: 
 
 
 def test_build_longer_than_the_lock_timeout_goes_on(start: Migrate, url: str) -> None:
-    with kills.snapshot(url) as holder:
-        worker = start(url, "index", {**ONLINE, "lock_timeout": 0.1})
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url, options={**ONLINE, "lock_timeout": 0.1}) as worker:
         time.sleep(0.6)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None and answer["error"] is None
     assert ask(url, VALID) == [(True, False)]
 
@@ -124,13 +132,9 @@ def test_build_longer_than_the_lock_timeout_goes_on(start: Migrate, url: str) ->
 def test_build_goes_on_under_a_timeout_of_the_connection(
     start: Migrate, url: str, setting: str
 ) -> None:
-    connect = {"options": f"-c {setting}=300"}
-    with kills.snapshot(url) as holder:
-        worker = start(url, "index", ONLINE, connect=connect)
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url, connect={"options": f"-c {setting}=300"}) as worker:
         time.sleep(0.7)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None and answer["error"] is None
 
 
@@ -140,15 +144,12 @@ def test_while_an_index_is_built_the_lock_is_held_without_a_snapshot(
     sql = """SELECT DISTINCT a.state, a.backend_xmin IS NULL FROM pg_locks AS l
              JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory'
              AND l.objid = 0 AND a.datname = current_database()"""
-    with kills.snapshot(url) as holder:
-        worker = start(url, "index", ONLINE)
-        kills.wait_for(url, kills.BUILDING)
-        seen = []
+    seen = []
+    with building(start, url) as worker:
         for _ in range(20):
             seen += ask(url, sql)
             time.sleep(0.02)
-        holder.rollback()
-        worker.answer(30.0)
+    worker.answer(30.0)
     assert seen.count(("idle", True)) >= 15
 
 
@@ -156,12 +157,9 @@ def test_while_an_index_is_built_the_lock_is_held_without_a_snapshot(
 
 
 def test_progress_of_a_build_is_told(start: Migrate, url: str) -> None:
-    with kills.snapshot(url) as holder:
-        worker = start(url, "index", ONLINE, events=True)
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url, events=True) as worker:
         time.sleep(1.3)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None
     states = [event[0] for event in answer["events"]]
     assert (states[0], set(states[1:-1]), states[-1]) == ("start", {"progress"}, "done")
@@ -302,14 +300,12 @@ def test_index_that_somebody_builds_right_now_is_not_dropped(start: Migrate, url
 
 
 def test_build_that_its_killed_client_left_behind_is_waited_for(start: Migrate, url: str) -> None:
-    with kills.snapshot(url) as holder:
-        killed = start(url, "index", ONLINE)
+    with building(start, url) as killed:
         ((pid,),) = kills.wait_for(url, kills.BUILDING)
         kills.stop(killed)
         worker = start(url, "column", {**ONLINE, "lock_wait": 20})
         time.sleep(1.0)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None and answer["applied"] == ["add column post.views"]
     assert any(f"for the lock of pid {pid} (worker, active for " in line for line in answer["log"])
 
@@ -317,15 +313,12 @@ def test_build_that_its_killed_client_left_behind_is_waited_for(start: Migrate, 
 def test_build_that_its_killed_client_left_behind_is_not_built_again(
     start: Migrate, url: str
 ) -> None:
-    with kills.snapshot(url) as holder:
-        killed = start(url, "index", ONLINE)
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url) as killed:
         built = ask(url, "SELECT 'post_length'::regclass::oid::text")
         kills.stop(killed)
         worker = start(url, "index", {**ONLINE, "lock_wait": 20})
         time.sleep(0.5)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None and (answer["error"], answer["applied"]) == (None, [])
     assert ask(url, "SELECT 'post_length'::regclass::oid::text") == built
 
@@ -382,8 +375,7 @@ def test_duplicates_that_arrived_and_went_next_run_completes(
 def test_build_that_is_stopped_next_run_completes(
     start: Migrate, url: str, wanted: Facts, what: str
 ) -> None:
-    with kills.snapshot(url):
-        worker = start(url, "second", ONLINE)
+    with building(start, url, "second") as worker:
         ((pid,),) = kills.wait_for(url, kills.BUILDING)
         stop(url, pid, what)
         answer = worker.answer(30.0)
@@ -398,9 +390,7 @@ def test_lock_holder_that_is_lost_during_a_build_next_run_completes(
 ) -> None:
     holder = """SELECT pid FROM pg_stat_activity
                 WHERE application_name = 'worker' AND state = 'idle'"""
-    with kills.snapshot(url):
-        worker = start(url, "second", ONLINE)
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url, "second") as worker:
         ((pid,),) = kills.wait_for(url, holder)
         stop(url, pid)
         answer = worker.answer(30.0)
@@ -409,9 +399,7 @@ def test_lock_holder_that_is_lost_during_a_build_next_run_completes(
 
 
 def test_interrupted_build_ends_at_once(start: Migrate, url: str) -> None:
-    with kills.snapshot(url):
-        worker = start(url, "index", ONLINE)
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url) as worker:
         worker.interrupt()
         answer = worker.answer(8.0)
         assert answer is not None and answer["error"] == "KeyboardInterrupt"
@@ -420,9 +408,7 @@ def test_interrupted_build_ends_at_once(start: Migrate, url: str) -> None:
 
 
 def test_interrupted_build_next_run_completes(start: Migrate, url: str, wanted: Facts) -> None:
-    with kills.snapshot(url):
-        worker = start(url, "second", ONLINE)
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url, "second") as worker:
         worker.interrupt()
         assert worker.answer(8.0) is not None
     assert kills.after(url, wanted) == []

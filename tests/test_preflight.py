@@ -133,7 +133,10 @@ WORDS = {
     "postgres": {"five": "CAST(5 AS integer)", "dangling": MISSING},
     "mysql": {"five": "5", "dangling": MISSING},
 }
-ONLY_ON = {duplicates_in_part: ("sqlite", "postgres"), duplicates_in_a_prefix: ("mysql",)}
+ONLY_ON: dict[Case, tuple[str, ...]] = {
+    duplicates_in_part: ("sqlite", "postgres"),
+    duplicates_in_a_prefix: ("mysql",),
+}
 
 
 def message(kind: str, case: Case) -> str:

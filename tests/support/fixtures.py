@@ -76,7 +76,7 @@ def done_url(url: str) -> str:
 @pytest.fixture
 def wanted(crew: Crew, places: Places) -> Facts:
     """What stands in such a database after an undisturbed run."""
-    return undisturbed(crew, places, True)
+    return cast("Facts", undisturbed(crew, places, True))
 
 
 @pytest.fixture
