@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ except ImportError:  # Peewee 3 has it in a module of its own.
 
 from peewee_automigrate import (
     AutoMigrateError,
+    LockTimeout,
     MigrationBlocked,
     MigrationFailed,
     ModelsNotFound,
@@ -43,9 +43,23 @@ from peewee_automigrate import (
     plan,
 )
 from tests.support import catalogue
+from tests.support.clients import (
+    READ,
+    SHORT,
+    holding,
+    migration_lock,
+    name_of_kind,
+    number_of,
+    on,
+    release,
+    session,
+    user,
+)
 from tests.support.fields import model
 from tests.support.mysql_servers import empty_mysql
+from tests.support.places import advisory_locks, ask, facts
 from tests.support.releases import after, grown, with_rows
+from tests.support.workers import second
 
 Make = Callable[..., Database]
 
@@ -100,7 +114,7 @@ def test_closed_database_is_closed_again(
     make: Make, function: Callable[..., Any], autoconnect: bool
 ) -> None:
     database = make(autoconnect=autoconnect)
-    function(database, after(database))
+    assert function(database, after(database))
     assert database.is_closed()
 
 
@@ -123,65 +137,127 @@ def test_closed_database_is_closed_again_after_an_error(make: Make) -> None:
 
 @pytest.mark.parametrize("function", [plan, migrate])
 def test_open_connection_is_kept(database: Database, function: Callable[..., Any]) -> None:
-    connection = database.connection()
+    before = database.connection(), number_of(database)
     function(database, after(database))
-    assert database.connection() is connection
+    assert (database.connection(), number_of(database)) == before
 
 
-SETTINGS = {
-    "sqlite": ["PRAGMA busy_timeout", "PRAGMA foreign_keys", "PRAGMA journal_mode"],
-    "postgres": [
-        "SHOW lock_timeout",
-        "SHOW statement_timeout",
-        "SHOW search_path",
-        "SHOW transaction_isolation",
-        "SHOW default_transaction_read_only",
-    ],
-    "mysql": [
-        f"SELECT @@SESSION.{name}"
-        for name in (
-            *("autocommit", "foreign_key_checks", "innodb_lock_wait_timeout", "lock_wait_timeout"),
-            *("max_statement_time", "sql_mode", "time_zone", "character_set_connection"),
-        )
-    ],
+# Settings of the session, by default and set by its owner.
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sqlite": {"busy_timeout": 77, "foreign_keys": 1, "journal_mode": "truncate"},
+    "postgres": {
+        "lock_timeout": "77s",
+        "statement_timeout": "33s",
+        "search_path": "public",
+        "transaction_isolation": "read committed",
+        "default_transaction_read_only": "off",
+    },
+    "mysql": {
+        **{"foreign_key_checks": 0, "lock_wait_timeout": 77, "innodb_lock_wait_timeout": 33},
+        **{"max_statement_time": 123.5, "autocommit": 1, "sql_mode": "STRICT_ALL_TABLES"},
+        **{"time_zone": "+01:00", "character_set_connection": "utf8mb4"},
+    },
+}
+SHOW = {"sqlite": "PRAGMA {}", "postgres": "SHOW {}", "mysql": "SELECT @@SESSION.{}"}
+CHANGE = {
+    "sqlite": "PRAGMA {} = {}",
+    "postgres": "SET {} = {!r}",
+    "mysql": "SET SESSION {} = {!r}",
 }
 
 
-def settings(database: Database) -> list[Any]:
-    kinds = {SqliteDatabase: "sqlite", MySQLDatabase: "mysql"}
-    kind = kinds.get(type(database), "postgres")
-    return [database.execute_sql(sql).fetchone()[0] for sql in SETTINGS[kind]]
+def settings(database: Database) -> dict[str, Any]:
+    kind = name_of_kind(database)
+    return {
+        name: database.execute_sql(SHOW[kind].format(name)).fetchone()[0] for name in SETTINGS[kind]
+    }
 
 
-@pytest.mark.parametrize("options", [{}, {"online_rows": 0}])
-def test_settings_of_the_connection_are_kept(database: Database, options: dict[str, Any]) -> None:
-    models = grown(database)
-    before = settings(database)
-    migrate(database, models, **options)
-    assert settings(database) == before
+@pytest.fixture(params=["default", "own"])
+def set_up(request: pytest.FixtureRequest, url: str) -> Iterator[Database]:
+    """An open database of each kind, with the settings of its server, or with its owner's."""
+    with session(url) as database:
+        kind = name_of_kind(database)
+        for name, value in SETTINGS[kind].items():
+            if request.param == "own" and name != "transaction_isolation":
+                database.execute_sql(CHANGE[kind].format(name, value))
+        yield database
 
 
-def test_settings_of_the_connection_are_kept_by_an_atomic_run(
-    transactional_database: Database,
+@pytest.mark.parametrize("function", [plan, migrate])
+@pytest.mark.parametrize("options", [{}, {"online_rows": 0}], ids=["small", "online"])
+def test_settings_of_the_connection_are_kept(
+    set_up: Database, function: Callable[..., Any], options: dict[str, Any]
 ) -> None:
-    models = grown(transactional_database)
-    before = settings(transactional_database)
-    migrate(transactional_database, models, atomic=True)
-    assert settings(transactional_database) == before
+    before = settings(set_up)
+    function(set_up, second(set_up), **options)
+    assert settings(set_up) == before
 
 
-def test_settings_of_the_connection_are_kept_after_an_error(database: Database) -> None:
-    models = blocked(database)
-    before = settings(database)
+@on("sqlite", "postgres")
+def test_settings_of_the_connection_are_kept_by_an_atomic_run(set_up: Database) -> None:
+    before = settings(set_up)
+    migrate(set_up, second(set_up), atomic=True)
+    assert settings(set_up) == before
+
+
+def test_settings_of_the_connection_are_kept_after_blocked_items(set_up: Database) -> None:
+    before = settings(set_up)
     with pytest.raises(MigrationBlocked):
-        migrate(database, models)
-    assert settings(database) == before
+        migrate(set_up, [model(set_up, "post", {"note": CharField()})])
+    assert settings(set_up) == before
+
+
+def fail_at_the_end(database: Database) -> Callable[[Any], None]:
+    """Return an `on_step` that makes duplicates before the last unique index is built."""
+
+    def make_duplicates(event: Any) -> None:
+        if event.state == "start" and event.step.name == "post_title":
+            database.execute_sql("UPDATE post SET title = 'same' WHERE id < 3")
+
+    return make_duplicates
+
+
+def test_settings_of_the_connection_are_kept_after_a_failure(set_up: Database) -> None:
+    before = settings(set_up)
+    with pytest.raises(MigrationFailed):
+        migrate(set_up, second(set_up), on_step=fail_at_the_end(set_up))
+    assert settings(set_up) == before
+
+
+def test_settings_of_the_connection_are_kept_after_a_lock_timeout(
+    set_up: Database, url: str
+) -> None:
+    before = settings(set_up)
+    with holding(url, READ), pytest.raises(LockTimeout):
+        migrate(set_up, second(set_up), **SHORT)
+    assert settings(set_up) == before
+
+
+def test_settings_of_the_connection_are_kept_after_the_lock_was_not_free(
+    set_up: Database, url: str
+) -> None:
+    before = settings(set_up)
+    with session(url, migration_lock(url)), pytest.raises(LockTimeout):
+        migrate(set_up, second(set_up), lock_wait=0)
+    assert settings(set_up) == before
+
+
+OPEN = {
+    "sqlite": "SELECT 1 WHERE 0",
+    "postgres": """SELECT 1 FROM pg_stat_activity WHERE pid = {} AND state LIKE 'idle in%'""",
+    "mysql": "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = {}",
+}
 
 
 @pytest.mark.parametrize("options", [{}, {"online_rows": 0}])
-def test_no_transaction_is_left_open(database: Database, options: dict[str, Any]) -> None:
-    migrate(database, grown(database), **options)
-    assert not database.in_transaction()
+def test_no_transaction_is_left_open(url: str, kind: str, options: dict[str, Any]) -> None:
+    with session(url) as database:
+        migrate(database, second(database), **options)
+        assert not database.in_transaction()
+        assert ask(url, OPEN[kind].format(number_of(database))) == []
 
 
 def test_no_transaction_is_left_open_by_an_atomic_run(transactional_database: Database) -> None:
@@ -189,15 +265,21 @@ def test_no_transaction_is_left_open_by_an_atomic_run(transactional_database: Da
     assert not transactional_database.in_transaction()
 
 
-def test_no_lock_is_left_on_postgres(postgres_database: Database) -> None:
-    migrate(postgres_database, grown(postgres_database))
-    sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
-    assert postgres_database.execute_sql(sql).fetchone() == (0,)
-
-
-def test_no_lock_is_left_on_mysql(mysql_database: Database) -> None:
-    migrate(mysql_database, grown(mysql_database))
-    assert mysql_database.execute_sql("SELECT RELEASE_ALL_LOCKS()").fetchone() == (0,)
+@pytest.mark.parametrize(
+    ("kind", "query"),
+    [
+        (
+            "postgres",
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+        ),
+        ("mysql", "SELECT RELEASE_ALL_LOCKS()"),
+    ],
+    indirect=["kind"],
+)
+def test_no_lock_is_left(url: str, query: str) -> None:
+    with session(url) as database:
+        migrate(database, second(database))
+        assert database.execute_sql(query).fetchone() == (0,)
 
 
 # Inside a transaction of the caller.
@@ -283,7 +365,15 @@ def test_inside_a_transaction_a_failure_on_postgres_leaves_it_usable(
         postgres_database.execute_sql("DROP ROLE nobody_in_particular")
 
 
-def test_inside_a_transaction_of_mysql_is_an_error(mysql_database: Database) -> None:
+INSIDE = (
+    "called inside of a transaction, which the first DDL statement of mysql would commit. "
+    "Call migrate outside of atomic()."
+)
+
+
+def test_inside_a_transaction_of_mysql_is_an_error(
+    mysql_database: Database, mysql_url: str
+) -> None:
     """The first statement would commit what the caller may want to roll back."""
     models = grown(mysql_database)
     found = catalogue.facts(mysql_database)
@@ -292,12 +382,29 @@ def test_inside_a_transaction_of_mysql_is_an_error(mysql_database: Database) -> 
         with pytest.raises(AutoMigrateError) as caught:
             migrate(mysql_database, models)
         transaction.rollback()
-    assert str(caught.value) == (
-        "called inside of a transaction, which the first DDL statement of mysql would commit. "
-        "Call migrate outside of atomic()."
-    )
+    assert str(caught.value) == INSIDE
     assert mysql_database.execute_sql("SELECT count(*) FROM post").fetchone() == (2,)
-    assert catalogue.facts(mysql_database) == found
+    assert (catalogue.facts(mysql_database), advisory_locks(mysql_url)) == (found, 0)
+
+
+def test_inside_a_transaction_that_sql_has_begun_the_caller_can_still_roll_back(
+    mysql_database: Database,
+) -> None:
+    models = grown(mysql_database)
+    mysql_database.execute_sql("BEGIN")
+    mysql_database.execute_sql("DELETE FROM post WHERE id = 1")
+    with pytest.raises(AutoMigrateError) as caught:
+        migrate(mysql_database, models)
+    assert str(caught.value) == INSIDE
+    mysql_database.execute_sql("ROLLBACK")
+    assert mysql_database.execute_sql("SELECT id FROM post WHERE id = 1").fetchone() == (1,)
+
+
+def test_inside_a_transaction_plan_shows_all_steps(database: Database) -> None:
+    models = grown(database)
+    expected = plan(database, models)
+    with database.atomic():
+        assert plan(database, models) == expected
 
 
 def test_inside_a_transaction_of_mysql_nothing_to_do_is_no_error(mysql_database: Database) -> None:
@@ -323,7 +430,9 @@ def test_inside_a_transaction_of_mysql_blocked_items_leave_it_usable(
     assert mysql_database.execute_sql("SELECT count(*) FROM thing").fetchone() == (1,)
 
 
-def test_atomic_on_mysql_is_an_error_and_changes_nothing(mysql_database: Database) -> None:
+def test_atomic_on_mysql_is_an_error_and_changes_nothing(
+    mysql_database: Database, mysql_url: str
+) -> None:
     models = grown(mysql_database)
     found = catalogue.facts(mysql_database)
     with pytest.raises(AutoMigrateError) as caught:
@@ -332,35 +441,52 @@ def test_atomic_on_mysql_is_an_error_and_changes_nothing(mysql_database: Databas
         "atomic=True: mysql commits each DDL statement by itself, so that nothing could be rolled "
         "back. Leave it out."
     )
-    assert catalogue.facts(mysql_database) == found
+    assert (catalogue.facts(mysql_database), advisory_locks(mysql_url)) == (found, 0)
 
 
 # Other kinds of database objects.
 
 
-def pooled(make: Make) -> Database:
+@pytest.fixture
+def pool(make: Make) -> Iterator[Any]:
+    """A closed database object that keeps two connections."""
     pools = {
         SqliteDatabase: PooledSqliteDatabase,
         PostgresqlDatabase: PooledPostgresqlDatabase,
         MySQLDatabase: PooledMySQLDatabase,
     }
-    return make(pools[type(make())], max_connections=2)
-
-
-def test_pooled_database_is_migrated(make: Make) -> None:
-    database = pooled(make)
-    models = after(database)
-    migrate(database, models)
-    assert not plan(database, models)
+    database = make(pools[type(make())], max_connections=2)
+    yield database
     database.close_all()
 
 
-def test_pooled_database_gets_its_connection_back(make: Make) -> None:
-    database = pooled(make)
+def test_pooled_database_is_migrated(pool: Any) -> None:
+    migrate(pool, after(pool))
+    assert not plan(pool, after(pool))
+
+
+def test_pooled_database_gets_its_connection_back(pool: Any) -> None:
     for _ in range(5):  # More often than there are connections.
-        migrate(database, after(database))
-    assert database.is_closed()
-    database.close_all()
+        migrate(pool, after(pool))
+    assert pool.is_closed()
+
+
+def test_pooled_connection_is_handed_back_as_it_was(pool: Any) -> None:
+    with pool.connection_context():
+        before = number_of(pool), settings(pool)
+    migrate(pool, after(pool))
+    with pool.connection_context():
+        assert (number_of(pool), settings(pool)) == before
+
+
+def test_proxy_of_a_closed_database_is_migrated(make: Make) -> None:
+    proxy, database = DatabaseProxy(), make()
+    thing = model(proxy, "thing", {"number": IntegerField(index=True)})
+    proxy.initialize(database)
+    migrate(proxy, [thing])
+    assert thing._meta.database is proxy
+    with database.connection_context():
+        assert list(database.execute_sql("SELECT * FROM thing").fetchall()) == []
 
 
 def test_proxy_is_migrated(database: Database) -> None:
@@ -616,45 +742,65 @@ def test_models_of_two_databases_change_neither(
 # Those who may only read.
 
 
-@pytest.fixture
-def reader(postgres_database: Database) -> Iterator[str]:
-    """A role of the server that may do nothing at all."""
-    name = f"reader_{uuid.uuid4().hex}"
-    postgres_database.execute_sql(f"CREATE ROLE {name}")
-    yield name
-    postgres_database.execute_sql("RESET ROLE")
-    postgres_database.execute_sql(f"DROP OWNED BY {name}")
-    postgres_database.execute_sql(f"DROP ROLE {name}")
+@pytest.mark.parametrize(
+    ("kind", "grants", "refused"),
+    [
+        ("postgres", "", "SELECT * FROM post"),
+        ("postgres-system", "", "SELECT * FROM post"),
+        ("postgres", "USAGE ON SCHEMA public", "SELECT * FROM post"),
+        ("postgres", "SELECT ON ALL TABLES IN SCHEMA public", "UPDATE post SET length = 1"),
+        ("mysql", "SELECT", "UPDATE post SET length = 1"),
+    ],
+    indirect=["kind"],
+)
+@pytest.mark.parametrize("function", [plan, migrate])
+def test_user_who_may_only_read_starts_with_nothing_to_do(
+    done_url: str, function: Any, grants: str, refused: str
+) -> None:
+    with user(done_url, grants) as powerless, session(powerless) as database:
+        with pytest.raises(peewee.DatabaseError, match="permission denied|command denied"):
+            database.execute_sql(refused)
+        release(database)
+        assert not function(database, second(database))
 
 
 @pytest.mark.parametrize(
-    "grant", ["USAGE ON SCHEMA public", "SELECT ON ALL TABLES IN SCHEMA public"]
+    ("kind", "grants", "text", "cause"),
+    [
+        (
+            *("postgres", "SELECT ON ALL TABLES IN SCHEMA public"),
+            *("permission denied|must be owner", peewee.ProgrammingError),
+        ),
+        ("mysql", "SELECT", "command denied", peewee.OperationalError),
+    ],
+    indirect=["kind"],
 )
-def test_role_that_may_only_read_starts_with_nothing_to_do(
-    postgres_database: Database, reader: str, grant: str
+def test_user_who_may_only_read_fails_when_something_is_missing_and_changes_nothing(
+    url: str, grants: str, text: str, cause: type[Exception]
 ) -> None:
-    models = after(postgres_database)
-    migrate(postgres_database, models)
-    postgres_database.execute_sql(f"GRANT {grant} TO {reader}")
-    postgres_database.execute_sql(f"SET ROLE {reader}")
-    assert not migrate(postgres_database, models)
+    before = facts(url)
+    with (
+        user(url, grants) as powerless,
+        session(powerless) as database,
+        pytest.raises(MigrationFailed, match=text) as caught,
+    ):
+        migrate(database, second(database))
+    assert isinstance(caught.value.__cause__, cause)
+    assert facts(url) == before
 
 
-def test_role_that_may_only_read_fails_when_something_is_missing(
-    postgres_database: Database, reader: str
-) -> None:
-    models = grown(postgres_database)
-    postgres_database.execute_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}")
-    postgres_database.execute_sql(f"SET ROLE {reader}")
-    with pytest.raises(MigrationFailed, match="permission denied|must be owner"):
-        migrate(postgres_database, models)
-
-
-def test_session_that_may_only_read_starts_with_nothing_to_do(postgres_database: Database) -> None:
-    models = after(postgres_database)
-    migrate(postgres_database, models)
-    postgres_database.execute_sql("SET default_transaction_read_only = on")
-    assert not migrate(postgres_database, models)
+@pytest.mark.parametrize(
+    ("kind", "setting"),
+    [
+        ("postgres", "default_transaction_read_only = on"),
+        ("postgres-system", "default_transaction_read_only = on"),
+        ("mysql", "SESSION TRANSACTION READ ONLY"),
+    ],
+    indirect=["kind"],
+)
+def test_session_that_may_only_read_starts_with_nothing_to_do(done_url: str, setting: str) -> None:
+    with session(done_url, f"SET {setting}") as database:
+        assert not migrate(database, second(database))
 
 
 def read_only(database: Database) -> SqliteDatabase:
@@ -696,8 +842,18 @@ def test_folder_that_is_not_there_is_an_error(tmp_path: Path, function: Callable
 
 
 @pytest.mark.parametrize("function", [plan, migrate])
-def test_server_that_is_down_is_an_error(tmp_path: Path, function: Callable[..., Any]) -> None:
-    database = connect(f"postgresql://me:s3cr3t@/name?host={tmp_path}")
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda folder: connect(f"postgresql://me:s3cr3t@/name?host={folder}"),
+        lambda folder: connect(f"mysql://me@/name?unix_socket={folder}/socket"),
+    ],
+    ids=["psycopg2", "pymysql"],
+)
+def test_server_that_is_down_is_an_error(
+    tmp_path: Path, made: Callable[[Path], Database], function: Callable[..., Any]
+) -> None:
+    database = made(tmp_path)
     with pytest.raises(AutoMigrateError, match="can't connect to the database: "):
         function(database, [unbound()])
 

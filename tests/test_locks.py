@@ -2,383 +2,210 @@
 
 from __future__ import annotations
 
-import logging
-import re
 import threading
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
-import psycopg2
 import pytest
-from peewee import Database, Model, SqliteDatabase, UUIDField
+from peewee import CharField
 
-from peewee_automigrate import LockTimeout, migrate, plan
-from tests.support import blockers, kills
-from tests.support.crew import Crew, Migrate
+from peewee_automigrate import LockTimeout, MigrationBlocked, StepEvent, migrate, plan
+from tests.support import kills
+from tests.support.clients import (
+    READ,
+    SHORT,
+    WRITE,
+    exclusive,
+    holding,
+    impatient,
+    kind_of,
+    migration_lock,
+    on,
+    release,
+    seconds_left_out,
+    session,
+    user,
+    waiting,
+    waiting_alter,
+    who,
+)
+from tests.support.crew import Migrate
 from tests.support.places import Places, advisory_locks, ask, facts
 from tests.support.wire import recorded
-from tests.support.workers import child, column, database_of, fill, model, second
+from tests.support.workers import child, column, database_of, key, model, second
 
-SHORT = {"lock_timeout": 0.2, "lock_wait": 1.0}
+ADDED = ["add column post.views"]
 NOTHING = "Nothing was changed. Run again when it has ended, or raise lock_wait."
-
-
-@contextmanager
-def holding(url: str, *statements: str, name: str = "report") -> Iterator[Any]:
-    """Hold what the statements lock, in an open transaction of another client."""
-    with closing(psycopg2.connect(url, application_name=name)) as connection:
-        for statement in statements:
-            connection.cursor().execute(statement)
-        yield connection
-        connection.rollback()
-
-
-@contextmanager
-def writing(url: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[Any]:
-    """Hold the write lock of a SQLite file, as another process would."""
-    database = database_of(url)
-    with database.connection_context():
-        database.execute_sql(begin)
-        yield database
-        if database.connection().in_transaction:
-            database.execute_sql("ROLLBACK")
-
-
-def impatient(url: str) -> Database:
-    """Return an open connection that fails when it waits, so that a test never hangs."""
-    database = database_of(url, options="-c statement_timeout=3000")
-    database.connect()
-    return database
-
-
-def pid_of(connection: Any) -> int:
-    return int(connection.info.backend_pid)
-
-
-def seconds_left_out(text: str) -> str:
-    return re.sub(r"\d+(\.\d+)? s\b", "N s", text)
+STAYS = {
+    "both": ["add column author.views"],
+    "second": [
+        *("create table comment", "create table team", "create table player"),
+        "add foreign key team (lead_id) to player",
+        *(f"add column author.{name}" for name in ("motto", "share", "age", "token")),
+    ],
+}
+on_servers = on("postgres", "mysql")
 
 
 # Nothing to do.
 
 
-@pytest.fixture
-def done_url(any_postgres_url: str) -> str:
-    """A database in which nothing is missing, on each server in turn."""
-    fill(database_of(any_postgres_url), 20)
-    database = database_of(any_postgres_url)
-    migrate(database, second(database))
-    return any_postgres_url
+on_all = on("sqlite", "postgres", "postgres-system", "mysql")
 
 
-TABLES = ("author", "post", "comment", "team", "player")
-
-
+@on_all
 @pytest.mark.parametrize("function", [plan, migrate])
 def test_nothing_to_do_while_tables_are_locked_waits_for_nobody(
     done_url: str, function: Any
 ) -> None:
-    database = impatient(done_url)
-    with holding(done_url, f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE"):
-        assert not function(database, second(database))
-    database.close()
+    statements = exclusive(done_url, "author", "post", "comment", "team", "player")
+    with session(done_url, *statements), impatient(done_url) as database:
+        assert not function(database, second(database), lock_wait=0)
 
 
+@on("postgres", "postgres-system", "mysql")
 def test_nothing_to_do_while_an_alter_waits_waits_for_nobody(done_url: str) -> None:
-    database = impatient(done_url)
-    alter = "ALTER TABLE post ADD COLUMN by_hand integer"
-    with blockers.session(done_url, "reader") as reader:
-        reader.cursor().execute("SELECT count(*) FROM post")
-        with blockers.executing(done_url, "alter", alter):
-            assert not migrate(database, second(database))
-            reader.rollback()
-    database.close()
+    with waiting_alter(done_url), impatient(done_url) as database:
+        assert not migrate(database, second(database))
 
 
+@on_all
 def test_nothing_to_do_while_somebody_migrates_waits_for_nobody(done_url: str) -> None:
-    database = impatient(done_url)
-    with holding(done_url, f"SELECT pg_advisory_lock({0x70656577}, 0)"):
-        assert not migrate(database, second(database), lock_wait=0)
-    database.close()
-
-
-def test_nothing_to_do_sends_only_reads_of_the_catalogue(done_url: str) -> None:
-    database = impatient(done_url)
-    with recorded(database) as sent:
-        migrate(database, second(database))
-    database.close()
-    words = [statement.split()[0] for statement in sent]
-    assert len(sent) <= 2 and set(words) == {"SELECT"}
-    assert not [statement for statement in sent if "advisory" in statement]
-
-
-@pytest.fixture
-def powerless_url(done_url: str) -> Iterator[str]:
-    """The URL of a role that may connect and nothing else."""
-    role = f"powerless_{uuid.uuid4().hex}"
-    ask(done_url, f"CREATE ROLE {role} LOGIN")
-    yield done_url.replace("://postgres", f"://{role}", 1)
-    ask(done_url, f"DROP ROLE {role}")
-
-
-@pytest.mark.parametrize("function", [plan, migrate])
-def test_nothing_to_do_works_for_a_role_without_rights(powerless_url: str, function: Any) -> None:
-    database = impatient(powerless_url)
-    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        ask(powerless_url, "SELECT * FROM post")
-    assert not function(database, second(database))
-    database.close()
-
-
-def test_nothing_to_do_works_in_a_read_only_session(done_url: str) -> None:
-    database = database_of(done_url, options="-c default_transaction_read_only=on")
-    assert not migrate(database, second(database))
-
-
-def test_nothing_to_do_works_on_a_read_only_file(sqlite_url: str) -> None:
-    database = database_of(sqlite_url)
-    migrate(database, second(database))
-    path = sqlite_url.removeprefix("sqlite:///")
-    read_only = SqliteDatabase(f"file:{path}?mode=ro", uri=True)
-    assert not migrate(read_only, second(read_only))
-
-
-def test_nothing_to_do_while_somebody_writes_the_file_waits_for_nobody(sqlite_url: str) -> None:
-    database = database_of(sqlite_url, timeout=0)
-    migrate(database, second(database))
-    with writing(sqlite_url) as writer:
-        writer.execute_sql("UPDATE post SET length = 1")
+    with session(done_url, migration_lock(done_url)), impatient(done_url) as database:
         assert not migrate(database, second(database), lock_wait=0)
 
 
-def test_nothing_to_do_sends_only_reads_to_sqlite(sqlite_url: str) -> None:
-    database = database_of(sqlite_url)
-    migrate(database, second(database))
-    with database.connection_context(), recorded(database) as sent:
-        migrate(database, second(database))
-    assert len(sent) <= 2 and {statement.split()[0] for statement in sent} <= {"SELECT", "WITH"}
+@on_all
+def test_nothing_to_do_sends_only_reads(done_url: str) -> None:
+    with impatient(done_url) as database:
+        with recorded(database) as sent:
+            migrate(database, second(database))
+        words = {statement.split()[0] for statement in sent}
+    assert 0 < len(sent) <= kind_of(done_url).reads
+    assert words <= ({"SELECT", "WITH"} if done_url.startswith("sqlite") else {"SELECT"})
+    assert not [sql for sql in sent if "advisory" in sql or "GET_LOCK" in sql]
 
 
-# Table locks.
+# Busy tables.
 
 
-@pytest.mark.parametrize("change", list(blockers.CHANGES))
-@pytest.mark.parametrize("blocker", list(blockers.BLOCKERS))
-def test_busy_table_nobody_waits_long(
-    crew: Crew, postgres_places: Places, blocker: str, change: str
-) -> None:
-    lock_timeout = 0.2
-    waits = blockers.cell(crew, postgres_places, blocker, change, 0.7, lock_timeout)
-    assert waits.problems == ()
-    assert waits.longest <= lock_timeout + 1
-
-
-def test_busy_table_past_lock_wait_the_error_names_who_blocks(
-    start: Migrate, grown_postgres_url: str
-) -> None:
-    with holding(grown_postgres_url, "SELECT count(*) FROM post") as holder:
-        answer = start(grown_postgres_url, "column", SHORT).answer(30.0)
-        pid = pid_of(holder)
+@on_servers
+def test_busy_table_past_lock_wait_the_error_names_who_blocks(start: Migrate, url: str) -> None:
+    with holding(url, READ) as holder:
+        answer = start(url, "column", SHORT).answer(30.0)
+        expected = who(holder)
     assert answer is not None
-    who = f"pid {pid} (report, idle in transaction for N s)"
-    text = f"post: its lock was not free within N s, held by {who}. {NOTHING}"
+    text = f"post: its lock was not free within N s, held by {expected}. {NOTHING}"
     assert (answer["error"], seconds_left_out(answer["text"])) == ("LockTimeout", text)
-    assert seconds_left_out(answer["holder"]) == who
+    assert seconds_left_out(answer["holder"]) == expected
 
 
-def test_busy_table_past_lock_wait_nothing_is_changed(
-    start: Migrate, grown_postgres_url: str
-) -> None:
-    before = facts(grown_postgres_url)
-    with holding(grown_postgres_url, "SELECT count(*) FROM post"):
-        start(grown_postgres_url, "column", SHORT).answer(30.0)
-    assert (facts(grown_postgres_url), advisory_locks(grown_postgres_url)) == (before, 0)
-
-
-def test_busy_table_past_lock_wait_it_ends_in_time(start: Migrate, grown_postgres_url: str) -> None:
-    with holding(grown_postgres_url, "SELECT count(*) FROM post"):
-        answer = start(grown_postgres_url, "column", SHORT).answer(30.0)
-    assert answer is not None and 1.0 <= answer["duration"] <= 3.0
-
-
-def test_busy_table_the_log_names_who_blocks(start: Migrate, grown_postgres_url: str) -> None:
-    with holding(grown_postgres_url, "SELECT count(*) FROM post") as holder:
-        pid = pid_of(holder)
-        worker = start(grown_postgres_url, "column", {"lock_timeout": 0.2})
-        time.sleep(0.6)
-        holder.rollback()
-        answer = worker.answer(30.0)
-    assert answer is not None
-    lines = [seconds_left_out(line) for line in answer["log"]]
-    who = f"pid {pid} (report, idle in transaction for N s)"
-    assert f"post is locked by {who}, trying again" in lines
-
-
-def test_busy_parent_past_lock_wait_the_error_names_who_blocks(
-    start: Migrate, grown_postgres_url: str
-) -> None:
-    with holding(grown_postgres_url, "UPDATE author SET name = name WHERE id = 1") as holder:
-        pid = pid_of(holder)
-        answer = start(grown_postgres_url, "key", SHORT).answer(30.0)
-    assert answer is not None
-    who = f"pid {pid} (report, idle in transaction for N s)"
-    assert (answer["error"], seconds_left_out(answer["holder"] or "")) == ("LockTimeout", who)
-
-
-@pytest.mark.parametrize("atomic", [False, True])
-def test_table_that_nobody_may_even_read_past_lock_wait_is_a_lock_timeout(
-    start: Migrate, grown_postgres_url: str, atomic: bool
-) -> None:
-    with holding(grown_postgres_url, "LOCK TABLE post IN ACCESS EXCLUSIVE MODE"):
-        answer = start(grown_postgres_url, "column", {**SHORT, "atomic": atomic}).answer(5.0)
+def test_busy_table_past_lock_wait_nothing_is_changed(start: Migrate, url: str) -> None:
+    before = facts(url)
+    with holding(url, READ):
+        answer = start(url, "column", SHORT).answer(30.0)
+        assert (facts(url), advisory_locks(url)) == (before, 0)
     assert answer is not None and answer["error"] == "LockTimeout"
 
 
-WAITS_AND_HOLDS = """
-    SELECT DISTINCT h.relation::regclass, w.relation::regclass
-    FROM pg_locks AS w JOIN pg_locks AS h USING (pid)
-    JOIN pg_class AS c ON c.oid = h.relation
-    WHERE NOT w.granted AND h.granted AND h.relation <> w.relation AND c.relkind = 'r'
-      AND c.relnamespace = 'public'::regnamespace
-      AND h.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock')
-"""
+def test_busy_table_past_lock_wait_it_ends_in_time(start: Migrate, url: str) -> None:
+    with holding(url, READ):
+        answer = start(url, "column", SHORT).answer(30.0)
+    assert answer is not None and 1.0 <= answer["duration"] <= 3.0
 
 
-@pytest.mark.parametrize("busy", ["post", "author"])
-@pytest.mark.parametrize("release", ["key", "second"])
-def test_waiting_for_a_table_no_other_table_is_held(
-    start: Migrate, grown_postgres_url: str, release: str, busy: str
+@on_servers
+def test_busy_table_the_log_names_who_blocks(start: Migrate, url: str) -> None:
+    with holding(url, READ) as holder:
+        worker = start(url, "column", {"lock_timeout": 0.2})
+        waiting(url)
+        time.sleep(1.5)  # longer than one try
+        expected = who(holder)
+    answer = worker.answer(30.0)
+    assert answer is not None and answer["applied"] == ADDED
+    lines = [seconds_left_out(line) for line in answer["log"]]
+    assert f"post is locked by {expected}, trying again" in lines
+
+
+@pytest.mark.parametrize(
+    ("kind", "lock_timeout", "seconds", "more"),
+    [("sqlite", 0.2, 1.5, 1.0), ("postgres", 0.2, 1.5, 1.0), ("mysql", 1.0, 4.0, 2.0)],
+    indirect=["kind"],
+)
+def test_busy_table_others_wait_only_for_short(
+    start: Migrate, url: str, lock_timeout: float, seconds: float, more: float
 ) -> None:
-    seen = []
-    write = f"UPDATE {busy} SET id = id WHERE id = 1"
-    with holding(grown_postgres_url, write) as holder:
-        worker = start(grown_postgres_url, release, {"lock_timeout": 0.1, "lock_wait": 20})
-        until = time.monotonic() + 1.0
-        with holding(grown_postgres_url) as looking:
-            cursor = looking.cursor()
-            while time.monotonic() < until:
-                cursor.execute(WAITS_AND_HOLDS)
-                seen += cursor.fetchall()
-                time.sleep(0.005)
-        holder.rollback()
-        answer = worker.answer(30.0)
-    assert seen == []
-    assert answer is not None and answer["error"] is None
+    longest, count = 0.0, 0
+    with holding(url, READ), session(url) as reader:
+        worker = start(url, "column", {"lock_timeout": lock_timeout, "lock_wait": 20.0})
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            began = time.monotonic()
+            reader.execute_sql(READ).fetchone()
+            longest, count = max(longest, time.monotonic() - began), count + 1
+    answer = worker.answer(30.0)
+    assert answer is not None and answer["applied"] == ADDED
+    assert count > 2 and longest <= lock_timeout + more
 
 
-def test_columns_of_a_table_are_added_in_one_transaction(grown_postgres_url: str) -> None:
-    database = database_of(grown_postgres_url)
-    migrate(database, second(database))
-    sql = """SELECT attrelid::regclass::text, count(DISTINCT xmin::text) FROM pg_attribute
-             WHERE attname IN ('motto', 'share', 'age', 'token', 'writer_id', 'editor_id')
-               AND attrelid IN ('author'::regclass, 'post'::regclass)
-             GROUP BY 1 ORDER BY 1"""
-    assert ask(grown_postgres_url, sql) == [("author", 1), ("post", 1)]
-
-
-def test_columns_of_two_tables_are_added_in_two_transactions(grown_postgres_url: str) -> None:
-    database = database_of(grown_postgres_url)
-    migrate(database, second(database))
-    sql = """SELECT count(DISTINCT xmin::text) FROM pg_attribute
-             WHERE attname IN ('motto', 'writer_id')
-               AND attrelid IN ('author'::regclass, 'post'::regclass)"""
-    assert ask(grown_postgres_url, sql) == [(2,)]
-
-
-@pytest.fixture
-def unfilled_url(any_postgres_url: str) -> str:
-    """A table whose new column an interrupted run has left unfilled, on each server in turn."""
-    ask(any_postgres_url, "CREATE TABLE t (id serial PRIMARY KEY, token uuid)")
-    ask(any_postgres_url, "INSERT INTO t (token) VALUES (NULL), (NULL)")
-    ask(any_postgres_url, "COMMENT ON COLUMN t.token IS 'peewee_automigrate: unfinished'")
-    return any_postgres_url
-
-
-def token(database: Database) -> type[Model]:
-    return model(database, "t", token=UUIDField(default=uuid.uuid4))
-
-
-def test_row_that_is_locked_past_lock_wait_the_error_names_who_holds_it(unfilled_url: str) -> None:
-    database = database_of(unfilled_url)
-    with (
-        holding(unfilled_url, "SELECT FROM t WHERE id = 2 FOR UPDATE") as holder,
-        pytest.raises(LockTimeout, match=f"pid {pid_of(holder)} .report"),
-    ):
-        migrate(database, [token(database)], **SHORT)
-
-
-def test_row_that_was_locked_next_run_fills_it(unfilled_url: str) -> None:
-    database = database_of(unfilled_url)
-    with (
-        holding(unfilled_url, "SELECT FROM t WHERE id = 2 FOR UPDATE"),
-        pytest.raises(LockTimeout),
-    ):
-        migrate(database, [token(database)], **SHORT)
-    migrate(database, [token(database)])
-    assert ask(unfilled_url, "SELECT count(DISTINCT token) FROM t") == [(2,)]
-
-
-LOCKS_OF_OTHERS = """
-    SELECT l.relation::regclass::text, l.mode FROM pg_locks AS l
-    JOIN pg_stat_activity AS a USING (pid)
-    WHERE l.granted AND l.relation IN ('post'::regclass, 'author'::regclass)
-      AND a.application_name = 'migrator'
-      AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock')
-"""
-
-
-@pytest.mark.parametrize("word", ["VALIDATE", "each row", "CONCURRENTLY"])
-def test_scan_of_old_rows_holds_no_lock_that_stops_writers(
-    grown_postgres_url: str, word: str
+@pytest.mark.parametrize(
+    ("kind", "release_name", "statement"),
+    [("postgres", "both", WRITE), ("postgres", "second", READ), ("mysql", "both", WRITE)],
+    indirect=["kind"],
+)
+def test_busy_table_after_others_are_changed_the_error_says_what_stays(
+    start: Migrate, url: str, release_name: str, statement: str
 ) -> None:
-    database = database_of(grown_postgres_url, application_name="migrator")
-    seen: dict[str, list[Any]] = {}
-
-    class Looker(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if word in record.getMessage():
-                seen[record.getMessage()] = ask(grown_postgres_url, LOCKS_OF_OTHERS)
-
-    log, handler = logging.getLogger("peewee_automigrate"), Looker(logging.INFO)
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        migrate(database, second(database), online_rows=0)
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-    assert seen and not any(seen.values())
-
-
-def test_constraints_of_new_columns_are_valid_in_the_end(grown_postgres_url: str) -> None:
-    database = database_of(grown_postgres_url)
-    migrate(database, second(database))
-    sql = """SELECT convalidated, obj_description(oid, 'pg_constraint') FROM pg_constraint
-             WHERE conname IN ('author_age_check', 'fk_post_editor_id_refs_author')"""
-    assert ask(grown_postgres_url, sql) == [(True, None)] * 2
-
-
-def test_failed_lock_of_several_changes_the_error_says_what_stays(
-    start: Migrate, grown_postgres_url: str
-) -> None:
-    with holding(grown_postgres_url, "SELECT count(*) FROM post") as holder:
-        pid = pid_of(holder)
-        answer = start(grown_postgres_url, "second", SHORT).answer(30.0)
+    with holding(url, statement) as holder:
+        answer = start(url, release_name, SHORT).answer(30.0)
+        expected = who(holder)
     assert answer is not None
-    stays = "; ".join(
-        [
-            *("create table team", "create table player", "create table comment"),
-            "add foreign key team (lead_id) to player",
-            *(f"add column author.{name}" for name in ("motto", "share", "age", "token")),
-        ]
-    )
     assert seconds_left_out(answer["text"]) == (
-        f"post: its lock was not free within N s, held by pid {pid} (report, idle in transaction "
-        f"for N s). Applied, and stays: {stays}. Run again when it has ended, or raise lock_wait."
+        f"post: its lock was not free within N s, held by {expected}. Applied, and stays: "
+        f"{'; '.join(STAYS[release_name])}. Run again when it has ended, or raise lock_wait."
+    )
+
+
+BUSY_PARENT = "UPDATE author SET name = name WHERE id = 1"
+
+
+@on_servers
+def test_busy_parent_past_lock_wait_the_error_names_who_blocks(start: Migrate, url: str) -> None:
+    with holding(url, BUSY_PARENT) as holder:
+        answer = start(url, "key", SHORT).answer(30.0)
+        expected = who(holder)
+    assert answer is not None
+    assert (answer["error"], seconds_left_out(answer["holder"] or "")) == ("LockTimeout", expected)
+
+
+@on_servers
+def test_busy_parent_that_is_free_in_time_is_waited_for(start: Migrate, url: str) -> None:
+    with holding(url, BUSY_PARENT):
+        worker = start(url, "key", {"lock_timeout": 1.0})
+        waiting(url)
+    answer = worker.answer(30.0)
+    assert answer is not None and answer["error"] is None
+    assert not plan(database_of(url), key(database_of(url)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "release_name", "options"),
+    [
+        *(("mysql", name, {}) for name in ("column", "index", "key", "filled")),
+        *(("postgres", name, {}) for name in ("column", "index", "key", "filled")),
+        ("postgres", "column", {"atomic": True}),
+    ],
+    indirect=["kind"],
+)
+def test_table_that_nobody_may_even_read_past_lock_wait_is_a_lock_timeout(
+    start: Migrate, url: str, release_name: str, options: dict[str, Any]
+) -> None:
+    with session(url, *exclusive(url, "post")):
+        answer = start(url, release_name, {**SHORT, **options}).answer(5.0)
+    assert answer is not None and answer["error"] == "LockTimeout"
+    assert seconds_left_out(answer["text"]).startswith(
+        "a table could not be read within N s, held by "
     )
 
 
@@ -386,94 +213,174 @@ def test_failed_lock_of_several_changes_the_error_says_what_stays(
 
 
 @pytest.fixture
-def busy_migrator(start: Migrate, grown_postgres_url: str) -> Iterator[tuple[Any, Any]]:
-    """A migrator that waits for a table, and the client that makes it wait."""
-    with holding(grown_postgres_url, "SELECT count(*) FROM post") as holder:
-        worker = start(grown_postgres_url, "column", {"lock_timeout": 2.0}, name="first")
-        kills.wait_for(
-            grown_postgres_url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        )
-        yield worker, holder
+def lock_holder(request: pytest.FixtureRequest, url: str) -> Iterator[str]:
+    """What an error calls who holds the lock: a client, or a migrator at work."""
+    if request.param == "client":
+        with session(url, migration_lock(url)) as holder:
+            yield who(holder)
+    else:
+        request.getfixturevalue("busy_migrator")
+        yield kind_of(url).busy.format(waiting(url))
 
 
-def migrator_pid(url: str) -> int:
-    return int(ask(url, "SELECT pid FROM pg_stat_activity WHERE application_name = 'first'")[0][0])
+held = pytest.mark.parametrize(
+    ("kind", "lock_holder"),
+    [
+        *((kind, "client") for kind in ("sqlite", "postgres", "mysql")),
+        *((kind, "migrator") for kind in ("postgres", "mysql")),
+    ],
+    indirect=True,
+)
 
 
+@held
 def test_migration_lock_past_lock_wait_the_error_names_the_holder(
-    start: Migrate, busy_migrator: Any, grown_postgres_url: str
+    start: Migrate, url: str, lock_holder: str
 ) -> None:
-    answer = start(grown_postgres_url, "child", {"lock_wait": 0.5}).answer(30.0)
+    answer = start(url, "child", {"lock_wait": 0.5}).answer(30.0)
     assert answer is not None
-    who = f"pid {migrator_pid(grown_postgres_url)} (first, active for N s)"
     assert (answer["error"], seconds_left_out(answer["text"])) == (
         "LockTimeout",
-        f"migration lock: not free after N s, held by {who}. "
+        f"migration lock: not free after N s, held by {lock_holder}. "
         "Wait for it to end, or raise lock_wait.",
     )
-    assert seconds_left_out(answer["holder"]) == who
+    assert seconds_left_out(answer["holder"] or "another connection") == lock_holder
 
 
+@held
 def test_migration_lock_while_waiting_the_log_says_who_holds_it(
-    start: Migrate, busy_migrator: Any, grown_postgres_url: str
+    start: Migrate, url: str, lock_holder: str
 ) -> None:
-    answer = start(grown_postgres_url, "child", {"lock_wait": 0.5}).answer(30.0)
+    answer = start(url, "child", {"lock_wait": 0.5}).answer(30.0)
     assert answer is not None
-    who = f"pid {migrator_pid(grown_postgres_url)} (first, active for N s)"
-    assert [seconds_left_out(line) for line in answer["log"]] == [
-        f"waited N s for the lock of {who}"
-    ]
+    lines = [seconds_left_out(line) for line in answer["log"]]
+    assert lines == [f"waited N s for the lock of {lock_holder}"]
 
 
-def test_migration_lock_while_waiting_no_snapshot_is_held(
-    start: Migrate, busy_migrator: Any, grown_postgres_url: str
-) -> None:
-    waiter = start(grown_postgres_url, "child", {"lock_wait": 1.5}, name="waiter")
-    sql = """SELECT state, backend_xmin IS NULL FROM pg_stat_activity
-             WHERE application_name = 'waiter'"""
-    kills.wait_for(grown_postgres_url, sql)
-    time.sleep(0.7)
-    seen = []
-    for _ in range(20):
-        seen += ask(grown_postgres_url, sql)
-        time.sleep(0.02)
-    waiter.answer(30.0)
-    assert seen.count(("idle", True)) >= 15
+def test_migration_lock_past_lock_wait_nothing_is_changed(url: str) -> None:
+    before = facts(url)
+    with session(url, migration_lock(url)), pytest.raises(LockTimeout):
+        migrate(database_of(url), second(database_of(url)), lock_wait=0)
+    assert facts(url) == before
 
 
 def test_migration_lock_free_in_time_the_report_says_how_long_it_took(
-    start: Migrate, busy_migrator: Any, grown_postgres_url: str
+    start: Migrate, url: str
+) -> None:
+    with session(url, migration_lock(url)):
+        worker = start(url, "column")
+        time.sleep(1.0)
+    answer = worker.answer(30.0)
+    assert answer is not None and answer["applied"] == ADDED
+    assert answer["waited"] >= 0.5
+
+
+@on_servers
+def test_migration_lock_of_a_migrator_that_ends_in_time_is_waited_for(
+    start: Migrate, busy_migrator: Any, url: str
 ) -> None:
     first, holder = busy_migrator
-    waiter = start(grown_postgres_url, "child")
+    waiter = start(url, "child")
     time.sleep(1.0)
-    holder.rollback()
+    release(holder)
     assert first.answer(30.0)["error"] is None
     answer = waiter.answer(30.0)
     assert answer is not None and answer["applied"] == ["create table comment"]
     assert answer["waited"] >= 0.5
 
 
-def test_migration_lock_of_a_dead_process_is_free(
-    start: Migrate, busy_migrator: Any, grown_postgres_url: str
-) -> None:
-    kills.stop(busy_migrator[0])
-    answer = start(grown_postgres_url, "child").answer(30.0)
-    assert answer is not None and answer["applied"] == ["create table comment"]
+@on_servers
+def test_migration_lock_of_another_database_is_not_waited_for(places: Places, url: str) -> None:
+    with places.grown() as other, session(other, migration_lock(other)):
+        assert migrate(database_of(url), column(database_of(url)), lock_wait=0).applied
 
 
-def test_migration_lock_held_by_a_thread_past_lock_wait_the_error_says_so(
-    sqlite_url: str,
+@on_servers
+def test_migration_lock_is_held_while_statements_run(url: str) -> None:
+    database, locks = database_of(url), []
+    models = second(database)
+    migrate(database, models, on_step=lambda event: locks.append(advisory_locks(url)))
+    assert set(locks) == {1}
+
+
+@on_servers
+def test_migration_lock_after_success_is_free(url: str) -> None:
+    with session(url) as database:
+        migrate(database, second(database))
+        assert advisory_locks(url) == 0
+
+
+@on_servers
+def test_migration_lock_after_blocked_items_is_free(url: str) -> None:
+    with session(url) as database:
+        with pytest.raises(MigrationBlocked):
+            migrate(database, [model(database, "post", note=CharField())])
+        assert advisory_locks(url) == 0
+
+
+@on_servers
+def test_migration_lock_of_a_killed_process_is_free(
+    start: Migrate, busy_migrator: Any, url: str
 ) -> None:
-    database, entered, leave = database_of(sqlite_url), threading.Event(), threading.Event()
+    killed, holder = busy_migrator
+    kills.stop(killed)
+    release(holder)
+    answer = start(url, "column").answer(60.0)
+    assert answer is not None and answer["error"] is None
+    assert ask(url, "SELECT DISTINCT views FROM post") == [(0,)]
+
+
+# How long a step takes, however many stand in its transaction.
+
+
+def test_steps_of_one_transaction_together_take_no_longer_than_the_run(places: Places) -> None:
+    with places.empty() as url, session(url) as database:
+        models = [model(database, f"table_{number}", name=CharField()) for number in range(40)]
+        events: list[StepEvent] = []
+        report = migrate(database, models, on_step=events.append)
+    done = [event for event in events if event.state == "done"]
+    assert [event.step for event in done] == list(report.applied)
+    assert len({str(event.step) for event in done}) == 40
+    assert sum(event.seconds for event in done) <= report.duration * 1.05
+
+
+# A file, whose one lock is the migrators' as well.
+
+
+@on("sqlite")
+@pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+@pytest.mark.parametrize("timeout", [0, 5])
+def test_writer_of_the_file_that_ends_in_time_is_waited_for(
+    start: Migrate, url: str, begin: str, timeout: float
+) -> None:
+    with holding(url, begin=begin):
+        worker = start(url, "column", connect={"timeout": timeout})
+        time.sleep(0.5)
+    answer = worker.answer(30.0)
+    assert answer is not None
+    assert (answer["error"], answer.get("applied")) == (None, ADDED)
+
+
+@on("sqlite")
+def test_reader_of_the_file_that_ends_in_time_is_waited_for(start: Migrate, url: str) -> None:
+    with holding(url, READ):
+        worker = start(url, "column", {"lock_timeout": 0.2})
+        time.sleep(0.8)
+    answer = worker.answer(30.0)
+    assert answer is not None
+    assert (answer["error"], answer.get("applied")) == (None, ADDED)
+
+
+@on("sqlite")
+def test_migration_lock_held_by_a_thread_past_lock_wait_the_error_says_so(url: str) -> None:
+    database, entered, leave = database_of(url), threading.Event(), threading.Event()
 
     def pause(event: Any) -> None:
         entered.set()
         leave.wait(20)
 
-    thread = threading.Thread(
-        target=lambda: migrate(database, column(database), on_step=pause), daemon=True
-    )
+    models = column(database)
+    thread = threading.Thread(target=migrate, args=(database, models), kwargs={"on_step": pause})
     thread.start()
     entered.wait(20)
     try:
@@ -488,92 +395,26 @@ def test_migration_lock_held_by_a_thread_past_lock_wait_the_error_says_so(
     )
 
 
-def test_foreign_writer_of_the_file_past_lock_wait_is_a_lock_timeout(
-    start: Migrate, sqlite_url: str
-) -> None:
-    with writing(sqlite_url):
-        answer = start(sqlite_url, "column", {"lock_wait": 0.5}).answer(30.0)
-    assert answer is not None
-    assert (answer["error"], seconds_left_out(answer["text"])) == (
-        "LockTimeout",
-        "migration lock: not free after N s, held by another connection. "
-        "Wait for it to end, or raise lock_wait.",
-    )
+# A server that does not show each user who else is there, or that stops what takes long.
 
 
-def test_foreign_writer_of_the_file_while_waiting_the_log_says_so(
-    start: Migrate, sqlite_url: str
-) -> None:
-    with writing(sqlite_url):
-        answer = start(sqlite_url, "column", {"lock_wait": 0.5}).answer(30.0)
-    assert answer is not None
-    lines = [seconds_left_out(line) for line in answer["log"]]
-    assert lines == ["waited N s for the lock of another connection"]
+@on("mysql")
+def test_user_without_the_privilege_process_gets_a_lock_timeout(url: str) -> None:
+    with (
+        user(url, "ALL") as simple,
+        holding(url, READ),
+        session(simple) as database,
+        pytest.raises(LockTimeout, match="post: its lock was not free within"),
+    ):
+        migrate(database, column(database), **SHORT)
 
 
-@pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-@pytest.mark.parametrize("timeout", [0, 5])
-def test_foreign_writer_of_the_file_that_ends_in_time_is_waited_for(
-    start: Migrate, sqlite_url: str, begin: str, timeout: float
-) -> None:
-    with writing(sqlite_url, begin) as writer:
-        worker = start(sqlite_url, "column", connect={"timeout": timeout})
-        time.sleep(0.5)
-        writer.execute_sql("ROLLBACK")
-        answer = worker.answer(30.0)
-    assert answer is not None
-    assert (answer["error"], answer.get("applied")) == (None, ["add column post.views"])
-
-
-@contextmanager
-def reading(url: str) -> Iterator[Any]:
-    """Hold a read lock of a SQLite file, which keeps others from committing."""
-    database = database_of(url)
-    with database.connection_context():
-        cursor = database.execute_sql("SELECT id FROM post")
-        cursor.fetchone()
-        yield cursor
-        cursor.close()
-
-
-def test_reader_of_the_file_that_ends_in_time_is_waited_for(
-    start: Migrate, sqlite_url: str
-) -> None:
-    with reading(sqlite_url) as cursor:
-        worker = start(sqlite_url, "column", {"lock_timeout": 0.2})
-        time.sleep(0.8)
-        cursor.close()
-        answer = worker.answer(30.0)
-    assert answer is not None
-    assert (answer["error"], answer.get("applied")) == (None, ["add column post.views"])
-
-
-def test_reader_of_the_file_past_lock_wait_is_a_lock_timeout(
-    start: Migrate, sqlite_url: str
-) -> None:
-    before = facts(sqlite_url)
-    with reading(sqlite_url):
-        answer = start(sqlite_url, "column", SHORT).answer(30.0)
-    assert facts(sqlite_url) == before
-    assert answer is not None and answer["error"] == "LockTimeout"
-
-
-def test_reader_of_the_file_others_wait_only_for_short(start: Migrate, sqlite_url: str) -> None:
-    longest = 0.0
-    with reading(sqlite_url):
-        worker = start(sqlite_url, "column", {"lock_timeout": 0.2, "lock_wait": 1.5})
-        until = time.monotonic() + 1.5
-        while time.monotonic() < until:
-            began = time.monotonic()
-            ask(sqlite_url, "SELECT count(*) FROM post")
-            longest = max(longest, time.monotonic() - began)
-        worker.answer(30.0)
-    assert longest <= 0.2 + 1
-
-
-def test_small_index_waits_with_a_short_lock_timeout(
-    start: Migrate, grown_postgres_url: str
-) -> None:
-    with holding(grown_postgres_url, "UPDATE post SET length = 1 WHERE id = 1"):
-        answer = start(grown_postgres_url, "index", SHORT).answer(30.0)
-    assert answer is not None and answer["error"] == "LockTimeout"
+@on("mysql")
+def test_statement_time_of_the_session_stops_no_statement(start: Migrate, url: str) -> None:
+    impatience = {"init_command": "SET SESSION max_statement_time = 1"}
+    with holding(url, READ):
+        worker = start(url, "column", {"lock_timeout": 20.0}, connect=impatience)
+        waiting(url)
+        time.sleep(1.5)
+    answer = worker.answer(30.0)
+    assert answer is not None and answer["applied"] == ADDED

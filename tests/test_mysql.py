@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -13,15 +15,17 @@ from peewee import (
     IntegerField,
     Model,
     MySQLDatabase,
-    OperationalError,
 )
 from playhouse.db_url import parse
 
-from peewee_automigrate import MigrationFailed, migrate, plan
-from tests.support import catalogue
+from peewee_automigrate import LockTimeout, migrate, plan
+from peewee_automigrate.dialects.mysql.session import lock_name
+from tests.support.clients import migration_lock, session
 from tests.support.fields import model
 from tests.support.mysql_servers import MISSING, MysqlServer, find_program, open_mysql, run_mariadb
+from tests.support.places import ask
 from tests.support.releases import after, grown
+from tests.support.workers import column, database_of
 
 # A server that folds the names of tables, as on Windows and macOS.
 
@@ -126,28 +130,6 @@ def test_user_with_rights_in_one_database_migrates(
     assert not plan(mysql_database, after(mysql_database))
 
 
-def test_user_who_may_only_read_starts_with_nothing_to_do(
-    mysql_database: MySQLDatabase, mysql_url: str
-) -> None:
-    migrate(mysql_database, after(mysql_database))
-    with login(mysql_database, "SELECT", mysql_url) as database:
-        assert not migrate(database, after(database))
-
-
-def test_user_who_may_only_read_changes_nothing(
-    mysql_database: MySQLDatabase, mysql_url: str
-) -> None:
-    grown(mysql_database)
-    found = catalogue.facts(mysql_database)
-    with (
-        login(mysql_database, "SELECT", mysql_url) as database,
-        pytest.raises(MigrationFailed) as caught,
-    ):
-        migrate(database, after(database))
-    assert isinstance(caught.value.__cause__, OperationalError)
-    assert catalogue.facts(mysql_database) == found
-
-
 # What is instant, and what is not after all.
 
 
@@ -168,6 +150,37 @@ def test_columns_of_one_table_come_at_once(mysql_database: MySQLDatabase) -> Non
     statements = plan(mysql_database, models).sql()
     adding = [sql for sql in statements if "`author` ADD COLUMN" in sql]
     assert [sql.count("ADD COLUMN") for sql in adding] == [3]
+
+
+# The name of the lock between migrators.
+
+
+@pytest.mark.parametrize("schema", ["app", "a" * 64, "ü" * 64])
+def test_lock_name_of_any_database_fits(schema: str) -> None:
+    assert len(lock_name(schema)) <= 64
+
+
+def test_lock_name_contains_the_database() -> None:
+    assert lock_name("app").endswith(".app")
+
+
+def test_lock_name_of_a_long_database_contains_its_beginning() -> None:
+    assert "." + "a" * 20 in lock_name("a" * 64)
+
+
+def test_lock_name_of_long_databases_that_begin_alike_differs() -> None:
+    assert lock_name("a" * 63 + "b") != lock_name("a" * 63 + "c")
+
+
+def test_lock_name_of_a_long_database_is_taken_by_the_server(mysql_server: MysqlServer) -> None:
+    name = f"long_{uuid.uuid4().hex}".ljust(64, "x")
+    ask(mysql_server.url, f"CREATE DATABASE {name}")
+    url = re.sub(r"/\w+\?", f"/{name}?", mysql_server.url)
+    try:
+        with session(mysql_server.url, migration_lock(url)), pytest.raises(LockTimeout):
+            migrate(database_of(url), column(database_of(url)), lock_wait=0)
+    finally:
+        ask(mysql_server.url, f"DROP DATABASE {name}")
 
 
 # The letters of another database.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,19 @@ from peewee import SQL, Database, IntegerField, TextField
 
 from peewee_automigrate import MigrationBlocked, MigrationFailed, migrate, plan
 from tests.support import kills
-from tests.support.crew import ROOT, Migrate
-from tests.support.places import ROWS, ask, facts
+from tests.support.catalogue import Facts
+from tests.support.clients import on, stop
+from tests.support.crew import ROOT, Migrate, Worker
+from tests.support.places import ROWS, advisory_locks, ask, facts
 from tests.support.wire import recorded
 from tests.support.workers import column, database_of, first, index, model, unique
+
+pytestmark = on("postgres")
 
 ONLINE = {"online_rows": 0}
 VALID = """SELECT indisvalid, indisunique FROM pg_index
            WHERE indexrelid = to_regclass('post_length')"""
 INVALID = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
-
-
-@pytest.fixture
-def url(grown_postgres_url: str) -> str:
-    return grown_postgres_url
 
 
 @pytest.fixture
@@ -55,6 +55,17 @@ def broken_index(
         with pytest.raises(psycopg2.errors.QueryCanceled):
             cursor.execute(f"CREATE INDEX CONCURRENTLY {name} ON {table} ({by})")
     assert ask(url, INVALID) == [(1,)]
+
+
+@contextmanager
+def building(
+    start: Migrate, url: str, release: str = "index", options: Any = ONLINE, **more: Any
+) -> Iterator[Worker]:
+    """Give a worker that builds an index, which an older snapshot holds up in this block."""
+    with kills.snapshot(url):
+        worker = start(url, release, options, **more)
+        kills.wait_for(url, kills.BUILDING)
+        yield worker
 
 
 # How an index is built.
@@ -110,12 +121,9 @@ def test_inside_a_transaction_no_index_is_built_online(database: Database, url: 
 
 
 def test_build_longer_than_the_lock_timeout_goes_on(start: Migrate, url: str) -> None:
-    with kills.snapshot(url) as holder:
-        worker = start(url, "index", {**ONLINE, "lock_timeout": 0.1})
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url, options={**ONLINE, "lock_timeout": 0.1}) as worker:
         time.sleep(0.6)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None and answer["error"] is None
     assert ask(url, VALID) == [(True, False)]
 
@@ -124,13 +132,9 @@ def test_build_longer_than_the_lock_timeout_goes_on(start: Migrate, url: str) ->
 def test_build_goes_on_under_a_timeout_of_the_connection(
     start: Migrate, url: str, setting: str
 ) -> None:
-    connect = {"options": f"-c {setting}=300"}
-    with kills.snapshot(url) as holder:
-        worker = start(url, "index", ONLINE, connect=connect)
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url, connect={"options": f"-c {setting}=300"}) as worker:
         time.sleep(0.7)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None and answer["error"] is None
 
 
@@ -140,15 +144,12 @@ def test_while_an_index_is_built_the_lock_is_held_without_a_snapshot(
     sql = """SELECT DISTINCT a.state, a.backend_xmin IS NULL FROM pg_locks AS l
              JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory'
              AND l.objid = 0 AND a.datname = current_database()"""
-    with kills.snapshot(url) as holder:
-        worker = start(url, "index", ONLINE)
-        kills.wait_for(url, kills.BUILDING)
-        seen = []
+    seen = []
+    with building(start, url) as worker:
         for _ in range(20):
             seen += ask(url, sql)
             time.sleep(0.02)
-        holder.rollback()
-        worker.answer(30.0)
+    worker.answer(30.0)
     assert seen.count(("idle", True)) >= 15
 
 
@@ -156,19 +157,18 @@ def test_while_an_index_is_built_the_lock_is_held_without_a_snapshot(
 
 
 def test_progress_of_a_build_is_told(start: Migrate, url: str) -> None:
-    with kills.snapshot(url) as holder:
-        worker = start(url, "index", ONLINE, events=True)
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url, events=True) as worker:
         time.sleep(1.3)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None
     states = [event[0] for event in answer["events"]]
     assert (states[0], set(states[1:-1]), states[-1]) == ("start", {"progress"}, "done")
     assert "waiting for old snapshots" in {event[1] for event in answer["events"]}
 
 
-def test_progress_of_a_build_is_shown_on_a_terminal(url: str, tmp_path: Path) -> None:
+@pytest.fixture
+def command(url: str, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """A function that starts the command line, which builds an index online."""
     (tmp_path / "app_models.py").write_text(
         textwrap.dedent("""
             from peewee import *
@@ -181,14 +181,29 @@ def test_progress_of_a_build_is_shown_on_a_terminal(url: str, tmp_path: Path) ->
                     table_name = "post"
         """)
     )
-    command = [sys.executable, "-m", "peewee_automigrate", "migrate", "app_models"]
-    command += ["--database", url, "--online-rows", "0"]
-    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "peewee_automigrate", "migrate", "app_models"]
+    words += ["--database", url, "--online-rows", "0"]
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
-    with kills.snapshot(url) as holder:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environment
+
+    def begin(output: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            text=True,
         )
+
+    return begin
+
+
+def test_progress_of_a_build_is_shown_on_a_terminal(
+    command: Callable[..., subprocess.Popen[str]], url: str
+) -> None:
+    ours, theirs = pty.openpty()
+    with kills.snapshot(url) as holder:
+        process = command(theirs)
         os.close(theirs)
         kills.wait_for(url, kills.BUILDING)
         time.sleep(1.3)
@@ -285,14 +300,12 @@ def test_index_that_somebody_builds_right_now_is_not_dropped(start: Migrate, url
 
 
 def test_build_that_its_killed_client_left_behind_is_waited_for(start: Migrate, url: str) -> None:
-    with kills.snapshot(url) as holder:
-        killed = start(url, "index", ONLINE)
+    with building(start, url) as killed:
         ((pid,),) = kills.wait_for(url, kills.BUILDING)
         kills.stop(killed)
         worker = start(url, "column", {**ONLINE, "lock_wait": 20})
         time.sleep(1.0)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None and answer["applied"] == ["add column post.views"]
     assert any(f"for the lock of pid {pid} (worker, active for " in line for line in answer["log"])
 
@@ -300,15 +313,12 @@ def test_build_that_its_killed_client_left_behind_is_waited_for(start: Migrate, 
 def test_build_that_its_killed_client_left_behind_is_not_built_again(
     start: Migrate, url: str
 ) -> None:
-    with kills.snapshot(url) as holder:
-        killed = start(url, "index", ONLINE)
-        kills.wait_for(url, kills.BUILDING)
+    with building(start, url) as killed:
         built = ask(url, "SELECT 'post_length'::regclass::oid::text")
         kills.stop(killed)
         worker = start(url, "index", {**ONLINE, "lock_wait": 20})
         time.sleep(0.5)
-        holder.rollback()
-        answer = worker.answer(30.0)
+    answer = worker.answer(30.0)
     assert answer is not None and (answer["error"], answer["applied"]) == (None, [])
     assert ask(url, "SELECT 'post_length'::regclass::oid::text") == built
 
@@ -356,6 +366,66 @@ def test_duplicates_that_arrived_and_went_next_run_completes(
     ask(url, f"DELETE FROM post WHERE id > {ROWS}")
     migrate(database, unique(database), **ONLINE)
     assert (ask(url, INVALID), plan(database, unique(database)).steps) == ([(0,)], ())
+
+
+# A build that is stopped.
+
+
+@pytest.mark.parametrize("what", ["connection", "statement"])
+def test_build_that_is_stopped_next_run_completes(
+    start: Migrate, url: str, wanted: Facts, what: str
+) -> None:
+    with building(start, url, "second") as worker:
+        ((pid,),) = kills.wait_for(url, kills.BUILDING)
+        stop(url, pid, what)
+        answer = worker.answer(30.0)
+    assert answer is not None and answer["error"] == "MigrationFailed"
+    assert answer["statement"].startswith("CREATE INDEX CONCURRENTLY")
+    assert advisory_locks(url) == 0
+    assert kills.after(url, wanted) == []
+
+
+def test_lock_holder_that_is_lost_during_a_build_next_run_completes(
+    start: Migrate, url: str, wanted: Facts
+) -> None:
+    holder = """SELECT pid FROM pg_stat_activity
+                WHERE application_name = 'worker' AND state = 'idle'"""
+    with building(start, url, "second") as worker:
+        ((pid,),) = kills.wait_for(url, holder)
+        stop(url, pid)
+        answer = worker.answer(30.0)
+    assert answer is not None and answer["error"] == "MigrationFailed"
+    assert kills.after(url, wanted) == []
+
+
+def test_interrupted_build_ends_at_once(start: Migrate, url: str) -> None:
+    with building(start, url) as worker:
+        worker.interrupt()
+        answer = worker.answer(8.0)
+        assert answer is not None and answer["error"] == "KeyboardInterrupt"
+        assert advisory_locks(url) == 0
+        assert ask(url, kills.BUILDING + " AND pid <> pg_backend_pid() AND state = 'active'") == []
+
+
+def test_interrupted_build_next_run_completes(start: Migrate, url: str, wanted: Facts) -> None:
+    with building(start, url, "second") as worker:
+        worker.interrupt()
+        assert worker.answer(8.0) is not None
+    assert kills.after(url, wanted) == []
+
+
+def test_interrupted_command_line_ends_without_a_traceback(
+    command: Callable[..., subprocess.Popen[str]], url: str
+) -> None:
+    with kills.snapshot(url):
+        process = command(subprocess.PIPE)
+        kills.wait_for(url, kills.BUILDING)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode not in (0, 1)  # 1: check found pending work
+    assert "Traceback" not in err
+    assert err.strip()
+    assert advisory_locks(url) == 0
 
 
 # Partitioned tables, which have no online builds.

@@ -48,10 +48,11 @@ class Filler:
         values = ", ".join(map(self.key_value, own))
         source = self.escaped(dialect.names.quote_table(table.name))
         target = self.escaped(dialect.quote(fill.column.name))
-        after, last, filled = "", (), 0
+        last: tuple[Any, ...] = ()
+        after, filled = "", 0
         while True:
             query = f"SELECT {values} FROM {source} AS t WHERE t.{target} IS NULL {after}"
-            sent: list[Any] = [item for length in range(1, len(last) + 1) for item in last[:length]]
+            sent = [item for length in range(1, len(last) + 1) for item in last[:length]]
             rows = dialect.rows(f"{query} ORDER BY {names} LIMIT {FILL_ROWS}", sent)
             if not rows:
                 return

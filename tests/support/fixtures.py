@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
+from peewee import Database
 
+from peewee_automigrate import migrate
+from tests.support.catalogue import Facts
+from tests.support.clients import READ, holding, waiting
 from tests.support.crew import Crew, Migrate, Order, Worker
 from tests.support.crew import crew as new_crew
-from tests.support.mysql_servers import MysqlServer
 from tests.support.places import Places
-from tests.support.rounds import order
-from tests.support.servers import Server
+from tests.support.rounds import order, undisturbed
+from tests.support.workers import database_of, second
 
 
 @pytest.fixture(scope="session")
@@ -21,59 +25,63 @@ def crew() -> Iterator[Crew]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def sqlite_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
-    places = Places("sqlite", None, tmp_path_factory.mktemp("places"))
-    yield places
-    places.close()
+def places_of(kind: str) -> Any:
+    """Make the fixture of fresh databases of a kind."""
+
+    @pytest.fixture(scope="session", name=f"{kind.replace('-', '_')}_places")
+    def places(
+        request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Places]:
+        name = f"{kind}_server" if kind != "postgres-system" else "system_postgres_server"
+        server = None if kind == "sqlite" else request.getfixturevalue(name)
+        made = Places(kind.removesuffix("-system"), server, tmp_path_factory.mktemp("places"))
+        yield made
+        made.close()
+
+    return places
 
 
-@pytest.fixture(scope="session")
-def postgres_places(
-    postgres_server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Places]:
-    places = Places("postgres", postgres_server, tmp_path_factory.mktemp("places"))
-    yield places
-    places.close()
+sqlite_places = places_of("sqlite")
+postgres_places = places_of("postgres")
+postgres_system_places = places_of("postgres-system")
+mysql_places = places_of("mysql")
 
 
-@pytest.fixture(scope="session")
-def mysql_places(
-    mysql_server: MysqlServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Places]:
-    places = Places("mysql", mysql_server, tmp_path_factory.mktemp("places"))
-    yield places
-    places.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def places(request: pytest.FixtureRequest) -> Places:
-    """Fresh databases of each kind in turn."""
-    return request.getfixturevalue(f"{request.param}_places")
+@pytest.fixture(params=["sqlite", "postgres", "mysql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn; `tests.support.clients.on` chooses others."""
+    return str(request.param)
 
 
 @pytest.fixture
-def grown_url(places: Places) -> Iterator[str]:
+def places(request: pytest.FixtureRequest, kind: str) -> Places:
+    """Fresh databases of each kind in turn."""
+    return cast("Places", request.getfixturevalue(f"{kind.replace('-', '_')}_places"))
+
+
+@pytest.fixture
+def url(places: Places) -> Iterator[str]:
     """The URL of a database of each kind, with the first release's tables and rows."""
     with places.grown() as url:
         yield url
 
 
 @pytest.fixture
-def sqlite_url(sqlite_places: Places) -> Iterator[str]:
-    with sqlite_places.grown() as url:
-        yield url
+def done_url(url: str) -> str:
+    """A database in which nothing is missing."""
+    migrate(database_of(url), second(database_of(url)))
+    return url
+
+
+@pytest.fixture
+def wanted(crew: Crew, places: Places) -> Facts:
+    """What stands in such a database after an undisturbed run."""
+    return cast("Facts", undisturbed(crew, places, True))
 
 
 @pytest.fixture
 def grown_postgres_url(postgres_places: Places) -> Iterator[str]:
     with postgres_places.grown() as url:
-        yield url
-
-
-@pytest.fixture
-def grown_mysql_url(mysql_places: Places) -> Iterator[str]:
-    with mysql_places.grown() as url:
         yield url
 
 
@@ -94,3 +102,12 @@ def start(crew: Crew) -> Iterator[Migrate]:
     for worker in begun:
         if worker.busy:
             worker.close()
+
+
+@pytest.fixture
+def busy_migrator(start: Migrate, url: str) -> Iterator[tuple[Worker, Database]]:
+    """A migrator that waits for a table, and the client that makes it wait."""
+    with holding(url, READ) as holder:
+        worker = start(url, "column", {"lock_timeout": 30.0}, name="first")
+        waiting(url)
+        yield worker, holder
