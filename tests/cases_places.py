@@ -12,9 +12,11 @@ from tests.cases_base import (
     EXPRESSING,
     MYSQL,
     POSTGRES,
+    ROWS,
     SQLITE,
     TABLE,
     Case,
+    Either,
     Maker,
     kind,
 )
@@ -159,12 +161,13 @@ INDEXES = [
 ]
 
 
-def checked(what: str, constraint: Any, name: str) -> Case:
+def checked(what: str, constraint: Any, name: str, before: Either = ROWS) -> Case:
     """Return the case of a column whose CHECK has a name."""
     return Case(
         f"a column is added whose CHECK has a name, which is {what}",
         lambda M: M.t(n=IntegerField(default=7, constraints=[constraint])),
         {MYSQL: (), ...: "add_column t.n"},
+        before=before,
         blocked={MYSQL: "AM103 t.n"},
         says={MYSQL: UNREAD.format("t.n")},
         refuses={MYSQL: "", ...: POSITIVE},
@@ -178,13 +181,17 @@ def in_sql(name: str) -> SQL:
     return SQL(f"CONSTRAINT {quoted(name)} CHECK (n > 0)")
 
 
-OTHERS = {what: name for what, name in NAMES.items() if "check" not in name}
 CHECKS = [
-    *(checked(what, Check("n > 0", name), name) for what, name in OTHERS.items()),
+    *(checked(what, Check("n > 0", name), name) for what, name in NAMES.items()),
     *(
         checked(f"{what}, in SQL", in_sql(name), name)
-        for what, name in OTHERS.items()
+        for what, name in NAMES.items()
         if "%" not in name
+    ),
+    *(
+        checked(f"{what}, in a table without rows", Check("n > 0", name), name, TABLE)
+        for what, name in NAMES.items()
+        if "check" in name
     ),
 ]
 CREATED = [
