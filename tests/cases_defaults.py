@@ -16,6 +16,7 @@ from peewee import (
     DateField,
     DateTimeField,
     DoubleField,
+    Field,
     IntegerField,
     TextField,
     TimestampField,
@@ -280,10 +281,16 @@ VARYING = [
     ),
 ]
 
+
+def defaulting(field: type[Field], text: str) -> Any:
+    """Return a function that makes a column with a default in SQL."""
+    return lambda M: M.t(n=field(constraints=sql_default(text)))
+
+
 SQL_DEFAULTS = [
     Case(
         f"a constant default in SQL is added: {text}",
-        lambda M, text=text, field=field: M.t(n=field(constraints=sql_default(text))),
+        defaulting(field, text),
         "add_column t.n",
         effects="instant",
         values={"n": [value] * 3},

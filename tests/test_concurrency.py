@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -124,7 +125,7 @@ def test_another_process_done_between_any_two_reads_the_slower_one_goes_on(
             database, other = database_of(url), database_of(url)
             try:
                 with database.connection_context():
-                    before_statement(database, number, lambda o=other: migrate(o, second(o)))
+                    before_statement(database, number, partial(migrate, other, second(other)))
             except Exception as error:
                 found.append(f"before statement {number}: {type(error).__name__}: {error}")
             found += ["the catalogue differs"] if facts(url) != wanted else []

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import peewee
@@ -168,7 +169,7 @@ def test_another_process_done_between_any_two_reads_on_mysql_the_slower_one_goes
         with mysql_places.grown() as grown:
             database, other = database_of(grown), database_of(grown)
             try:
-                before_statement(database, number, lambda o=other: migrate(o, second(o)))
+                before_statement(database, number, partial(migrate, other, second(other)))
             except Exception as error:
                 found.append(f"before statement {number}: {type(error).__name__}: {error}")
             found += ["the catalogue differs"] if facts(grown) != wanted else []

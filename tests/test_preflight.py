@@ -94,7 +94,7 @@ def dangling_key(database: Database) -> Models:
     return [author, *post(database, editor=ForeignKeyField(author, default=999))]
 
 
-CASES: dict[Callable[[Database], Models], str | tuple[str, str]] = {
+CASES: dict[Callable[[Database], Models], str] = {
     duplicates: (
         "post.post_title: unique index (title) over duplicate rows: 2 keys stand more than once, "
         "for example ('same') 3 times, ('like') 2 times. Remove the duplicates, then run again. "

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -289,9 +290,8 @@ def test_script_of_the_command_line_is_the_plan(
     models = grown(database)
     (tmp_path / "release_of_statements.py").write_text("models = []\n")
     monkeypatch.syspath_prepend(tmp_path)
-    import release_of_statements
-
-    release_of_statements.models = models
+    module: Any = import_module("release_of_statements")
+    module.models = models
     words = ["plan", "--format", "sql", "release_of_statements:models"]
     assert CliRunner().invoke(main, words).output == sql_text(plan(database, models))
 

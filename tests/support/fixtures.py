@@ -49,7 +49,8 @@ def mysql_places(
 @pytest.fixture(params=["sqlite", "postgres"])
 def places(request: pytest.FixtureRequest) -> Places:
     """Fresh databases of each kind in turn."""
-    return request.getfixturevalue(f"{request.param}_places")
+    found: Places = request.getfixturevalue(f"{request.param}_places")
+    return found
 
 
 @pytest.fixture
