@@ -21,10 +21,10 @@ from tests.cases_base import Maker
 from tests.cases_keys import waiting_keys
 from tests.support import kills, rolling
 from tests.support.crew import ROOT, Crew, Migrate
+from tests.support.holders import holding, reading, writing
 from tests.support.places import Places, advisory_locks, ask, facts
 from tests.support.rounds import undisturbed
 from tests.support.workers import RELEASES, child, database_of, first, model, second
-from tests.test_locks import holding, reading, writing
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 REFUSE = """

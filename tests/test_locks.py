@@ -8,7 +8,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
@@ -18,33 +17,13 @@ from peewee import Database, Model, SqliteDatabase, UUIDField
 from peewee_automigrate import LockTimeout, migrate, plan
 from tests.support import blockers, kills
 from tests.support.crew import Crew, Migrate
+from tests.support.holders import holding, reading, writing
 from tests.support.places import Places, advisory_locks, ask, facts
 from tests.support.wire import recorded
 from tests.support.workers import child, column, database_of, fill, model, second
 
 SHORT = {"lock_timeout": 0.2, "lock_wait": 1.0}
 NOTHING = "Nothing was changed. Run again when it has ended, or raise lock_wait."
-
-
-@contextmanager
-def holding(url: str, *statements: str, name: str = "report") -> Iterator[Any]:
-    """Hold what the statements lock, in an open transaction of another client."""
-    with closing(psycopg2.connect(url, application_name=name)) as connection:
-        for statement in statements:
-            connection.cursor().execute(statement)
-        yield connection
-        connection.rollback()
-
-
-@contextmanager
-def writing(url: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[Any]:
-    """Hold the write lock of a SQLite file, as another process would."""
-    database = database_of(url)
-    with database.connection_context():
-        database.execute_sql(begin)
-        yield database
-        if database.connection().in_transaction:
-            database.execute_sql("ROLLBACK")
 
 
 def impatient(url: str) -> Database:
@@ -523,17 +502,6 @@ def test_foreign_writer_of_the_file_that_ends_in_time_is_waited_for(
         answer = worker.answer(30.0)
     assert answer is not None
     assert (answer["error"], answer.get("applied")) == (None, ["add column post.views"])
-
-
-@contextmanager
-def reading(url: str) -> Iterator[Any]:
-    """Hold a read lock of a SQLite file, which keeps others from committing."""
-    database = database_of(url)
-    with database.connection_context():
-        cursor = database.execute_sql("SELECT id FROM post")
-        cursor.fetchone()
-        yield cursor
-        cursor.close()
 
 
 def test_reader_of_the_file_that_ends_in_time_is_waited_for(

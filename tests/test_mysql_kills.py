@@ -15,10 +15,7 @@ from peewee_automigrate import AutoMigrateError, LockTimeout, MigrationFailed, m
 from tests.support import kills, rolling
 from tests.support.crew import Crew, Migrate
 from tests.support.fields import model
-from tests.support.places import Places, advisory_locks, ask, facts
-from tests.support.rounds import undisturbed
-from tests.support.workers import RELEASES, database_of, filled, first, second, words
-from tests.test_mysql_locks import (
+from tests.support.mysql_holders import (
     SHORT,
     WAITING,
     holding,
@@ -26,6 +23,9 @@ from tests.test_mysql_locks import (
     session,
     take_lock,
 )
+from tests.support.places import Places, advisory_locks, ask, facts
+from tests.support.rounds import undisturbed
+from tests.support.workers import RELEASES, database_of, filled, first, second, words
 
 ROWS = 2_500  # three batches of a fill
 NEW_TABLES = [

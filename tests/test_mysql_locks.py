@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,15 @@ from peewee_automigrate.dialects.mysql.session import lock_name
 from tests.support import kills
 from tests.support.crew import Crew, Migrate
 from tests.support.fields import model
+from tests.support.mysql_holders import (
+    SHORT,
+    WAITING,
+    holding,
+    impatient,
+    number_of,
+    session,
+    take_lock,
+)
 from tests.support.mysql_servers import MysqlServer
 from tests.support.places import Places, advisory_locks, ask, facts, old_rows
 from tests.support.rounds import one_round, order, undisturbed, wrong
@@ -36,12 +45,8 @@ from tests.support.wire import recorded
 from tests.support.workers import child, column, database_of, key, second
 
 PROCESSES = 16
-SHORT = {"lock_timeout": 0.5, "lock_wait": 1.5}
 NOTHING = "Nothing was changed. Run again when it has ended, or raise lock_wait."
 ADDED = ["add column post.views"]
-WAITING = """
-    SELECT id FROM information_schema.processlist
-    WHERE db = DATABASE() AND state LIKE '%metadata lock%'"""
 
 
 @pytest.fixture
@@ -56,40 +61,12 @@ def done_url(url: str) -> str:
     return url
 
 
-@contextmanager
-def session(url: str, *statements: str, **options: Any) -> Iterator[Any]:
-    """Give an open connection, which has sent the statements and never waits for long."""
-    with closing(database_of(url, **{"read_timeout": 30, **options})) as database:
-        database.connect()
-        for statement in statements:
-            database.execute_sql(statement)
-        yield database
-
-
-def holding(url: str, *statements: str) -> Any:
-    """Hold what the statements lock, in an open transaction of another client."""
-    return session(url, "BEGIN", *statements)
-
-
-def impatient(url: str) -> Any:
-    """Give a connection that fails when it waits, so that a test never hangs."""
-    return session(url, read_timeout=10)
-
-
-def number_of(database: Database) -> int:
-    return int(database.execute_sql("SELECT CONNECTION_ID()").fetchone()[0])
-
-
 def seconds_left_out(text: str) -> str:
     return re.sub(r"\d+(\.\d+)? s\b", "N s", text)
 
 
 def who(database: Database, command: str = "Sleep") -> str:
     return f"connection {number_of(database)} (root@localhost, {command} for N s)"
-
-
-def take_lock(url: str) -> str:
-    return f"SELECT GET_LOCK('{lock_name(MysqlServer.name_of(url))}', 0)"
 
 
 # Many at once.

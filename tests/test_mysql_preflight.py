@@ -10,9 +10,9 @@ from peewee import SQL, CharField, Check, Database, ForeignKeyField, IntegerFiel
 
 from peewee_automigrate import MigrationBlocked, migrate, plan
 from peewee_automigrate.plan import questions
+from tests.support.mysql_holders import session
 from tests.support.places import Places, facts, old_rows
 from tests.support.workers import first, model, unique
-from tests.test_mysql_locks import session
 
 Models = list[type[Model]]
 MODES = ["", "STRICT_ALL_TABLES"]
