@@ -14,7 +14,8 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import peewee
@@ -33,7 +34,7 @@ from peewee_automigrate import migrate
 from tests.support.mysql_servers import main_mysql
 from tests.support.servers import Server, main_postgres
 
-Copies = Callable[[], "contextmanager[str]"]
+Copies = Callable[[], AbstractContextManager[str]]
 BY_HAND, OURS, PLAYHOUSE = "ALTER TABLE by hand", "migrate()", "playhouse.migrate.add_column"
 STATEMENT = "ALTER TABLE person ADD COLUMN karma INTEGER NOT NULL DEFAULT 7"
 COUNT = "SELECT count(*) FROM person"
@@ -115,7 +116,7 @@ def measure(copies: Copies, rounds: int, rows: int, budget: float) -> dict[str, 
                 continue
             with copies() as url, closing(open_database(url)) as database:
                 database.execute_sql(COUNT).fetchall()
-                measured[name].append(timed(lambda work=work, db=database: work(db)))
+                measured[name].append(timed(partial(work, database)))
                 filled = database.execute_sql(f"{COUNT} WHERE karma = 7").fetchone()[0]
                 if filled != rows:
                     raise SystemExit(f"{name}: {filled:,} rows of {rows:,} have the default")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
+from functools import partial
 
 import peewee
 
@@ -49,7 +50,7 @@ def measure(fresh: Fresh, tables: int, rounds: int) -> tuple[int, dict[str, Seco
         for name, work in contestants(models, statements).items():
             with fresh() as url, closing(open_database(url)) as database:
                 bind(database, models)
-                seconds = timed(lambda work=work, db=database: work(db))
+                seconds = timed(partial(work, database))
                 measured.setdefault(name, []).append(seconds)
                 if plan(database, models):
                     raise SystemExit(f"{name}: there is something left to do")

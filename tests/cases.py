@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests import (
+    cases_clauses,
     cases_columns,
     cases_conflicts,
     cases_defaults,
@@ -11,6 +12,7 @@ from tests import (
     cases_keys,
     cases_mysql,
     cases_names,
+    cases_places,
     cases_relations,
     cases_tables,
 )
@@ -18,6 +20,7 @@ from tests.cases_base import Case
 
 CASES: list[Case] = [
     *cases_columns.CASES,
+    *cases_clauses.CASES,
     *cases_defaults.CASES,
     *cases_keys.CASES,
     *cases_indexes.CASES,
@@ -25,6 +28,7 @@ CASES: list[Case] = [
     *cases_tables.CASES,
     *cases_relations.CASES,
     *cases_names.CASES,
+    *cases_places.CASES,
     *cases_drift.CASES,
     *cases_mysql.CASES,
 ]

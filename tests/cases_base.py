@@ -54,7 +54,9 @@ class Maker:
         """Make the model of a table; ``called`` is the class's name, else the table's."""
         options = {"database": self.database, "table_name": table, **(meta or {})}
         body = {"Meta": type("Meta", (), options), **fields}
-        return type(base)(called or table, (base,), body)
+        metaclass: Any = type(base)
+        made: type[Model] = metaclass(called or table, (base,), body)
+        return made
 
     def t(self, meta: Mapping[str, Any] | None = None, **fields: Any) -> type[Model]:
         """Make the model of the table that stands in most cases, with more fields."""

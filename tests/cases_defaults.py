@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import uuid
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from peewee import (
     DateField,
     DateTimeField,
     DoubleField,
+    Field,
     IntegerField,
     TextField,
     TimestampField,
@@ -47,6 +49,14 @@ RANDOM = {
 }
 UUIDS = {POSTGRES: "gen_random_uuid()", MYSQL: "(uuid())"}
 CALLS = itertools.count()
+
+
+def with_field(field: Callable[[], Field], M: Maker) -> Any:
+    return M.t(n=field())
+
+
+def with_unique(made: Callable[[Maker], Any], M: Maker) -> Any:
+    return M.t(n=CharField(default=made(M), unique=True))
 
 
 def seldom_another() -> int:
@@ -297,10 +307,16 @@ VARYING = [
     ),
 ]
 
+
+def defaulting(field: type[Field], text: str) -> Any:
+    """Return a function that makes a column with a default in SQL."""
+    return lambda M: M.t(n=field(constraints=sql_default(text)))
+
+
 SQL_DEFAULTS = [
     Case(
         f"a constant default in SQL is added: {text}",
-        lambda M, text=text, field=field: M.t(n=field(constraints=sql_default(text))),
+        defaulting(field, text),
         "add_column t.n",
         effects="instant",
         values={"n": [value] * 3},
@@ -359,7 +375,7 @@ SQL_DEFAULTS += [
     *(
         Case(
             f"a node as Python default is what the server makes of it: {what}",
-            lambda M, field=field: M.t(n=field()),
+            functools.partial(with_field, field),
             "add_column t.n",
             effects="instant",
             values={"n": [value] * 3},
@@ -375,7 +391,7 @@ SQL_DEFAULTS += [
     *(
         Case(
             f"a node as Python default that differs for each row fills it: {what}",
-            lambda M, made=made: M.t(n=CharField(default=made(M), unique=True)),
+            functools.partial(with_unique, made),
             ("add_column t.n", "add_index t.t_n"),
             effects=("fills", "builds"),
             then=(DISTINCT, [(3, 3)]),

@@ -19,9 +19,9 @@ from playhouse import postgres_ext
 from tests.cases_base import ALL, EXPRESSING, MYSQL, POSTGRES, SQLITE, Case, Maker
 
 WIDE = "CREATE TABLE t (id {id}, a {text} NOT NULL, b INTEGER, c BOOLEAN);"
-WIDE_ROWS = WIDE + "INSERT INTO t (a, b, c) VALUES ('x', 1, {true}), ('y', 2, {false});"
+_ROWS = WIDE + "INSERT INTO t (a, b, c) VALUES ('x', 1, {true}), ('y', 2, {false});"
 WIDE_ROWS = {
-    kind: WIDE_ROWS.replace("{true}", true).replace("{false}", false)
+    kind: _ROWS.replace("{true}", true).replace("{false}", false)
     for kind, true, false in (
         (SQLITE, "1", "0"),
         (POSTGRES, "true", "false"),
@@ -43,7 +43,7 @@ def wide(M: Maker, *indexes: Any, **rest: Any) -> type[Model]:
 
 def wide_with(before: Any) -> Any:
     """Return `WIDE_ROWS` and something more, alike or by database."""
-    more = before if isinstance(before, dict) else {...: before}
+    more: dict[Any, str] = before if isinstance(before, dict) else {...: before}
     return {kind: sql + more.get(kind, more.get(..., "")) for kind, sql in WIDE_ROWS.items()}
 
 

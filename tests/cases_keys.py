@@ -218,6 +218,14 @@ def with_index(M: Maker, index: Any) -> Any:
     return model
 
 
+def generated(length: int) -> Any:
+    """Return a function that makes a unique column generated from a new one."""
+    return lambda M: M.t(
+        g=IntegerField(null=True, unique=True, constraints=[SQL("AS (h * 2) VIRTUAL")]),
+        h=IntegerField(null=True, constraints=[SQL(f"AS (nullif(length(a), {length})) VIRTUAL")]),
+    )
+
+
 KEYS = [
     Case(
         "an automatic primary key is not added to a table that stands",
@@ -266,12 +274,7 @@ KEYS = [
     *(
         Case(
             f"a unique generated column over a new one is {what}",
-            lambda M, length=length: M.t(
-                g=IntegerField(null=True, unique=True, constraints=[SQL("AS (h * 2) VIRTUAL")]),
-                h=IntegerField(
-                    null=True, constraints=[SQL(f"AS (nullif(length(a), {length})) VIRTUAL")]
-                ),
-            ),
+            generated(length),
             ("add_column t.g", "add_column t.h", *changes),
             blocked=blocked,
             on=[SQLITE, MYSQL],

@@ -80,6 +80,18 @@ def everything(name: str) -> Any:
     return models
 
 
+def filled(name: str) -> Any:
+    """Return a function that makes a table with a new column in which each row gets its value."""
+    return lambda M: M(
+        name,
+        {"primary_key": CompositeKey("a", "b")},
+        called="Nasty",
+        a=M.text(column_name=name),
+        b=IntegerField(),
+        n=IntegerField(default=each(), column_name=f"{name} n"),
+    )
+
+
 PARTS = ("n", "u", "own")
 
 
@@ -138,14 +150,7 @@ QUOTED += [
 QUOTED += [
     Case(
         f"rows are filled where table, key and column have {what} in their names",
-        lambda M, name=name: M(
-            name,
-            {"primary_key": CompositeKey("a", "b")},
-            called="Nasty",
-            a=M.text(column_name=name),
-            b=IntegerField(),
-            n=IntegerField(default=each(), column_name=f"{name} n"),
-        ),
+        filled(name),
         f"add_column {name}.{name} n",
         before=f"CREATE TABLE {quoted(name)} ({quoted(name)} {{text}} NOT NULL, b INTEGER NOT NULL,"
         f" PRIMARY KEY ({quoted(name)}, b));"
@@ -170,6 +175,28 @@ def long_names(length: int) -> Any:
     return models
 
 
+def long_indexed(name: str) -> Any:
+    """Return a function that makes a table and an indexed column of one name."""
+    return lambda M: M(
+        name,
+        called="Long",
+        a=TextField(),
+        n=IntegerField(index=True, column_name=name),
+    )
+
+
+def counted(declared: str) -> Any:
+    """Return a function that makes a table with a unique index over new columns."""
+    return lambda M: M(
+        declared,
+        {"indexes": [(("n", "m"), True)]},
+        called="Other",
+        a=TextField(),
+        n=IntegerField(default=7),
+        m=IntegerField(null=True, constraints=[Check("m > n")], default=8),
+    )
+
+
 LONG = [
     Case(
         f"names of {length} letters converge: completed",
@@ -183,12 +210,7 @@ LONG = [
 LONG += [
     Case(
         f"names of {length} letters converge: created",
-        lambda M, length=length: M(
-            LETTERS[length],
-            called="Long",
-            a=TextField(),
-            n=IntegerField(index=True, column_name=LETTERS[length]),
-        ),
+        long_indexed(name),
         f"create_table {name}",
         before="",
         on=ALL if length < 65 else [SQLITE, POSTGRES],
@@ -210,14 +232,7 @@ LONG += [
     *(
         Case(
             f"new columns are counted in a table that is declared under another name: {declared}",
-            lambda M, declared=declared: M(
-                declared,
-                {"indexes": [(("n", "m"), True)]},
-                called="Other",
-                a=TextField(),
-                n=IntegerField(default=7),
-                m=IntegerField(null=True, constraints=[Check("m > n")], default=8),
-            ),
+            counted(declared),
             (f"add_column {declared}.m", f"add_column {declared}.n"),
             before=standing(name),
             on=[kind],

@@ -103,6 +103,14 @@ def two_on_one(M: Maker) -> list[type[Model]]:
     return [first, M("n", called="Second", a=TextField(), c=IntegerField(null=True, unique=True))]
 
 
+def unique_by(constraints: list[SQL], meta: dict[str, Any]) -> Any:
+    """Return a function that makes a table which refers to a column that these make unique."""
+    return lambda M: [
+        p := M("p", meta, code=IntegerField(constraints=constraints)),
+        M("n", p=ForeignKeyField(p, field="code")),
+    ]
+
+
 CREATED = [
     made("beside those that stand", lambda M: M("n", b=CharField(unique=True))),
     made(
@@ -332,10 +340,7 @@ CREATED = [
     *(
         Case(
             f"a table refers to a new one's column that is unique by {what}",
-            lambda M, given=given, meta=meta: [
-                p := M("p", meta, code=IntegerField(constraints=given)),
-                M("n", p=ForeignKeyField(p, field="code")),
-            ],
+            unique_by(given, meta),
             ("create_table n", "create_table p"),
         )
         for what, given, meta in (

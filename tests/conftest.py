@@ -33,7 +33,7 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Mark each test with the servers that it needs, or "sqlite"; what takes long is "slow"."""
     for item in items:
         for name in needed_servers(item) or ["sqlite"]:
@@ -48,18 +48,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def is_property(item: pytest.Item) -> bool:
+def is_property(item: pytest.Function) -> bool:
     """Tell whether hypothesis runs a test with many examples."""
-    return is_hypothesis_test(getattr(item, "obj", None))
+    return bool(is_hypothesis_test(item.obj))
 
 
-def needed_servers(item: pytest.Item) -> list[str]:
+def needed_servers(item: pytest.Function) -> list[str]:
     """Tell servers by the fixtures, by parameters such as "postgres", and by the module's name."""
     words = [item.path.stem, *item.fixturenames, *parameters(item)]
     return [name for name in SERVERS if any(name in word for word in words)]
 
 
-def parameters(item: pytest.Item) -> list[str]:
+def parameters(item: pytest.Function) -> list[str]:
     """Return those parameters of a test that are a kind of database."""
     values = item.callspec.params.values() if hasattr(item, "callspec") else ()
     return [value for value in values if isinstance(value, str) and KIND.match(value)]
@@ -151,7 +151,8 @@ def postgres_system_url(system_postgres_server: Server) -> Iterator[str]:
 @pytest.fixture(params=["postgres", "postgres-system"])
 def any_postgres_url(request: pytest.FixtureRequest) -> str:
     """The URL of a fresh database, on each of the two servers in turn."""
-    return request.getfixturevalue(request.param.replace("-", "_") + "_url")
+    url: str = request.getfixturevalue(request.param.replace("-", "_") + "_url")
+    return url
 
 
 @pytest.fixture

@@ -860,7 +860,7 @@ def test_server_that_is_down_is_an_error(
 
 def test_database_that_is_no_database_is_an_error() -> None:
     with pytest.raises(AutoMigrateError, match="not a Peewee database"):
-        plan("sqlite:///file.db", [unbound()])  # type: ignore[arg-type]
+        plan("sqlite:///file.db", [unbound()])
 
 
 def test_connection_error_has_the_error_of_the_driver_as_its_cause(tmp_path: Path) -> None:

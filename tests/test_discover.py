@@ -82,7 +82,7 @@ def run(*words: str) -> Result:
 
 
 def tables(file: str) -> list[str]:
-    return SqliteDatabase(file).get_tables()
+    return list(SqliteDatabase(file).get_tables())
 
 
 # Packages, bases.

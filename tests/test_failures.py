@@ -58,7 +58,8 @@ def before_step(name: str, work: Callable[[], object]) -> Callable[[StepEvent], 
     """Return an `on_step` that does some work before the step of this table or name."""
 
     def tell(event: StepEvent) -> None:
-        if event.state == "start" and name in (event.step.name, event.step.table):
+        step = event.step
+        if event.state == "start" and step and name in (step.name, step.table):
             work()
 
     return tell

@@ -22,9 +22,11 @@ def made_in_source() -> set[tuple[str, str]]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args
     ]
     return {
-        (node.func.id, node.args[0].value)
+        (node.func.id, str(node.args[0].value))
         for node in calls
-        if node.func.id in LEVELS and isinstance(node.args[0], ast.Constant)
+        if isinstance(node.func, ast.Name)
+        and node.func.id in LEVELS
+        and isinstance(node.args[0], ast.Constant)
     }
 
 

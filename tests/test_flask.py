@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 from click.testing import Result
 from flask import Flask
@@ -85,7 +86,7 @@ def test_start_migrates_the_database_of_flask_db(app: Flask, database: Database)
 def test_start_migrates_models_of_flask_db_that_was_made_before_its_application(
     app: Flask, database: Database
 ) -> None:
-    holder = FlaskDB(database=database)
+    holder: Any = FlaskDB(database=database)
 
     class Book(holder.Model):
         title = TextField()
@@ -104,7 +105,8 @@ def test_start_migrates_the_database_of_an_object_that_holds_it(
 
 
 def test_start_migrates_models_in_their_own_databases(app: Flask, tmp_path: Path) -> None:
-    one, two = (SqliteDatabase(str(tmp_path / name)) for name in ("one.db", "two.db"))
+    one: Any = SqliteDatabase(str(tmp_path / "one.db"))
+    two: Any = SqliteDatabase(str(tmp_path / "two.db"))
 
     class First(one.Model):
         pass
@@ -443,7 +445,9 @@ def run(app: Flask, *words: str, **options: Any) -> Result:
 
 
 def test_commands_are_those_of_the_command_line(idle: Flask) -> None:
-    found = idle.cli.commands["automigrate"].commands
+    group = idle.cli.commands["automigrate"]
+    assert isinstance(group, click.Group)
+    found = group.commands
     assert {name: id(command) for name, command in found.items()} == {
         name: id(command) for name, command in main.commands.items()
     }

@@ -6,6 +6,7 @@ Where GORM and Peewee make a table differently is told by `tests.support.kagent.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import pytest
 from peewee import Database, Model
@@ -210,7 +211,7 @@ hostile = pytest.mark.parametrize(("release", "models", "blocked", "applied"), H
 
 @hostile
 def test_hostile_upgrade_names_all_that_is_blocked_and_changes_nothing(
-    database: Database, release: kagent.Release, models: object, blocked: Objects, applied: object
+    database: Database, release: kagent.Release, models: Any, blocked: Objects, applied: object
 ) -> None:
     kagent.build(database, release)
     kagent.fill(database, release)
@@ -223,7 +224,7 @@ def test_hostile_upgrade_names_all_that_is_blocked_and_changes_nothing(
 
 @hostile
 def test_hostile_upgrade_with_skip_applies_the_rest(
-    database: Database, release: kagent.Release, models: object, blocked: Objects, applied: object
+    database: Database, release: kagent.Release, models: Any, blocked: Objects, applied: object
 ) -> None:
     kagent.build(database, release)
     kagent.fill(database, release)
@@ -236,7 +237,7 @@ def test_hostile_upgrade_with_skip_applies_the_rest(
 
 @hostile
 def test_hostile_upgrade_with_skip_converges(
-    database: Database, release: kagent.Release, models: object, blocked: Objects, applied: object
+    database: Database, release: kagent.Release, models: Any, blocked: Objects, applied: object
 ) -> None:
     kagent.build(database, release)
     kagent.fill(database, release)

@@ -74,7 +74,7 @@ def applied(server: Served) -> list[str]:
 
 def texts(*names: str, number: int) -> dict[str, str]:
     """Return what the old release has written into these columns of a row."""
-    return {name: kagent.value({"name": name, "type": "text"}, number, None) for name in names}
+    return {name: str(kagent.value({"name": name, "type": "text"}, number, None)) for name in names}
 
 
 # The start.

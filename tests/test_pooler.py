@@ -194,8 +194,8 @@ def test_transaction_pooler_processes_at_once_exactly_one_applies(
     wanted = undisturbed(crew, postgres_places, True)
     with postgres_places.grown() as url:
         # What psycopg's manual wants behind a pooler: it prepares statements of a session.
-        more = {"connect": {"prepare_threshold": None}} if driver == "psycopg3" else {}
-        one = order(through(transaction_pooler, url), driver=driver, options={}, **more)
+        settings = {"prepare_threshold": None} if driver == "psycopg3" else {}
+        one = order(through(transaction_pooler, url), driver=driver, options={}, connect=settings)
         assert wrong(crew.together([one] * 8), url, wanted, 8) == []
 
 

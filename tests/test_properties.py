@@ -71,7 +71,7 @@ class Type:
             return self.values[number % 2]
         if self.field in (CharField, TextField):
             return f"row {number}"
-        casts = {
+        casts: dict[type[Field], Callable[[str], Any]] = {
             BlobField: str.encode,
             BooleanField: lambda text: text != "0",
             DateField: lambda text: (date(2020, 1, 1) + timedelta(int(text))).isoformat(),
@@ -97,7 +97,7 @@ TYPES = [
 @dataclass(frozen=True)
 class Column:
     name: str
-    type: Type
+    kind: Type
     null: bool = False
     default: str = ""  # "constant", "each row its own", or none
     index: str = ""  # "index", "unique", or none
@@ -113,15 +113,19 @@ class Column:
         if self.parent is not None:
             return ForeignKeyField(tables[self.parent], backref="+", **options)
         if self.default == "constant":
-            options["default"] = python(self.type, self.type.values[0])
+            options["default"] = python(self.kind, self.kind.values[0])
         elif self.default:
-            options["default"] = Counter(self.type)
-        return self.type.field(*self.type.arguments, **options)
+            options["default"] = Counter(self.kind)
+        return self.kind.field(*self.kind.arguments, **options)
 
 
 def python(kind: Type, value: Any) -> Any:
     """Return a value as an application would give it."""
-    casts = {DateField: date.fromisoformat, DecimalField: Decimal, UUIDField: uuid.UUID}
+    casts: dict[type[Field], Callable[[Any], Any]] = {
+        DateField: date.fromisoformat,
+        DecimalField: Decimal,
+        UUIDField: uuid.UUID,
+    }
     return casts.get(kind.field, lambda same: same)(value)
 
 
@@ -180,7 +184,7 @@ def columns(draw: st.DrawFn, name: str, parents: list[int]) -> Column:
         default=draw(st.sampled_from(["", "", "constant", "each row its own"])),
         index=draw(st.sampled_from(INDEXED)),
     )
-    if column.type.field is BooleanField and column.default:
+    if column.kind.field is BooleanField and column.default:
         column = replace(column, default="constant")  # It has no value for each row.
     if parents and draw(st.integers(0, 3)) == 0:
         column = replace(column, parent=draw(st.sampled_from(parents)), default="")
@@ -256,7 +260,7 @@ def histories(draw: st.DrawFn) -> History:
 
 
 def quoted(database: Database, name: str) -> str:
-    mark = database.quote[0]
+    mark: str = database.quote[0]
     text = mark + name.replace(mark, mark * 2) + mark
     return text if isinstance(database, SqliteDatabase) else text.replace("%", "%%")
 
@@ -274,17 +278,18 @@ def values_of(
     tables: Tables, numbers: Sequence[int], table: Table, row: int
 ) -> dict[str, Any] | None:
     """Return a row's values, or None when it would need a parent that has no such row."""
-    values: dict[str, Any] = {
+    keys: dict[str, dict[str, Any]] = {
         "auto": {"id": row + 1},
         "text": {"The Key": f"key {row}"},
         "pair": {"one": row, "two": 5},
         "none": {},
-    }[table.key].copy()
+    }
+    values = keys[table.key]
     unique = {n for keys, is_unique in table.indexes if is_unique for n in keys}
     for number, column in enumerate(table.columns):
         distinct = column.index == "unique" or number in unique
         if column.parent is None:
-            values[column.name] = column.type.value(row, distinct)
+            values[column.name] = column.kind.value(row, distinct)
         elif has_row(tables, numbers, column.parent, row):
             is_text = tables[column.parent].key == "text"
             values[column.name] = f"key {row}" if is_text else row + 1
@@ -292,7 +297,7 @@ def values_of(
             values[column.name] = None
         else:
             return None
-        if distinct and column.type.field is BooleanField and row > 1:
+        if distinct and column.kind.field is BooleanField and row > 1:
             return None
     return values
 
@@ -371,7 +376,8 @@ def of_any_history(holds: Callable[[Database, History], None]) -> Callable[..., 
             suppress_health_check=[HealthCheck.too_slow],
         )(given(histories())(example))()
 
-    return test
+    decorated: Callable[..., None] = test
+    return decorated
 
 
 @contextmanager

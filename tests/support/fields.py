@@ -154,4 +154,5 @@ def has_order(item: type[Field], database: Database) -> bool:
 def model(database: Database, table: str, fields: dict[str, Field], **meta: Any) -> type[Model]:
     """Make a model that is bound to the database."""
     options = type("Meta", (), {"database": database, "table_name": table, **meta})
-    return type(Model)("Model_" + table, (Model,), {**fields, "Meta": options})
+    made: type[Model] = type(Model)("Model_" + table, (Model,), {**fields, "Meta": options})
+    return made

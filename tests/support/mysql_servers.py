@@ -56,7 +56,8 @@ class MysqlServer(Server):
             database.execute_sql("SET foreign_key_checks = 0")  # Of keys from another database.
             database.execute_sql(f"DROP DATABASE IF EXISTS {name}")
 
-    def _create(self, name: str) -> None:
+    def _create(self, name: str, template: str) -> None:
+        """There are no templates."""
         with closing(connect(self.url, unquote_password=True)) as database:
             database.execute_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
 

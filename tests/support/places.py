@@ -5,7 +5,6 @@ Enters: a server, or a folder for SQLite. Leaves: URLs.
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 import uuid
@@ -73,24 +72,21 @@ class Places:
             self._drop(url)
 
     def _create(self, template: str | None) -> str:
-        name = f"chaos_{uuid.uuid4().hex}"
         if self.server is None:
-            path = self.folder / f"{name}.db"
+            path = self.folder / f"{uuid.uuid4().hex}.db"
             if template:
                 shutil.copy(template.removeprefix("sqlite:///"), path)
             return f"sqlite:///{path}"
         if self.kind == "mysql":
             return self._copy_mysql(template)
-        base = _name(template) if template else "template0"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {base}")
-        return re.sub(r"(://[^/?]*)(/[^?]*)?", rf"\1/{name}", self.server.url, count=1)
+        return self.server.create_database(Server.name_of(template) if template else "template0")
 
     def _copy_mysql(self, template: str | None) -> str:
         """The server copies no database, only tables, and these without their foreign keys."""
         assert self.server is not None
         url = self.server.create_database()
         if template:
-            base = _name(template)
+            base = Server.name_of(template)
             for (table,) in ask(template, "SHOW TABLES"):
                 ask(url, f"CREATE TABLE {table} LIKE {base}.{table}")
                 ask(url, f"INSERT INTO {table} SELECT * FROM {base}.{table}")
@@ -106,13 +102,7 @@ class Places:
                 with suppress(FileNotFoundError):
                     Path(path + tail).unlink()
         else:
-            self._execute(f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)")
-
-    def _execute(self, statement: str) -> None:
-        assert self.server is not None
-        with closing(psycopg2.connect(self.server.url)) as connection:
-            connection.autocommit = True
-            connection.cursor().execute(statement)
+            self.server.drop_database(url)
 
 
 def _insist(work: Callable[[str], None], url: str) -> None:
@@ -124,10 +114,6 @@ def _insist(work: Callable[[str], None], url: str) -> None:
         except OperationalError:
             if time.monotonic() > deadline:
                 raise
-
-
-def _name(url: str) -> str:
-    return re.sub(r".*://[^/]*/([^?]*).*", r"\1", url)
 
 
 def facts(url: str) -> catalogue.Facts:
@@ -157,7 +143,7 @@ def advisory_locks(url: str) -> int:
     sql = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (
              SELECT oid FROM pg_database WHERE datname = current_database())"""
     if url.startswith("mysql"):
-        sql = f"SELECT IS_USED_LOCK('{lock_name(_name(url))}') IS NOT NULL"
+        sql = f"SELECT IS_USED_LOCK('{lock_name(Server.name_of(url))}') IS NOT NULL"
     return int(ask(url, sql)[0][0])
 
 

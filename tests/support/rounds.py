@@ -15,7 +15,7 @@ def undisturbed(crew: Crew, places: Places, grown: bool) -> Any:
     return places.expected(grown, lambda url: crew.do(order(url)))
 
 
-def order(url: str, release: str = "second", **more: Any) -> dict[str, Any]:
+def order(url: str, release: str = "second", **more: object) -> dict[str, Any]:
     """Return the order to migrate a database to a release."""
     return {"do": "migrate", "url": url, "release": release, "options": dict(ONLINE), **more}
 

@@ -42,10 +42,10 @@ class Server:
     name: str
     url: str
 
-    def create_database(self) -> str:
-        """Create an empty database, and return its URL."""
+    def create_database(self, template: str = "template0") -> str:
+        """Create a database, empty or as its template is, and return its URL."""
         name = f"automigrate_{uuid.uuid4().hex}"
-        self._create(name)
+        self._create(name, template)
         return re.sub(r"(://[^/?]*)(/[^?]*)?", rf"\1/{name}", self.url, count=1)
 
     def drop_database(self, url: str) -> None:
@@ -66,8 +66,8 @@ class Server:
         """Return the name of a URL's database."""
         return re.sub(r".*://[^/]*/([^?]*).*", r"\1", url)
 
-    def _create(self, name: str) -> None:
-        self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    def _create(self, name: str, template: str) -> None:
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
 
     def _execute(self, statement: str) -> None:
         with closing(psycopg2.connect(self.url)) as connection:

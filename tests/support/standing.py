@@ -289,12 +289,12 @@ def _read_postgres(database: Database) -> Standing:
     for kind, sql in _POSTGRES.items():
         length = _KEY_LENGTH.get(kind, 2)
         for row in ask(database, sql):
-            found[(kind, *row[:length])] = row[length:]
+            key = (kind, *row[:length])
+            found[key] = row[length:]
     for key, value in [item for item in found.items() if item[0][0] == "relation"]:
         if value[1] == "S":
-            found[("counter", *key[1:])] = ask(
-                database, f"SELECT last_value, is_called FROM {quoted(*key[1:])}"
-            )
+            counter = ("counter", *key[1:])
+            found[counter] = ask(database, f"SELECT last_value, is_called FROM {quoted(*key[1:])}")
         elif value[1] in "rpm":
             numbered = sorted(
                 (column[0], name[3])
@@ -302,7 +302,8 @@ def _read_postgres(database: Database) -> Standing:
                 if name[:3] == ("column", *key[1:])
             )
             columns = [quoted(name) + "::text" for _, name in numbered if "pg.dropped" not in name]
-            found[("rows", *key[1:])] = _rows(database, columns, quoted(*key[1:]))
+            rows = ("rows", *key[1:])
+            found[rows] = _rows(database, columns, quoted(*key[1:]))
     return found
 
 
@@ -311,7 +312,8 @@ def _read_mysql(database: Database) -> Standing:
     for kind, sql in _MYSQL.items():
         length = _KEY_LENGTH.get(kind, 2)
         for row in ask(database, sql):
-            found[(kind, *row[:length])] = row[length:]
+            key = (kind, *row[:length])
+            found[key] = row[length:]
     for _, schema, name in [key for key in found if key[0] == "relation"]:
         columns = sorted(
             (value[0], key[3])

@@ -50,7 +50,7 @@ def without_sizes() -> dict[str, str]:
 
 def read_to_end(file: int, deadline: float) -> str:
     """Read until nobody has the terminal open any more, which Linux tells by an error."""
-    parts = []
+    parts: list[bytes] = []
     while select.select([file], [], [], max(deadline - time.monotonic(), 0))[0]:
         try:
             part = os.read(file, 65536)

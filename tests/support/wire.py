@@ -33,7 +33,7 @@ def recorded(database: Database) -> Iterator[list[str]]:
         class MysqlRecorder(pymysql.cursors.Cursor):
             def execute(self, sql: str, params: Any = None) -> int:
                 sent.append(self.mogrify(sql, params))
-                return super().execute(sql, params)
+                return int(super().execute(sql, params))
 
         connection.cursorclass = MysqlRecorder
         yield sent

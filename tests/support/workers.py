@@ -72,7 +72,8 @@ def model(database: Database, table: str, **fields: Any) -> type[Model]:
     """Make a model that is bound to the database."""
     options = {"database": database, "table_name": table, "indexes": fields.pop("indexes", ())}
     members = {**fields, "Meta": type("Meta", (), options)}
-    return type(Model)(table.capitalize(), (Model,), members)
+    made: type[Model] = type(Model)(table.capitalize(), (Model,), members)
+    return made
 
 
 def editor(database: Database, author: type[Model]) -> ForeignKeyField:
