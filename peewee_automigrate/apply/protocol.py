@@ -7,6 +7,7 @@ done. Of the database it takes the lock only; `run` changes it.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
@@ -26,7 +27,7 @@ from ..plan.planner import Planner
 from ..report import Plan, Report
 
 _TRIES = 5  # of a plan, while others change the schema that it reads
-_IN_PROCESS = threading.RLock()
+_IN_PROCESS: dict[tuple[object, ...], threading.RLock] = {}  # by process and database
 log = logging.getLogger("peewee_automigrate")
 
 
@@ -61,10 +62,8 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
             log.debug("%s", report)
             return report
         dialect.prepare(first.steps, atomic=chosen.atomic)
-        with _in_process_lock(chosen.lock_wait):
-            report = _locked_run(planner, first, started)
-        log.info("%s", report)
-        return report
+        with _in_process_lock(dialect.database, chosen.lock_wait):
+            return _locked_run(planner, first, started)
 
 
 def _planned(planner: Planner) -> Plan:
@@ -102,7 +101,8 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
     begun = time.monotonic()
     while True:
         try:
-            return _run_once(planner, made, waiting, started)
+            report, callers = _run_once(planner, made, waiting, started)
+            break
         except (PeeweeException, MigrationFailed) as error:
             busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
             if not busy or dialect.transactions != "one":
@@ -115,6 +115,10 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
                 ) from error
             waiting(time.monotonic() - begun, "the database is in use by others, trying again")
         time.sleep(random.uniform(0.1, 0.5))
+    log.info("%s", report)
+    if callers:
+        raise callers
+    return report
 
 
 def _raise_failed(error: Exception, made: Plan) -> None:
@@ -129,7 +133,8 @@ def _raise_failed(error: Exception, made: Plan) -> None:
 
 def _run_once(
     planner: Planner, before: Plan, waiting: Callable[[float, str], None], started: float
-) -> Report:
+) -> tuple[Report, Exception | None]:
+    """Plan again under the lock, and run; return the first error of the caller's callbacks too."""
     from .run import Run  # with what writes, which a start with nothing to do never loads
 
     dialect, options = planner.dialect, planner.options
@@ -141,7 +146,7 @@ def _run_once(
         run = Run(dialect, options, planner, made)
         run.all()
     run.finish()
-    return _report(made, run.applied, waited, started)
+    return _report(made, run.applied, waited, started), run.callers
 
 
 def _waiting(options: Options, total: int = 0) -> Callable[[float, str], None]:
@@ -224,8 +229,11 @@ def _refuse_blocked(made: Plan, options: Options) -> None:
 
 
 @contextmanager
-def _in_process_lock(seconds: float) -> Iterator[None]:
-    if not _IN_PROCESS.acquire(timeout=seconds):
+def _in_process_lock(database: Database, seconds: float) -> Iterator[None]:
+    """Hold back other threads of this process, not of one that was forked meanwhile."""
+    place = map(database.connect_params.get, ("host", "port", "unix_socket"))
+    lock = _IN_PROCESS.setdefault((os.getpid(), database.database, *place), threading.RLock())
+    if not lock.acquire(timeout=seconds):
         raise LockTimeout(
             f"migration lock: a thread of this process held it for {seconds:.1f} s. "
             "Wait for it to end, or raise lock_wait.",
@@ -234,4 +242,4 @@ def _in_process_lock(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        _IN_PROCESS.release()
+        lock.release()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from functools import partial
 from itertools import count
 from typing import Any, Literal
 
-from peewee import Node
+from peewee import Node, PeeweeException
 
 from ..changes import AddColumn, AddForeignKey, AddIndex, CreateSchema, CreateTable, Fill, Step
 from ..dialects.base import Dialect
@@ -53,6 +54,8 @@ class Run:
         self.statement: str | None = None
         self.building: Step | None = None
         self.is_lost = False  # the connection, in the middle of a statement
+        self.outer = sys.exc_info()[1]  # what the caller handles meanwhile
+        self.callers: Exception | None = None  # the first error of a callback or a log handler
         self.commits_alone = dialect.transactions == "none"
         inside = not self.commits_alone and dialect.database.in_transaction()
         self.is_whole = dialect.transactions == "one" or options.atomic or inside
@@ -76,7 +79,8 @@ class Run:
         except AutoMigrateError:
             raise
         except Exception as error:
-            raise self._failed(error) from error
+            first = self._first(error)
+            raise self._failed(first) from first
 
     def finish(self) -> None:
         """Tell that the steps of one transaction are done, now that it is over."""
@@ -131,6 +135,7 @@ class Run:
                 self._send(one, one.step.after, behind=True)
 
         if one.step.fill:
+            one.state = "begun"
             with self._clock(one):
                 self._fill(one)
         if one.step.after:
@@ -206,7 +211,7 @@ class Run:
                 if time.monotonic() >= deadline:
                     raise self._lock_timeout(steps[0], holder) from error
                 line = f"{steps[0].table} is locked by {holder or 'somebody'}, trying again"
-                log.info("%s", line)
+                self._quietly(log.info, "%s", line)
                 self._tell(group[0], "waiting", line)
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, 2.0)
@@ -233,8 +238,17 @@ class Run:
                 one.state = "begun" if place + 1 < size else one.state
 
     def _log(self, sent: str) -> None:
-        log.info("%d/%d %s", self.number, self.total, sent)
         self.statement = None
+        self._quietly(log.info, "%d/%d %s", self.number, self.total, sent)
+
+    def _quietly(self, call: Callable[..., None], *words: Any) -> None:
+        """Call what is the caller's own: where it fails, the run goes on, and its error is raised
+        when all is done and said.
+        """
+        try:
+            call(*words)
+        except Exception as error:
+            self.callers = self.callers or error
 
     def _fill(self, one: _Running) -> None:
         """Give each row a value of its own."""
@@ -286,7 +300,7 @@ class Run:
             seconds = one.seconds + (time.monotonic() if one.seconds < 0 else 0.0)
             total = len(self.running)
             event = StepEvent(one.step, state, one.number, total, seconds, fraction, phase)
-            self.options.on_step(event)
+            self._quietly(self.options.on_step, event)
 
     def _verify(self) -> None:
         """Read back; what was added must be there, as declared."""
@@ -304,9 +318,18 @@ class Run:
                     f"before. This query lists them: {query}"
                 )
 
-    def _failed(self, error: Exception) -> MigrationFailed:
+    def _first(self, error: BaseException) -> BaseException:
+        """Return what came first: a ROLLBACK over a lost connection fails too."""
+        first, before = error, error.__context__
+        while before is not None and before is not self.outer:
+            first = before if isinstance(before, PeeweeException) else first
+            before = before.__context__
+        return first
+
+    def _failed(self, error: BaseException) -> MigrationFailed:
         text = str(error).strip()
-        if self.dialect.trouble(error) == "lost":
+        is_certain = self.statement and not self.commits_alone  # it was no COMMIT
+        if self.dialect.trouble(error) == "lost" and not is_certain:
             text += "\nThe connection is lost, and the server may still complete the statement."
             self.is_lost = True
         if self.statement:
@@ -319,7 +342,7 @@ class Run:
             f"{message}\n{self._what_remains()}",
             statement=self.statement,
             applied=() if self.is_whole else self.applied,
-            rolled_back=self._in_state("open"),
+            rolled_back=() if self.is_lost else self._in_state("open"),
         )
 
     def _what_remains(self) -> str:
@@ -327,7 +350,10 @@ class Run:
         parts = {
             "Applied, and stays: {}.": _listed(() if self.is_whole else self.applied),
             "Begun, and completed by the next run: {}.": _listed(self._in_state("begun")),
-            "Rolled back: {}.": _listed(self._in_state("open")),
+            "Rolled back: {}.": _listed(() if self.is_lost else self._in_state("open")),
+            "Not known, the next run finds out: {}.": _listed(
+                self._in_state("open") if self.is_lost else ()
+            ),
             "An INVALID index may stay, which the next run replaces: {}.": building,
         }
         said = [text.format(what) for text, what in parts.items() if what]

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from peewee import Cast, Database, DatabaseError, Value
+from peewee import Cast, Database, DatabaseError, InterfaceError, OperationalError, Value
 
 from ...changes import Step
 from ...errors import AutoMigrateError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MIGRATION = 0
 _THIS_DATABASE = """database = (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
-_TROUBLES: dict[str | None, Trouble] = {"55P03": "locked", "57014": "late"}
+_TROUBLES: dict[str | None, Trouble] = {"55P03": "locked", "57014": "late", "57P01": "lost"}
 _VOLATILITY = """
 SELECT p.proname, p.provolatile = 'v' FROM pg_catalog.pg_proc AS p
 WHERE p.proname = ANY (CAST(%s AS name[]))"""
@@ -152,7 +152,10 @@ class Postgres(Dialect):
             self.run(f"SET LOCAL statement_timeout = '{before}'")
 
     def trouble(self, error: BaseException) -> Trouble | None:
-        return _TROUBLES.get(_sqlstate(error))
+        state = _sqlstate(error)
+        if isinstance(error, OperationalError | InterfaceError) and (state or "08")[:2] == "08":
+            return "lost"  # without a state it is no answer of the server's
+        return _TROUBLES.get(state)
 
     def blockers(self, table: TableName) -> str | None:
         return self._describe("l.relation = to_regclass(%s)", (self.names.quote_table(table),))
