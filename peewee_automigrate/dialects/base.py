@@ -15,6 +15,7 @@ from peewee import SQL, Database, Entity, Model, Node, NodeList, Value, fn
 
 from ..changes import Change, Step
 from ..compare.spelling import Names
+from ..errors import AutoMigrateError
 from ..models.rendering import escaped
 from ..schema import Catalog, Column, ForeignKey, Index, Table, TableName, Wanted
 
@@ -28,7 +29,7 @@ Progress: TypeAlias = Callable[[str, float | None], None]
 """Is told what goes on, and the fraction done (0 to 1, None when unknown)."""
 
 
-class ChangedMeanwhile(Exception):
+class ChangedMeanwhile(AutoMigrateError):
     """The schema has changed between two reads of it, so that they contradict each other."""
 
 
