@@ -5,10 +5,6 @@ PEEWEES = 3.17.0 3.19.0 4.3.0 newest
 # Those of 3.10 to 3.13 that start; a version manager's stand-in may be on the path and not work.
 PYTHONS = $(or $(foreach v,3.10 3.11 3.12 3.13,$(shell python$(v) -c '' 2>/dev/null && echo python$(v))),python3)
 
-# These take the longest and depend least on versions: `make test` runs them once.
-UNDER_LOAD = concurrency failures flask_start kagent_app locks mysql_cluster mysql_kills mysql_locks \
-	mysql_preflight online pooler properties
-
 # It is built from source, and needs libraries that a machine may not have.
 NO_MYSQLCLIENT = "left out: tests through mysqlclient. To run them: apt-get install gcc libmariadb-dev pkg-config python3-dev"
 
@@ -73,9 +69,9 @@ test-matrix-peewee-%: .venvs/$(notdir $(PYTHON))-peewee-%/.dev
 test-matrix-python%: .venvs/python%-peewee-newest/.dev
 	$(call test_in,$(dir $<))
 
-# $(1): the environment
+# $(1): the environment. What takes the longest depends least on versions: `make test` runs it.
 define test_in
-	$(1)/bin/python -m pytest -q $(UNDER_LOAD:%=--ignore=tests/test_%.py)
+	$(1)/bin/python -m pytest -q -m "not slow"
 endef
 
 # The name says which Python and which Peewee, a version or "newest".

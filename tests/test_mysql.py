@@ -18,7 +18,7 @@ from peewee import (
 )
 from playhouse.db_url import parse
 
-from peewee_automigrate import LockTimeout, migrate, plan
+from peewee_automigrate import AutoMigrateError, LockTimeout, migrate, plan
 from peewee_automigrate.dialects.mysql.session import lock_name
 from tests.support.clients import migration_lock, session
 from tests.support.fields import model

@@ -8,39 +8,27 @@ from __future__ import annotations
 
 import logging
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
-from typing import Any, Literal
+from typing import Any
 
-from peewee import Node, PeeweeException
+from peewee import Node
 
 from ..changes import AddColumn, AddForeignKey, AddIndex, CreateSchema, CreateTable, Fill, Step
 from ..dialects.base import Dialect
 from ..dialects.statements import field_of
 from ..dialects.waiting import poll
-from ..errors import AutoMigrateError, LockTimeout, MigrationFailed
+from ..errors import AutoMigrateError
 from ..options import Options, StepEvent
 from ..plan.planner import Planner
 from ..report import Plan
+from .outcome import Outcome, Running
 
 TABLES_PER_TRANSACTION = 200  # each table holds some locks, and a server's lock table is finite
 log = logging.getLogger("peewee_automigrate")
-
-
-class _Running:
-    """One step of a run: its place among the others, how long it has taken, how far it is."""
-
-    def __init__(self, step: Step, number: int) -> None:
-        self.step = step
-        self.number = number
-        self.seconds = 0.0  # in statements of its own
-        self.is_told = False  # that it has started
-        self.state: Literal["waiting", "open", "begun", "applied"] = "waiting"
-        self.sent: set[int] = set()  # statements that no rollback takes back, by place
 
 
 class Run:
@@ -48,25 +36,19 @@ class Run:
 
     def __init__(self, dialect: Dialect, options: Options, planner: Planner, made: Plan) -> None:
         self.dialect, self.options, self.planner = dialect, options, planner
-        self.running = [_Running(step, number) for number, step in enumerate(made.steps, 1)]
+        inside = dialect.transactions != "none" and dialect.database.in_transaction()
+        is_whole = dialect.transactions == "one" or options.atomic or inside
+        self.outcome = Outcome(dialect, made.steps, is_whole=is_whole)
+        self.running, self.is_whole = self.outcome.running, is_whole
         self.total = len(made.sql())
         self.number = 0
         self.statement: str | None = None
-        self.building: Step | None = None
-        self.is_lost = False  # the connection, in the middle of a statement
-        self.outer = sys.exc_info()[1]  # what the caller handles meanwhile
         self.callers: Exception | None = None  # the first error of a callback or a log handler
-        self.commits_alone = dialect.transactions == "none"
-        inside = not self.commits_alone and dialect.database.in_transaction()
-        self.is_whole = dialect.transactions == "one" or options.atomic or inside
 
     @property
     def applied(self) -> tuple[Step, ...]:
         """The steps that are done, in order."""
-        return self._in_state("applied")
-
-    def _in_state(self, state: str) -> tuple[Step, ...]:
-        return tuple(one.step for one in self.running if one.state == state)
+        return self.outcome.in_state("applied")
 
     def all(self) -> None:
         """Run every step, and read back. Nothing happens when there are none."""
@@ -79,8 +61,8 @@ class Run:
         except AutoMigrateError:
             raise
         except Exception as error:
-            first = self._first(error)
-            raise self._failed(first) from first
+            first, place = self.outcome.first(error), f"{self.number} of {self.total}"
+            raise self.outcome.failed(first, self.statement, place) from first
 
     def finish(self) -> None:
         """Tell that the steps of one transaction are done, now that it is over."""
@@ -99,7 +81,9 @@ class Run:
         self._verify()
 
     def _piecewise(self) -> None:
-        for group in [[one] for one in self.running] if self.commits_alone else self._groups():
+        for group in (
+            [[one] for one in self.running] if self.outcome.commits_alone else self._groups()
+        ):
             if group[0].step.online:
                 self._online(group[0])
             elif any(one.step.locked for one in group):
@@ -109,11 +93,11 @@ class Run:
                 one.state = "applied"
                 self._tell(one, "done")
 
-    def _groups(self) -> list[list[_Running]]:
+    def _groups(self) -> list[list[Running]]:
         """Group steps into transactions: new tables in chunks, the columns of a table, else one."""
-        groups: list[list[_Running]] = []
+        groups: list[list[Running]] = []
         for one in self.running:
-            key = _group(one.step)
+            key = "" if self.outcome.commits_alone else _group(one.step)
             fits = groups and key and _group(groups[-1][0].step) == key
             if fits and (key != "new" or len(groups[-1]) < TABLES_PER_TRANSACTION):
                 groups[-1].append(one)
@@ -121,13 +105,13 @@ class Run:
                 groups.append([one])
         return groups
 
-    def _locked(self, group: Sequence[_Running]) -> None:
+    def _locked(self, group: Sequence[Running]) -> None:
         for one in group:
             with self._clock(one):
                 self._send(one, one.step.locked)
             one.state = "open"
 
-    def _after(self, one: _Running) -> None:
+    def _after(self, one: Running) -> None:
         """Run what needs no lock of the table."""
 
         def rest() -> None:
@@ -141,7 +125,7 @@ class Run:
         if one.step.after:
             self._transaction([one], rest, locks=False)
 
-    def _online(self, one: _Running) -> None:
+    def _online(self, one: Running) -> None:
         change = one.step.change
         if isinstance(change, AddIndex) and change.leftover and self._is_built(change):
             return
@@ -149,14 +133,14 @@ class Run:
         def progress(phase: str, fraction: float | None) -> None:
             self._tell(one, "progress", phase, fraction)
 
-        self.building = one.step
+        self.outcome.building = one.step
         with self._clock(one):
             for statement in one.step.statements:
                 self.statement = statement
                 self.number += 1
                 self.dialect.run_online(statement, progress)
                 self._log(statement)
-        self.building = None
+        self.outcome.building = None
 
     def _is_built(self, change: AddIndex) -> bool:
         """Wait for whoever builds an index that looks left over; tell whether it stands then."""
@@ -172,7 +156,7 @@ class Run:
     # Transactions
 
     def _transaction(
-        self, group: Sequence[_Running], work: Callable[[], None], *, locks: bool = True
+        self, group: Sequence[Running], work: Callable[[], None], *, locks: bool = True
     ) -> None:
         """Run ``work`` in a transaction whose waits for locks are short, and try again."""
         number, states = self.number, [one.state for one in group]
@@ -190,7 +174,7 @@ class Run:
                 one.state = "begun" if needs_more else "applied"
 
     def _retried(
-        self, group: Sequence[_Running], attempt: Callable[[], None], *, locks: bool
+        self, group: Sequence[Running], attempt: Callable[[], None], *, locks: bool
     ) -> None:
         """Call ``attempt`` in a transaction until no lock is waited for long."""
         steps = [one.step for one in group]
@@ -209,7 +193,8 @@ class Run:
                     raise
                 holder = self._blockers(steps)
                 if time.monotonic() >= deadline:
-                    raise self._lock_timeout(steps[0], holder) from error
+                    seconds = self.options.lock_wait
+                    raise self.outcome.lock_timeout(steps[0], seconds, holder) from error
                 line = f"{steps[0].table} is locked by {holder or 'somebody'}, trying again"
                 self._quietly(log.info, "%s", line)
                 self._tell(group[0], "waiting", line)
@@ -224,7 +209,7 @@ class Run:
 
     # Statements
 
-    def _send(self, one: _Running, statements: Sequence[str], *, behind: bool = False) -> None:
+    def _send(self, one: Running, statements: Sequence[str], *, behind: bool = False) -> None:
         """Run and log statements; the text of one stays for the error when it fails."""
         size = len(one.step.statements)
         for place, statement in enumerate(statements, size - len(statements) if behind else 0):
@@ -233,7 +218,7 @@ class Run:
                 continue
             self.statement = statement
             self._log(self.dialect.run(statement))
-            if self.commits_alone:
+            if self.outcome.commits_alone:
                 one.sent.add(place)
                 one.state = "begun" if place + 1 < size else one.state
 
@@ -250,7 +235,7 @@ class Run:
         except Exception as error:
             self.callers = self.callers or error
 
-    def _fill(self, one: _Running) -> None:
+    def _fill(self, one: Running) -> None:
         """Give each row a value of its own."""
         fill = one.step.fill
         if fill is None:
@@ -282,7 +267,7 @@ class Run:
     # What is told
 
     @contextmanager
-    def _clock(self, one: _Running) -> Iterator[None]:
+    def _clock(self, one: Running) -> Iterator[None]:
         """Count the time of a part of a step, and tell when its first part starts."""
         if not one.is_told:
             one.is_told = True
@@ -294,7 +279,7 @@ class Run:
             one.seconds += time.monotonic()
 
     def _tell(
-        self, one: _Running, state: Any, phase: str = "", fraction: float | None = None
+        self, one: Running, state: Any, phase: str = "", fraction: float | None = None
     ) -> None:
         if self.options.on_step:
             seconds = one.seconds + (time.monotonic() if one.seconds < 0 else 0.0)
@@ -309,68 +294,14 @@ class Run:
         missing = [step for step in steps if self.planner.made(step.change) & left]
         if missing:
             names = "; ".join(map(str, missing))
-            raise self._error(f"the statements ran, but the database still lacks: {names}")
+            raise self.outcome.error(f"the statements ran, but the database still lacks: {names}")
         for step in steps:
             query = self.dialect.left_behind(step.change)
             if query:
-                raise self._error(
+                raise self.outcome.error(
                     f"{step}: it stands, but somebody has written values that it refuses "
                     f"before. This query lists them: {query}"
                 )
-
-    def _first(self, error: BaseException) -> BaseException:
-        """Return what came first: a ROLLBACK over a lost connection fails too."""
-        first, before = error, error.__context__
-        while before is not None and before is not self.outer:
-            first = before if isinstance(before, PeeweeException) else first
-            before = before.__context__
-        return first
-
-    def _failed(self, error: BaseException) -> MigrationFailed:
-        text = str(error).strip()
-        is_certain = self.statement and not self.commits_alone  # it was no COMMIT
-        if self.dialect.trouble(error) == "lost" and not is_certain:
-            text += "\nThe connection is lost, and the server may still complete the statement."
-            self.is_lost = True
-        if self.statement:
-            what = f"statement {self.number} of {self.total} failed: {text}\n  {self.statement}"
-            return self._error(what)
-        return self._error(f"the {'run' if self.commits_alone else 'transaction'} failed: {text}")
-
-    def _error(self, message: str) -> MigrationFailed:
-        return MigrationFailed(
-            f"{message}\n{self._what_remains()}",
-            statement=self.statement,
-            applied=() if self.is_whole else self.applied,
-            rolled_back=() if self.is_lost else self._in_state("open"),
-        )
-
-    def _what_remains(self) -> str:
-        building = f"{self.building.name} on {self.building.table}" if self.building else ""
-        parts = {
-            "Applied, and stays: {}.": _listed(() if self.is_whole else self.applied),
-            "Begun, and completed by the next run: {}.": _listed(self._in_state("begun")),
-            "Rolled back: {}.": _listed(() if self.is_lost else self._in_state("open")),
-            "Not known, the next run finds out: {}.": _listed(
-                self._in_state("open") if self.is_lost else ()
-            ),
-            "An INVALID index may stay, which the next run replaces: {}.": building,
-        }
-        said = [text.format(what) for text, what in parts.items() if what]
-        nothing = "The next run finds out." if self.is_lost else "Nothing was changed."
-        return " ".join(said) or nothing
-
-    def _lock_timeout(self, step: Step, holder: str | None) -> LockTimeout:
-        return LockTimeout(
-            f"{step.table}: its lock was not free within {self.options.lock_wait:.1f} s, held by "
-            f"{holder or 'another connection'}. {self._what_remains()} "
-            "Run again when it has ended, or raise lock_wait.",
-            holder=holder,
-        )
-
-
-def _listed(steps: Sequence[Step]) -> str:
-    return "; ".join(map(str, steps))
 
 
 def _group(step: Step) -> str:
