@@ -1,7 +1,6 @@
 """The only place that asks which database this is.
 
-Enters: a Peewee database. Leaves: its dialect, or `UnsupportedDatabase`. A dialect is loaded when
-its database is used.
+Enters: a Peewee database. Leaves: its dialect, loaded when its database is used.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What needs a second connection: index builds that do not block, and telling poolers apart.
 
 Enters: a Peewee database whose connections are one a thread. Leaves: a built index, or an error.
-The build runs on a connection of its own, so that this one stays free: it holds the migration
-lock, tells the progress, and can be interrupted.
+The first connection stays free to hold the migration lock and to tell the progress.
 """
 
 from __future__ import annotations
@@ -43,17 +42,12 @@ class _Worker(threading.Thread):
         try:
             with self.database.connection_context():
                 self.connection = self.database.connection()
-                self.pid = self.database.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
+                self.pid = _pid(self.database)
                 self.work(self)
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
             self.error = error
         finally:
             self.ready.set()
-
-    def cancel(self) -> None:
-        if self.connection is not None and self.is_alive():
-            self.connection.cancel()
-        self.join()
 
 
 def build(database: Database, statement: str, progress: Progress) -> None:
@@ -71,10 +65,10 @@ def build(database: Database, statement: str, progress: Progress) -> None:
         try:
             execute(statement)
         finally:
-            if is_usable(database):
+            if _is_usable(database):
                 execute("RESET lock_timeout")
                 execute("RESET statement_timeout")
-                execute("SELECT pg_advisory_unlock(%s, %s)", (LOCK, BUILD))
+            unlock(database, BUILD)
 
     worker = _Worker(database, work)
     worker.start()
@@ -83,7 +77,9 @@ def build(database: Database, statement: str, progress: Progress) -> None:
             for phase, fraction in database.execute_sql(_PROGRESS, (worker.pid,)).fetchall():
                 progress(phase, fraction)
     except BaseException:
-        worker.cancel()
+        if worker.connection is not None and worker.is_alive():
+            worker.connection.cancel()
+        worker.join()
         raise
     worker.join()
     if worker.error is not None:
@@ -125,7 +121,13 @@ def _changes_process(database: Database, pid: int) -> bool:
         worker.join()
 
 
-def is_usable(database: Database) -> bool:
+def unlock(database: Database, lock: int) -> None:
+    """Write: let go of an advisory lock of ours; a lost connection has done so by itself."""
+    if _is_usable(database):
+        database.execute_sql("SELECT pg_advisory_unlock(%s, %s)", (LOCK, lock))
+
+
+def _is_usable(database: Database) -> bool:
     """Tell whether a connection can send a statement; Peewee 3.17 fails to for psycopg 3."""
     try:
         return bool(database.is_connection_usable())
