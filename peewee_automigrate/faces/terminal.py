@@ -92,8 +92,7 @@ class Screen:
     def check(self, made: Plan, seconds: float, *, is_only: bool) -> None:
         """Print the line that counts; all of the plan when verbose."""
         if self.volume == "verbose":
-            self.plan(made, seconds)
-            return
+            return self.plan(made, seconds)
         words = count_line(made) if is_only else f"{made.summary}: {count_line(made)}"
         role = "blocked" if made.blocked else "heading"
         self.say(*painted((role, words), self.style))
@@ -184,10 +183,9 @@ def _label(event: StepEvent) -> str:
 
 def bar(event: StepEvent, room: int) -> str:
     """Return the progress of a step in ``room`` characters; the step's name is cut first."""
-    known = event.fraction is not None
-    percent = f" {event.fraction:4.0%}" if known else ""
-    tail = f"{percent} {event.seconds:.0f} s {event.phase}"
-    size = max(min(_BAR, (room - len(tail)) // 3), 5) if known else 0
-    done = round((event.fraction or 0) * size)
-    drawn = f" [{'#' * done}{'-' * (size - done)}]" if known else ""
+    drawn, tail = "", f" {event.seconds:.0f} s {event.phase}"
+    if event.fraction is not None:
+        tail = f" {event.fraction:4.0%}{tail}"
+        size = max(min(_BAR, (room - len(tail)) // 3), 5)
+        drawn = f" [{('#' * round(event.fraction * size)).ljust(size, '-')}]"
     return f"{_label(event)[: max(room - len(drawn + tail), 0)]}{drawn}{tail}"[:room]

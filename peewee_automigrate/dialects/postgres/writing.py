@@ -38,9 +38,7 @@ WHERE p.partrelid = to_regclass(%s)"""
 
 
 class PostgresWriter(Writer, PostgresqlMigrator):
-    """Peewee's migrator for PostgreSQL, which rewrites every row for a NOT NULL column; this adds
-    it with its default, which rewrites none.
-    """
+    """Peewee's migrator for PostgreSQL rewrites all rows for a NOT NULL column; this one none."""
 
     def added(self, change: AddColumn, value: RowValue, facts: Facts) -> Step:
         """On a table with rows, what the server would check row by row under the lock of ALTER

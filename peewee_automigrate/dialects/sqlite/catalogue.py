@@ -116,15 +116,7 @@ class _Reader:
         primary = tuple(row[3] for row in sorted((r for r in rows if r[7]), key=itemgetter(7)))
         options = table_options(sql) if kind == "table" else ()
         is_rowid = len(primary) == 1 and "without rowid" not in options
-        columns = tuple(
-            [
-                _special_column(row, is_rowid)
-                if row[7] or row[8]
-                else Column(row[3], canonical_type(row[4]), not row[5], row[6])
-                for row in rows
-                if row[8] != 1
-            ]
-        )
+        columns = tuple([_column(row, is_rowid) for row in rows if row[8] != 1])
         made = {row[3]: row[9] or "" for row in names}
         indexes = [
             _index(name, group, columns, made.get(name, ""))
@@ -146,11 +138,10 @@ class _Reader:
         )
 
 
-def _special_column(row: _Row, is_rowid: bool) -> Column:
-    """Make a column of the primary key, or a generated one."""
+def _column(row: _Row, is_rowid: bool) -> Column:
     _, _, _, name, type_name, not_null, default, primary, hidden, _ = row
     canonical = canonical_type(type_name)
-    rowid_alias = is_rowid and primary and canonical == "INTEGER"
+    rowid_alias = bool(is_rowid and primary and canonical == "INTEGER")
     generated = "rowid" if rowid_alias else _GENERATED.get(hidden, "")
     return Column(name, canonical, not (not_null or rowid_alias), default, generated)
 
@@ -181,9 +172,8 @@ def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -
 
 
 def _unbracketed(sql: str) -> str:
-    """Return SQL with names in backticks in place of brackets, which stand for arrays elsewhere.
-
-    https://www.sqlite.org/lang_keywords.html has both; neither is ever read as a string.
+    """Return SQL with names in backticks in place of brackets, which stand for arrays elsewhere:
+    https://www.sqlite.org/lang_keywords.html.
     """
     if "[" not in sql:
         return sql

@@ -30,9 +30,7 @@ _STRICT = {
 
 
 class SqliteWriter(Writer, SqliteMigrator):
-    """Peewee's migrator for SQLite, which rebuilds the table for a NOT NULL column; this adds it
-    as SQLite does by itself.
-    """
+    """Peewee's migrator for SQLite rebuilds a table for a NOT NULL column; this one does not."""
 
     def parts(self, change: Change) -> Iterator[Change | Finding]:
         """A foreign key stands in its table's or column's own statement, or nowhere. Its parent
