@@ -80,11 +80,9 @@ class Statements(SchemaMigrator):
         return context.literal("ALTER TABLE ").sql(Entity(*path))
 
     def add_inline_fk_sql(self, context: Context, field: ForeignKeyField) -> None:
-        """Write REFERENCES with all that the field declares; Peewee leaves out name and
-        DEFERRABLE. A field whose key is ``deferred`` gets none.
-
-        https://www.postgresql.org/docs/current/sql-createtable.html and
-        https://www.sqlite.org/syntax/foreign-key-clause.html take the same words.
+        """Write REFERENCES with all that the field declares, where its key is not ``deferred``;
+        Peewee leaves out name and DEFERRABLE. PostgreSQL and SQLite take the same words:
+        https://www.sqlite.org/syntax/foreign-key-clause.html.
         """
         if field.deferred:
             return
@@ -138,10 +136,8 @@ class Statements(SchemaMigrator):
     def create_table(
         self, change: CreateTable, models: Models, catalog: Catalog
     ) -> tuple[str, ...]:
-        """Return what `Model.create_table` would send: sequences, table, indexes.
-
-        Sequences that stand are left alone. Where several models share the table, it has the
-        columns and constraints of all. Foreign keys that come late are left out.
+        """Return what `Model.create_table` would send: sequences that are missing, table, indexes.
+        Where several models share the table, it has the columns and constraints of all.
         """
         first, table = models[0], change.table
         manager = copy.copy(first._schema)

@@ -79,9 +79,8 @@ def _steps(steps: Sequence[Step], style: Style) -> list[str]:
 
 
 def _columns(rows: Sequence[Cells], style: Style) -> list[list[str]]:
-    """Return the lines of each row, aligned with those of the other rows.
-
-    Where the width does not suffice, the last cells stand below the first one.
+    """Return the lines of each row, aligned with those of the other rows; where the width does not
+    suffice, the last cells stand below the first one.
     """
     name, cost = (max((len(row[n][1]) for row in rows), default=0) for n in (0, 1))
     room = (style.width or 0) - cost - len(GAP)

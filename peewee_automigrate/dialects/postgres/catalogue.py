@@ -1,8 +1,8 @@
 """PostgreSQL's catalogue: two statements for any number of tables, and what their rows mean.
 
-Enters: rows. Leaves: `Table` values. Nothing waits for a table's lock: what would (the text of
-defaults, expressions and predicates) is left out for tables that somebody holds in ACCESS
-EXCLUSIVE mode. Source: https://www.postgresql.org/docs/current/catalogs.html.
+Enters: rows. Leaves: `Table` values. Nothing waits for a table's lock: texts that would are left
+out for tables that somebody holds in ACCESS EXCLUSIVE mode. Source:
+https://www.postgresql.org/docs/current/catalogs.html.
 """
 
 from __future__ import annotations
@@ -113,9 +113,8 @@ _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET
 
 
 def read(ask: Callable[..., list[Any]], version: int, wanted: Wanted) -> Catalog:
-    """Read the wanted tables in two statements; ``ask`` sends a query.
-
-    A table without a schema is looked up along the search path, as the server itself does.
+    """Read the wanted tables in two statements; ``ask`` sends a query. A table without a schema is
+    looked up along the search path, as the server itself does.
     """
     names = sorted({n.name for n in (*wanted.tables, *wanted.names)})
     schemas = sorted({n.schema for n in (*wanted.tables, *wanted.names) if n.schema})

@@ -51,10 +51,9 @@ class _Worker(threading.Thread):
 
 
 def build(database: Database, statement: str, progress: Progress) -> None:
-    """Write: run CREATE or DROP INDEX CONCURRENTLY, telling the progress meanwhile.
-
-    No lock_timeout applies: an unrelated reader would cancel the build, and leave an INVALID
-    index. https://www.postgresql.org/docs/current/sql-createindex.html
+    """Write: run CREATE or DROP INDEX CONCURRENTLY, telling the progress meanwhile. With a
+    lock_timeout an unrelated reader would cancel the build, and leave an INVALID index:
+    https://www.postgresql.org/docs/current/sql-createindex.html
     """
 
     def work(worker: _Worker) -> None:
@@ -89,10 +88,9 @@ def build(database: Database, statement: str, progress: Progress) -> None:
 def is_pooled(database: Database) -> bool:
     """Read: tell whether statements of this connection may reach different server processes.
 
-    A pooler tells a process number of its own when a connection starts. To tell one that keeps a
-    server process for the whole session from one that does not, second connections open a
-    transaction: when one gets the process of the first, or the first then gets another, there is
-    no session. Where it can't tell, the answer is yes.
+    A pooler tells a process number of its own when a connection starts. Does it keep a server
+    process for a session? Not when a second connection, in a transaction, gets the process of the
+    first, or the first then gets another. Where it can't tell, the answer is yes.
     """
     pid = _pid(database)
     if database.connection().info.backend_pid == pid:
