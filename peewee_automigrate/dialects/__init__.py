@@ -1,7 +1,6 @@
 """The only place that asks which database this is.
 
-Enters: a Peewee database. Leaves: its dialect, or `UnsupportedDatabase`. A dialect is loaded when
-its database is used.
+Enters: a Peewee database. Leaves: its dialect, loaded when its database is used.
 """
 
 from __future__ import annotations
@@ -23,15 +22,14 @@ def migrator_for(database: Any) -> SchemaMigrator:
     ``database`` may be a `DatabaseProxy`; literals are quoted over its connection, which must be
     open. Raises `UnsupportedDatabase` for one without a dialect.
     """
-    made: SchemaMigrator = dialect_for(unwrapped(database)).writer
-    return made
+    return dialect_for(unwrapped(database)).writer
 
 
 def dialect_for(database: Database) -> Dialect:
     """Return the dialect of a database; reads nothing.
 
-    Raises `UnsupportedDatabase` for one that has none. CockroachDB speaks PostgreSQL's protocol
-    but has neither its advisory locks nor its transactional DDL, so it is refused by name.
+    Raises `UnsupportedDatabase` for one that has none, such as CockroachDB, which has neither
+    PostgreSQL's advisory locks nor its transactional DDL.
     """
     is_cockroach = any(base.__name__ == "CockroachDatabase" for base in type(database).__mro__)
     if isinstance(database, SqliteDatabase):

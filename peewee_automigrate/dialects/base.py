@@ -1,7 +1,7 @@
 """The seam: what the rest of the package may ask of a database, with the cautious answer to each.
 
-Enters: values. Leaves: values, locks, transactions. A dialect's members are facts, questions
-(which read) or verbs (which write). What writes SQL stands in `writing`, what fills in `filling`.
+Enters: values. Leaves: values, locks, transactions. What writes SQL stands in `writing`, what
+fills in `filling`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from peewee import SQL, Database, Entity, Model, Node, NodeList, Value, fn
@@ -30,7 +32,7 @@ Progress: TypeAlias = Callable[[str, float | None], None]
 
 
 class ChangedMeanwhile(AutoMigrateError):
-    """The schema has changed between two reads of it, so that they contradict each other."""
+    """Two reads of the schema contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +72,21 @@ class Facts(Protocol):
 
 
 class Dialect:
-    """One database."""
+    """One database. Its members are facts, questions (which read) or verbs (which write)."""
 
     name = ""
+    spelling: type[Names] = Names
     makes_file = False  # to connect makes a database where there is none
     transactions: Literal["one", "some", "none"] = "some"
     # "one": a whole run is one, "none": each statement of DDL commits by itself
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.names = Names(self.quote)
-
-    # Text
+        self.names = self.spelling(self.quote)
 
     def place(self) -> str:
-        """Return the database's kind, name and host for a person.
-
-        A name that is a URL or a list of settings might hold a password, and is left out.
+        """Return the database's kind, name and host for a person. A name that is a URL or a list
+        of settings might hold a password, and is left out.
         """
         name = str(self.database.database)
         host = self.database.connect_params.get("host")
@@ -102,19 +102,16 @@ class Dialect:
         """Return an expression as a column of this type would hold it; None is NULL."""
         return expression or "NULL"
 
-    # Questions: these read the database.
+    # Questions
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
-        """Read all that stands under the wanted names, in at most two statements.
-
-        Raises `ChangedMeanwhile` when what it has read can't be.
+        """Read all that stands under the wanted names, in at most two statements. Raises
+        `ChangedMeanwhile` when what it has read can't be.
         """
         raise NotImplementedError
 
     def same_expressions(self, table: Table, declared: Index, actual: Index) -> bool | None:
-        """Read: ask the server whether two indexes have the same expressions, None when it
-        can't tell.
-        """
+        """Read: tell whether the server reads two indexes alike, None when it can't tell."""
         return False
 
     def unknown_types(self, types: Sequence[str]) -> list[str]:
@@ -123,7 +120,6 @@ class Dialect:
 
     def literal(self, value: Any, type_name: str) -> str:
         """Read: let the database quote a value of this type (or a Peewee node) as a literal.
-
         Raises `ValueError` when it is no value of the type.
         """
         raise NotImplementedError
@@ -145,19 +141,12 @@ class Dialect:
     def limited(
         self, locks: float | None = None, statements: float | None = None
     ) -> Iterator[None]:
-        """Read: inside, a query that waits longer for a table's lock, or a statement that takes
-        longer, fails; in seconds. See `trouble`.
-        """
+        """Read: inside, what waits longer for a table's lock, or takes longer, fails; seconds."""
         yield
 
-    def in_transaction(self) -> bool:
-        """Read: tell whether a transaction is under way, whoever has begun it."""
-        return bool(self.database.in_transaction())
-
     def trouble(self, error: BaseException) -> Trouble | None:
-        """Tell what an error means: a lock was not free in time ("locked"), a statement was not
-        done within its time ("late"), or the connection is gone, and the server may complete the
-        statement ("lost"); None for any other.
+        """Tell what an error means: a lock ("locked") or a statement ("late") was not done in
+        time, or the connection is gone, and the server may complete the statement ("lost").
         """
         return None
 
@@ -167,17 +156,24 @@ class Dialect:
 
     # What is loaded when there is something to add
 
-    @property
+    @cached_property
     def writer(self) -> Writer:
         """What writes changes as steps: Peewee's migrator with the safe operations."""
-        raise NotImplementedError
+        made: Writer = self._part("writing", "Writer")
+        return made
 
-    @property
+    @cached_property
     def filler(self) -> Filler:
         """What gives each row of a new column a value of its own."""
-        raise NotImplementedError
+        made: Filler = self._part("rows", "Filler")
+        return made
 
-    # Verbs: these write, or prepare to.
+    def _part(self, module: str, kind: str) -> Any:
+        """Load, for `Sqlite`, `SqliteWriter` from `writing` in the same folder."""
+        found = import_module(f"..{module}", type(self).__module__)
+        return getattr(found, type(self).__name__ + kind)(self)
+
+    # Verbs
 
     def run(self, statement: str) -> str:
         """Write: send one statement as it is. Returns what was sent."""
@@ -185,30 +181,28 @@ class Dialect:
         return statement
 
     def prepare(self, steps: Sequence[Step], *, atomic: bool) -> None:
-        """Read: find out what the connection can hold, before a lock is taken on it.
-
-        Raises `AutoMigrateError` where these steps can't be run over it.
-        """
+        """Read: raise `AutoMigrateError` where steps can't be run over this connection."""
 
     def migration_lock(
         self, lock_wait: float, lock_timeout: float, waiting: Callable[[float, str], None]
     ) -> AbstractContextManager[float]:
         """Write: hold the lock between migrators; gives the seconds that were waited.
 
-        Raises `LockTimeout` after ``lock_wait`` seconds; ``waiting`` is called now and then with
-        the seconds so far and a line that says for whom. ``lock_timeout``: seconds for what the
-        lock itself waits for.
+        Raises `LockTimeout` after ``lock_wait`` seconds; ``waiting`` is told the seconds so far and
+        for whom. ``lock_timeout``: seconds for what the lock itself waits for.
         """
         raise NotImplementedError
 
+    @contextmanager
     def transaction(
         self, seconds: float, altered: TableName | None, parents: Sequence[TableName], tries: int
-    ) -> AbstractContextManager[None]:
+    ) -> Iterator[None]:
         """Write: a transaction, where there are any, in which a statement that waits longer for a
         table's lock fails. Where it takes locks on several tables that stand, it waits for one of
         them only, at each of the ``tries`` for another one.
         """
-        raise NotImplementedError
+        with self.database.atomic():
+            yield
 
     def run_online(self, statement: str, progress: Progress) -> None:
         """Write: run a statement that must stand outside of any transaction."""
@@ -219,12 +213,10 @@ class Dialect:
         return False
 
     def left_behind(self, change: Change) -> str | None:
-        """Read: return a query for rows that a change which was not checked should have refused,
-        None when there is none.
-        """
+        """Read: return a query for rows that an unchecked change should have refused, or None."""
         return None
 
-    # Not a part of the seam: what the dialects share.
+    # What the dialects share
 
     def first_value(self, node: Any) -> Any:
         """Read: return the value of ``SELECT node``."""

@@ -1,7 +1,6 @@
 """Filling a new column: each row that holds NULL gets a value of its own, in batches.
 
 Enters: a column that has just been added, and a function that gives a value. Leaves: filled rows.
-Each database says how its rows are told apart, and how a batch of them is written.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class NotFilled(Exception):
 
 
 class Filler:
-    """Fills columns of one database."""
+    """Fills columns of one database, which says how its rows are told apart and written."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -38,15 +37,15 @@ class Filler:
         batch: Callable[[Callable[[], None]], None],
         done: Callable[[int], None],
     ) -> None:
-        """Write: see `Dialect.fill`. Rows are walked in the order of their key, so that each is
-        seen once, also when a value is NULL again.
+        """Write: give each row a ``value``; ``batch`` runs a part, ``done`` is told the rows so
+        far. Rows are walked in the order of their key: each is seen once, also when a value is
+        NULL again.
         """
-        dialect, table = self.dialect, fill.table
-        keys = [(self.escaped(name), type_name) for name, type_name in self.row_key(table)]
+        dialect = self.dialect
+        keys = [(self.escaped(name), type_name) for name, type_name in self.row_key(fill.table)]
         own = [f"t.{name}" for name, _ in keys]
-        names = ", ".join(own)
-        values = ", ".join(map(self.key_value, own))
-        source = self.escaped(dialect.names.quote_table(table.name))
+        names, values = ", ".join(own), ", ".join(map(self.key_value, own))
+        source = self.escaped(dialect.names.quote_table(fill.table.name))
         target = self.escaped(dialect.quote(fill.column.name))
         last: tuple[Any, ...] = ()
         after, filled = "", 0

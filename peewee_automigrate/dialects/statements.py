@@ -2,9 +2,6 @@
 
 Enters: a change, the models that declare its table, how a column is to be written. Leaves: SQL
 text without parameters. Runs nothing; Peewee's models and fields are cloned, never edited.
-
-Each database's writer is a subclass of its migrator in `playhouse.migrate`, which goes on writing
-all but what would rebuild or rewrite a table.
 """
 
 from __future__ import annotations
@@ -31,7 +28,7 @@ from playhouse.migrate import Operation, SchemaMigrator, operation
 
 from ..changes import AddColumn, AddForeignKey, AddIndex, CreateTable
 from ..models.defaults import python_default
-from ..models.rendering import LiteralContext, escaped, index_sql, rendered
+from ..models.rendering import LiteralContext, escaped, index_sql, render, rendered
 from ..schema import Catalog, Column, Table, TableName
 from ..sql import parse_index
 from .base import Dialect
@@ -63,7 +60,9 @@ def field_of(models: Models, dialect: Dialect, column: str) -> tuple[type[Model]
 
 
 class Statements(SchemaMigrator):
-    """What one change is in SQL, the same for all databases but where they say otherwise."""
+    """What one change is in SQL. Each database's writer is also Peewee's migrator for it, which
+    writes all but what would rebuild or rewrite a table.
+    """
 
     null_word = ""  # says that a column may hold NULL; "" where that goes without saying
 
@@ -81,11 +80,9 @@ class Statements(SchemaMigrator):
         return context.literal("ALTER TABLE ").sql(Entity(*path))
 
     def add_inline_fk_sql(self, context: Context, field: ForeignKeyField) -> None:
-        """Write REFERENCES with all that the field declares; Peewee leaves out name and
-        DEFERRABLE. A field whose key is ``deferred`` gets none.
-
-        https://www.postgresql.org/docs/current/sql-createtable.html and
-        https://www.sqlite.org/syntax/foreign-key-clause.html take the same words.
+        """Write REFERENCES with all that the field declares, where its key is not ``deferred``;
+        Peewee leaves out name and DEFERRABLE. PostgreSQL and SQLite take the same words:
+        https://www.sqlite.org/syntax/foreign-key-clause.html.
         """
         if field.deferred:
             return
@@ -94,13 +91,10 @@ class Statements(SchemaMigrator):
         parent = Entity(self.parent_schema(field), field.rel_model._meta.table_name)
         context.literal(" REFERENCES ").sql(parent).literal(" ")
         context.sql(EnclosedNodeList((Entity(field.rel_field.column_name),)))
-        for words, value in (
-            (" ON DELETE ", field.on_delete),
-            (" ON UPDATE ", field.on_update),
-            (" DEFERRABLE ", field.deferrable),
-        ):
+        actions = {"ON DELETE": field.on_delete, "ON UPDATE": field.on_update}
+        for words, value in (actions | {"DEFERRABLE": field.deferrable}).items():
             if value:
-                context.literal(words + value)
+                context.literal(f" {words} {value}")
 
     @operation  # type: ignore[untyped-decorator]
     def add_column(self, table: str, column_name: str, field: Field, **_: Any) -> list[Operation]:
@@ -114,10 +108,8 @@ class Statements(SchemaMigrator):
         operations = [self.alter_add_column(table, column_name, self._with_default(field))]
         if isinstance(field, ForeignKeyField) and self.explicit_create_foreign_key:
             parent = field.rel_model._meta.table_name, field.rel_field.column_name
-            actions = field.on_delete, field.on_update
-            operations.append(
-                self.add_foreign_key_constraint(table, column_name, *parent, *actions)
-            )
+            key = (*parent, field.on_delete, field.on_update)
+            operations.append(self.add_foreign_key_constraint(table, column_name, *key))
         if field.index or field.unique:
             using = getattr(field, "index_type", None)
             operations.append(self.add_index(table, (column_name,), field.unique, using))
@@ -127,41 +119,31 @@ class Statements(SchemaMigrator):
         default = python_default(field)
         if default and (default.per_row or default.is_sql):
             raise ValueError(f"{field!r}: its default may differ for each row; let migrate add it")
-        clone = field.clone()
         words = [] if field.null else ["NOT NULL"]
         if default:
-            type_name = self.dialect.names.type(
-                rendered(self.make_context().sql(field.ddl_datatype(self.make_context())))
-            )
+            declared = render(self.dialect, field.ddl_datatype(self.make_context()))
+            type_name = self.dialect.names.type(declared)
             value = self.dialect.literal(field.db_value(default.value), type_name)
             words.append(f"DEFAULT {self.default_clause(value, type_name)}")
+        clone = field.clone()
         clone.constraints = [SQL(escaped(self.database, word)) for word in words]
         clone.constraints += field.constraints or []
         clone.null = True
         return clone
-
-    def statements(self, made: Operation) -> tuple[str, ...]:
-        """Return what an operation would send."""
-        nodes: list[Any] = []
-        made.execute = nodes.append
-        made.run()
-        return tuple(map(rendered, nodes))
 
     # Tables, columns, indexes, keys
 
     def create_table(
         self, change: CreateTable, models: Models, catalog: Catalog
     ) -> tuple[str, ...]:
-        """Return what `Model.create_table` would send: sequences, table, indexes.
-
-        Sequences that stand are left alone. Where several models share the table, it has the
-        columns and constraints of all. Foreign keys that come late are left out.
+        """Return what `Model.create_table` would send: sequences that are missing, table, indexes.
+        Where several models share the table, it has the columns and constraints of all.
         """
         first, table = models[0], change.table
         manager = copy.copy(first._schema)
         inside = self.keys_inside(models, change)
+        declared = first._meta.sorted_fields
         shared = len(models) > 1 and table.kind == "table"
-        declared = list(first._meta.sorted_fields)
         if shared:
             declared = [field_of(models, self.dialect, c.name)[1] for c in table.columns]
         keys = {fk.columns for fk in table.foreign_keys if fk not in change.late}
@@ -170,7 +152,7 @@ class Statements(SchemaMigrator):
             for field in declared
         ]
         if shared or inside or any(map(operator.is_not, fields, declared)):
-            constraints = (*self._constraints(models), *inside.values())
+            constraints = [*self._constraints(models), *inside.values()]
             manager.model = _Shape(first, fields, constraints)
         manager._create_context = lambda: LiteralContext(self.dialect, **manager.context_options)
         known = self.index_statements(models) if table.indexes else {}
@@ -208,8 +190,7 @@ class Statements(SchemaMigrator):
 
     def located(self, field: Field) -> Field:
         """Return a foreign key that names its parent's schema as the database wants it."""
-        schema = self.parent_schema(field)
-        parent = field.rel_model._meta
+        schema, parent = self.parent_schema(field), field.rel_model._meta
         if schema == parent.schema:
             return field
         clone = field.clone()
@@ -225,9 +206,12 @@ class Statements(SchemaMigrator):
         """Return the statement that adds a column."""
         _, field = field_of(models, self.dialect, change.column.name)
         clone = self.formed(change.column, field, form)
-        if isinstance(clone, ForeignKeyField):
-            clone.deferred = not (form.inline and change.foreign_key)
-        return self.statements(self.alter_add_column(change.table, field.column_name, clone))
+        context = self._alter_table(self.make_context(), change.table).literal(" ADD COLUMN ")
+        context.sql(clone.ddl(context))
+        if isinstance(clone, ForeignKeyField) and change.foreign_key and form.inline:
+            clone.deferred = False
+            self.add_inline_fk_sql(context, clone)
+        return (rendered(context),)
 
     def formed(self, column: Column, field: Field, form: ColumnForm) -> Field:
         """Return a field whose DDL is a column in this form."""
@@ -247,15 +231,12 @@ class Statements(SchemaMigrator):
             yield f"DEFAULT {column.default}"
         elif form.default is not None:
             yield f"DEFAULT {self.default_clause(form.default, column.type)}"
-        generated = column.declared.of_kind("generated")
-        yield from (clause.sql for clause in generated)
+        yield from (clause.sql for clause in column.declared.of_kind("generated"))
+        left_out = {"generated"} if form.inline else {"generated", "check"}
         if form.mark:
             yield form.mark
-        for clause in column.declared.clauses:
-            is_kept = form.inline or clause.kind != "check"
-            is_comment = form.mark and clause.kind == "comment"
-            if is_kept and not is_comment and clause not in generated:
-                yield clause.sql
+            left_out.add("comment")
+        yield from (c.sql for c in column.declared.clauses if c.kind not in left_out)
 
     def default_clause(self, default: str, type_name: str) -> str:
         """Return what stands behind DEFAULT for a literal of a type."""
@@ -277,8 +258,7 @@ class Statements(SchemaMigrator):
 
     def add_key(self, change: AddForeignKey, models: Models) -> tuple[str, ...]:
         """Return the statement that adds a foreign key to a column that stands by then."""
-        column = change.foreign_key.columns[0]
-        _, field = field_of(models, self.dialect, column)
+        _, field = field_of(models, self.dialect, change.foreign_key.columns[0])
         return (self.key_statement(field, self.key_name(field)),)
 
     def key_statement(self, field: ForeignKeyField, name: str) -> str:
@@ -300,23 +280,17 @@ class Statements(SchemaMigrator):
         """Return a long name as Peewee shortens it, so short that the database does not cut off
         the hash at its end, without which two names might become one.
         """
-        length, fold = 64, self.dialect.names.fold
-        short = str(_truncate_constraint_name(name, length))
-        while len(fold(short)) < len(short):
-            length -= 1
-            short = str(_truncate_constraint_name(name, length))
-        return short
+        fold = self.dialect.names.fold
+        shorter = (str(_truncate_constraint_name(name, length)) for length in range(64, 0, -1))
+        return next(short for short in shorter if len(fold(short)) >= len(short))
 
 
 class _Shape(Node):
     """A model as its schema manager sees it, with other fields and constraints."""
 
-    def __init__(
-        self, model: type[Model], fields: Sequence[Field], constraints: Sequence[Any]
-    ) -> None:
+    def __init__(self, model: type[Model], fields: list[Field], constraints: list[Any]) -> None:
         self._meta = copy.copy(model._meta)
-        self._meta.constraints = list(constraints)
-        self._meta.sorted_fields = list(fields)
+        self._meta.constraints, self._meta.sorted_fields = constraints, fields
 
     def __sql__(self, context: Context) -> Context:
         return context.sql(self._meta.table)

@@ -11,9 +11,7 @@ from collections.abc import Callable
 
 from ..errors import LockTimeout
 
-FIRST_PAUSE = 0.02
-LONGEST_PAUSE = 1.0
-LINE_EVERY = 5.0
+FIRST_PAUSE, LONGEST_PAUSE, LINE_EVERY = 0.02, 1.0, 5.0  # seconds
 
 
 def poll(

@@ -1,12 +1,12 @@
 """Changes -> steps: their statements, what they cost, what a database refuses.
 
-Enters: changes, and facts about the tables that they concern. Leaves: steps, or findings that say
-why the database can't. Reads at most.
+Enters: changes, facts. Leaves: steps, or findings that say why the database can't. Reads at most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from ..changes import (
@@ -68,37 +68,33 @@ class Writer(Statements):
                 yield refusal
             else:
                 kept.append(index)
-        if len(kept) < len(table.indexes):
-            table = table._replace(indexes=tuple(kept))
-            change = CreateTable(table, change.late)
-        number = len(kept)
+        change = CreateTable(table._replace(indexes=tuple(kept)), change.late)
         yield step_of(
             change,
             "create_table",
             self.create_table(change, facts.models(table.name), facts.catalog),
-            reason=f"new table, {number} index{'es' if number != 1 else ''}",
+            reason=f"new table, {len(kept)} index{'es' if len(kept) != 1 else ''}",
             parents=facts.parents(table.foreign_keys, table.name),
         )
 
     def column(self, change: AddColumn, facts: Facts) -> Iterator[Step | Finding]:
         """Yield the step of a missing column."""
         value = facts.value(change.table, change.column)
-        filling = value.is_filled or change.fill_only
         problem = None if change.fill_only else self.refuses_column(change, value, facts)
         if value.is_filled:
             problem = problem or self.refuses_fill(change, facts)
         if problem:
             yield problem
-        elif filling:
+        elif value.is_filled or change.fill_only:
             yield from self.filled(change, value, facts)
         else:
             yield self.added(change, value, facts)
 
     def added(self, change: AddColumn, value: RowValue, facts: Facts) -> Step:
         """Return the step of a column that holds one value in all rows."""
-        column, default = change.column, value.expression
-        has_rows = facts.has_rows(change.table)
-        effect = self.column_effect(change, default) if has_rows else "instant"
+        default, effect = value.expression, "instant"
+        if facts.has_rows(change.table):
+            effect = self.column_effect(change, default)
         return step_of(
             change,
             "add_column",
@@ -106,7 +102,7 @@ class Writer(Statements):
             effect=effect,
             rows=facts.rows(change.actual),
             blocks="reads and writes" if effect == "rewrites" else "nothing",
-            reason=_reason(column, default),
+            reason=_reason(change.column, default),
             parents=facts.parents(_keys(change), change.table),
         )
 
@@ -117,8 +113,7 @@ class Writer(Statements):
 
     def filled(self, change: AddColumn, value: RowValue, facts: Facts) -> Iterator[Step | Finding]:
         """Yield the step of a column in which each row gets a value of its own. Where an
-        interrupted run has left it unfilled, and the model has no default any more, only the mark
-        is taken away.
+        interrupted run has left one, and the model has no default any more, it loses its mark only.
         """
         column, actual = change.column, change.actual
         finish = self.unmarked(change, facts)
@@ -129,8 +124,9 @@ class Writer(Statements):
         triggers = self.update_triggers(actual)
         if triggers:
             yield note("AM310", change.ref, triggers=", ".join(triggers))
-        name = getattr(value.per_row, "__name__", repr(value.per_row))
-        source = f"{name}()" if value.per_row else f"the default {value.expression}"
+        source = f"the default {value.expression}"
+        if value.per_row:
+            source = getattr(value.per_row, "__name__", repr(value.per_row)) + "()"
         expression = value.expression if value.each else None
         yield step_of(
             change,
@@ -152,8 +148,7 @@ class Writer(Statements):
 
     def unfilled(self, change: AddColumn, facts: Facts) -> tuple[str, ...]:
         """Return the statements that add a column which is to be filled, and say so."""
-        form = ColumnForm(not_null=False, default=None)
-        return self.add(change, form, facts.models(change.table))
+        return self.add(change, ColumnForm(False, None), facts.models(change.table))
 
     def unmarked(self, change: AddColumn, facts: Facts) -> tuple[str, ...]:
         """Return the statements that take the mark off a filled column."""
@@ -192,13 +187,12 @@ class Writer(Statements):
 
     def key(self, change: AddForeignKey, facts: Facts) -> Iterator[Step | Finding]:
         """Yield the step of the key of a new table, which comes in the same transaction."""
-        fk = change.foreign_key
         yield step_of(
             change,
             "add_foreign_key",
             self.add_key(change, facts.models(change.table)),
-            reason=f"refers to {fk.parent}",
-            parents=facts.parents([fk], change.table),
+            reason=f"refers to {change.foreign_key.parent}",
+            parents=facts.parents(_keys(change), change.table),
         )
 
     def validation(self, change: ValidateConstraint, facts: Facts) -> Iterator[Step | Finding]:
@@ -209,11 +203,8 @@ class Writer(Statements):
 
     def refuses(self, change: Change, facts: Facts) -> Iterator[Finding]:
         """Read: say why the database can't have a change whatever else it says, or nothing."""
-        for fk in _keys(change):
-            refusal = self.refuses_key(change.ref.table, fk, facts)
-            if refusal:
-                yield refusal
-                return
+        found = (self.refuses_key(change.ref.table, fk, facts) for fk in _keys(change))
+        yield from islice(filter(None, found), 1)
 
     def refuses_column(self, change: AddColumn, value: RowValue, facts: Facts) -> Finding | None:
         """Read: say why the database can't add this column, or None."""
@@ -246,11 +237,10 @@ class Writer(Statements):
 
 def step_of(change: Change, kind: str, locked: tuple[str, ...] = (), **more: Any) -> Step:
     """Return the step of a change; ``more`` as in `Step`."""
-    ref = change.ref
-    is_table = isinstance(change, CreateTable)
+    table, name = str(change.ref.table), change.ref.name or None
     if isinstance(change, CreateSchema):
-        return Step(kind, "", change.schema, locked, change=change, **more)
-    return Step(kind, str(ref.table), None if is_table else ref.name, locked, change=change, **more)
+        table, name = "", change.schema
+    return Step(kind, table, name, locked, change=change, **more)
 
 
 def _reason(column: Column, default: str | None) -> str:
@@ -263,10 +253,7 @@ def _reason(column: Column, default: str | None) -> str:
 
 def _keys(change: Change) -> tuple[ForeignKey, ...]:
     """Return the foreign keys that a change brings."""
-    match change:
-        case CreateTable(table):
-            return table.foreign_keys
-        case AddColumn(foreign_key=fk) | AddForeignKey(foreign_key=fk):
-            return (fk,) if fk else ()
-        case _:
-            return ()
+    if isinstance(change, CreateTable):
+        return change.table.foreign_keys
+    fk = change.foreign_key if isinstance(change, AddColumn | AddForeignKey) else None
+    return (fk,) if fk else ()

@@ -1,7 +1,7 @@
 """The command line: parses, calls, prints, exits. `flask` uses the same commands.
 
-Enters: arguments and the environment. Leaves: text on standard output, an exit code. Nothing ever
-prompts. Errors are one line on standard error, with a traceback only under ``--verbose``.
+Enters: arguments, the environment. Leaves: text on standard output, an exit code. Nothing prompts.
+Errors are one line on standard error, with a traceback only under ``--verbose``.
 """
 
 from __future__ import annotations
@@ -43,14 +43,13 @@ Each option can be set by the environment variable that stands beside it; what t
 says wins. Output to a terminal is coloured, unless NO_COLOR is set; FORCE_COLOR=1 colours a pipe.
 """
 
-LOCK_WAIT = "Seconds to wait for other migrators."
-LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried again."
-ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
-WAIT = "Seconds to wait for a database that can't be reached yet."
+_LOCK_TIMEOUT = "Seconds that a statement may wait for a table's lock; tried again."
+_ONLINE_ROWS = "Build indexes without blocking writes on tables with more rows."
+_WAIT = "Seconds to wait for a database that can't be reached yet."
 _VOLUME = "peewee_automigrate.volume"
 APPLICATION = "peewee_automigrate.application"  # in `meta` where a group around them has one
 _SECONDS = click.FloatRange(min=0)
-_ROWS = click.IntRange(min=0)
+_EARLY: dict[str, Any] = {"is_flag": True, "is_eager": True, "expose_value": False}
 
 _ENVIRONMENT = {"auto_envvar_prefix": "PEEWEE_AUTOMIGRATE"}  # of each command: one name for all
 _DRIVERS = ("psycopg2", "psycopg2-binary", "psycopg", "pymysql", "mysqlclient")  # distributions
@@ -70,12 +69,7 @@ def _option(*names: str, **settings: Any) -> Callable[..., Any]:
 
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what all commands share."""
-    volume: dict[str, Any] = {
-        "is_flag": True,
-        "callback": _remember,
-        "is_eager": True,
-        "expose_value": False,
-    }
+    volume = {**_EARLY, "callback": _remember}
     for decorate in (
         _option("-v", "--verbose", **volume, help="Show SQL and times, and tracebacks of errors."),
         _option("-q", "--quiet", **volume, help="Print errors only; the exit code tells."),
@@ -128,31 +122,24 @@ class _Commands(click.Group):
             if context.meta.get(_VOLUME) == "verbose":
                 traceback.print_exc()
             click.echo(f"Error: {_said(error, context)}", err=True)
-            context.exit(_exit_code(error))
+            code = 3 if isinstance(error, MigrationBlocked) else 2
+            context.exit(4 if isinstance(error, MigrationFailed | LockTimeout) else code)
 
 
 def _said(error: Exception, context: click.Context) -> str:
     """Return an error's text; what is blocked is not named twice on one screen."""
-    if not isinstance(error, AutoMigrateError):
-        return " ".join(f"the database says: {error}".split())
     is_shown = sys.stdout.isatty() and sys.stderr.isatty() and context.meta.get(_VOLUME) != "quiet"
     if isinstance(error, MigrationBlocked) and is_shown:
         return f"{len(error.blocked)} blocked, nothing was changed. The reasons stand above."
-    return str(error)
-
-
-def _exit_code(error: Exception) -> int:
-    if isinstance(error, MigrationBlocked):
-        return 3
-    return 4 if isinstance(error, MigrationFailed | LockTimeout) else 2
+    if isinstance(error, AutoMigrateError):
+        return str(error)
+    return " ".join(f"the database says: {error}".split())
 
 
 @click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
+    **_EARLY,
     callback=lambda context, _, is_given: _show_versions(context) if is_given else None,
     help="Show the versions of this program, Peewee, Python and the drivers, and exit.",
 )
@@ -164,18 +151,12 @@ def main() -> None:
 
 
 def _show_versions(context: click.Context) -> None:
-    _show_version("peewee-automigrate")
-    click.echo(f"peewee {peewee.__version__}")
-    click.echo(f"python {platform.python_version()}")
-    click.echo(f"sqlite {getattr(peewee.sqlite3, 'sqlite_version', 'is missing')}")
-    for name in _DRIVERS:
-        _show_version(name)
+    sqlite = getattr(peewee.sqlite3, "sqlite_version", "is missing")
+    known = {"peewee": peewee.__version__, "python": platform.python_version(), "sqlite": sqlite}
+    for name in ("peewee-automigrate", *known, *_DRIVERS):
+        with suppress(PackageNotFoundError):
+            click.echo(f"{name} {known.get(name) or version(name)}")
     context.exit()
-
-
-def _show_version(name: str) -> None:
-    with suppress(PackageNotFoundError):
-        click.echo(f"{name} {version(name)}")
 
 
 def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> list[Any]:
@@ -236,10 +217,10 @@ def plan_command(models: Sequence[str], url: str | None, form: str) -> None:
     default="raise",
     help="Stop before anything runs, or skip what is blocked and do the rest.",
 )
-@_option("--lock-wait", type=_SECONDS, default=60.0, help=LOCK_WAIT)
-@_option("--lock-timeout", type=_SECONDS, default=3.0, help=LOCK_TIMEOUT)
-@_option("--online-rows", type=_ROWS, default=10_000, help=ONLINE_ROWS)
-@_option("--wait", type=_SECONDS, default=0.0, help=WAIT)
+@_option("--lock-wait", type=_SECONDS, default=60.0, help="Seconds to wait for other migrators.")
+@_option("--lock-timeout", type=_SECONDS, default=3.0, help=_LOCK_TIMEOUT)
+@_option("--online-rows", type=click.IntRange(min=0), default=10_000, help=_ONLINE_ROWS)
+@_option("--wait", type=_SECONDS, default=0.0, help=_WAIT)
 @_option("--atomic", is_flag=True, help="One transaction, no online builds.")
 def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> None:
     """Add what is missing, and say what was done."""

@@ -23,10 +23,9 @@ def open_url(url: str) -> Database:
     Raises `AutoMigrateError`; no text of it shows the URL, which may hold a password.
     """
     scheme = url.partition("://")[0] if "://" in url else ""
-    kind, *pool = scheme.split("+")
+    kind = scheme.partition("+")[0]
     if scheme not in db_url.schemes and kind in _ALIASES:
-        url = url.replace(kind, _ALIASES[kind], 1)
-        scheme = "+".join([_ALIASES[kind], *pool])
+        url, scheme = (text.replace(kind, _ALIASES[kind], 1) for text in (url, scheme))
     if scheme not in db_url.schemes:
         known = ", ".join(sorted(name for name in db_url.schemes if "+" not in name))
         raise AutoMigrateError(

@@ -2,7 +2,6 @@
 
 Enters: an application, its database and models, its ``AUTOMIGRATE_`` configuration. Leaves: a
 `Setup` in ``app.extensions``, the commands of `cli` under ``app.cli``. Keeps no global state.
-When "at start" is, `starting` tells.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from logging import getLogger
 from typing import Any, Literal, TypeAlias
@@ -36,17 +35,18 @@ log = getLogger("peewee_automigrate")
 _SHOWN = 10  # changes that a message names
 _OFF = (None, False, "", "off")
 _ON_START: tuple[OnStart, ...] = ("migrate", "check", "warn")
-_SECONDS = "a number of seconds, 0 or more"
-_ALLOWED = {
-    "on_blocked": '"raise" or "skip"',
-    "lock_wait": _SECONDS,
-    "lock_timeout": _SECONDS,
-    "online_rows": "a whole number, 0 or more",
-    "atomic": "True or False",
-    "wait": _SECONDS,
-}
 _HELP = "Without MODELS those of the application, in its database (DATABASE_URL is not read here)."
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_SECONDS = float, "a number of seconds, 0 or more"
+# How the text of an option is read, and what is allowed.
+_OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "on_blocked": ({"raise": "raise", "skip": "skip"}.__getitem__, '"raise" or "skip"'),
+    "lock_wait": _SECONDS,
+    "lock_timeout": _SECONDS,
+    "online_rows": (int, "a whole number, 0 or more"),
+    "atomic": (lambda text: _BOOLEANS[text.lower()], "True or False"),
+    "wait": _SECONDS,
+}
 
 
 class AutoMigrate:
@@ -116,17 +116,16 @@ class Setup:
         holder = self.database
         if holder is None:
             return None
-        if not isinstance(holder, Database | Proxy):
-            kind = type(holder).__name__
-            if not hasattr(holder, "database"):
-                raise AutoMigrateError(f"{kind}: neither a Peewee database nor does it hold one.")
-            holder = holder.database
-            if holder is None:
-                raise AutoMigrateError(
-                    f"{kind}: has no database yet. "
-                    "Call its init_app(app) before that of AutoMigrate."
-                )
-        return unwrapped(holder)
+        if isinstance(holder, Database | Proxy):
+            return unwrapped(holder)
+        kind = type(holder).__name__
+        if not hasattr(holder, "database"):
+            raise AutoMigrateError(f"{kind}: neither a Peewee database nor does it hold one.")
+        if holder.database is None:
+            raise AutoMigrateError(
+                f"{kind}: has no database yet. Call its init_app(app) before that of AutoMigrate."
+            )
+        return unwrapped(holder.database)
 
     def start(self) -> None:
         """Do what ``on_start`` says; "warn" never raises for the database or the models."""
@@ -143,29 +142,22 @@ class Setup:
         for database, _ in () if is_migrating else groups:
             refuse_missing_file(database)
         work = migrate if is_migrating else plan
+        options = {field.name: getattr(self.options, field.name) for field in fields(Options)}
         try:
-            made = [work(database, models, **self._options()) for database, models in groups]
+            made = [work(database, models, **options) for database, models in groups]
         finally:
             for database, _ in groups:
-                _close_idle(database)
+                if isinstance(database, PooledDatabase):
+                    database.close_idle()  # or workers that are forked later would share it
         pending = [one for one in made if isinstance(one, Plan) and one]
         if pending:
             raise AutoMigrateError(_pending(self.app.name, pending))
 
-    def _options(self) -> dict[str, Any]:
-        return {field.name: getattr(self.options, field.name) for field in fields(self.options)}
-
-
-def _close_idle(database: Database) -> None:
-    """Close what a pool has kept: a server that forks after this would share it among workers."""
-    if isinstance(database, PooledDatabase):
-        database.close_idle()
-
 
 def _pending(name: str, made: Sequence[Plan]) -> str:
     what = [str(step) for one in made for step in one.steps]
-    for finding in (finding for one in made for finding in one.blocked):
-        what.append(".".join(filter(None, (finding.table, finding.name))) + " (blocked)")
+    refs = ((finding.table, finding.name) for one in made for finding in one.blocked)
+    what += [".".join(filter(None, ref)) + " (blocked)" for ref in refs]
     more = f" and {len(what) - _SHOWN} more" if len(what) > _SHOWN else ""
     return (
         f"{name}: the database lacks what the models have: {', '.join(what[:_SHOWN])}{more}. "
@@ -189,27 +181,18 @@ def _on_start(config: Mapping[str, Any]) -> OnStart | None:
 def _configured(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that the configuration sets; text, as environments hold it, is read."""
     options = {}
-    for name, allowed in _ALLOWED.items():
+    for name, (read, allowed) in _OPTIONS.items():
         key = f"AUTOMIGRATE_{name.upper()}"
-        if config.get(key) is not None:
-            try:
-                options[name] = _read(name, config[key])
-            except (ValueError, KeyError):
-                raise _wrong(key, config[key], allowed) from None
+        value = config.get(key)
+        if value is None:
+            continue
+        try:
+            options[name] = read(str(value))
+        except (ValueError, KeyError):
+            raise _wrong(key, value, allowed) from None
+        if name != "on_blocked" and not 0 <= options[name] < math.inf:
+            raise _wrong(key, value, allowed)
     return options
-
-
-def _read(name: str, value: Any) -> Any:
-    """Return the value of an option. Raises `ValueError` or `KeyError` for a wrong one."""
-    text = str(value)
-    if name == "atomic":
-        return _BOOLEANS[text.lower()]
-    if name == "on_blocked":
-        return {"raise": "raise", "skip": "skip"}[text]
-    number = int(text) if name == "online_rows" else float(text)
-    if not 0 <= number < math.inf:
-        raise ValueError(text)
-    return number
 
 
 def _wrong(key: str, value: object, allowed: str) -> AutoMigrateError:
@@ -222,12 +205,10 @@ def _wrong(key: str, value: object, allowed: str) -> AutoMigrateError:
 def _commands(setup: Setup) -> click.Group:
     """Return the command line's own group, with models and options of the application."""
 
-    def enter(**options: Any) -> None:
+    def enter() -> None:
         context = click.get_current_context()
         context.meta[APPLICATION] = setup.app
-        context.default_map = {"migrate": {name: getattr(setup.options, name) for name in _ALLOWED}}
-        if main.callback:
-            main.callback(**options)
+        context.default_map = {"migrate": {name: getattr(setup.options, name) for name in _OPTIONS}}
 
     group = copy.copy(main)
     group.name, group.callback = "automigrate", enter

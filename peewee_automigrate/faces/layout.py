@@ -59,12 +59,9 @@ def body(plan: Plan, style: Style) -> list[str]:
     """Return the lines of a plan without its count; a width has empty ones between the parts."""
     if style.width is None:
         return [style.line(cells) for cells in lines_of(plan, sql=style.sql)]
-    parts = (
-        _steps(plan.steps, style),
-        _findings(plan.blocked, style),
-        _findings(told(plan), style),
-    )
-    lines = [line for part in parts if part for line in (*part, "")]
+    findings = [_findings(found, style) for found in (plan.blocked, told(plan))]
+    parts = filter(None, [_steps(plan.steps, style), *findings])
+    lines = [line for part in parts for line in (*part, "")]
     head = painted(("heading", plan.summary), style) if plan.summary else []
     return [*head, "", *lines] if head and lines else head + lines
 
@@ -82,9 +79,8 @@ def _steps(steps: Sequence[Step], style: Style) -> list[str]:
 
 
 def _columns(rows: Sequence[Cells], style: Style) -> list[list[str]]:
-    """Return the lines of each row, aligned with those of the other rows.
-
-    Where the width does not suffice, the last cells stand below the first one.
+    """Return the lines of each row, aligned with those of the other rows; where the width does not
+    suffice, the last cells stand below the first one.
     """
     name, cost = (max((len(row[n][1]) for row in rows), default=0) for n in (0, 1))
     room = (style.width or 0) - cost - len(GAP)
@@ -133,14 +129,14 @@ def paragraph(text: str, style: Style, lead: Cell) -> list[str]:
     return [style.paint(role, lines[0][:shown]) + lines[0][shown:], *lines[1:]]
 
 
-def painted(cell: Cell, style: Style, indent: str = "", rest: str = INDENT) -> list[str]:
-    """Return the lines of a text, all of one colour, each but the first indented by ``rest``."""
+def painted(cell: Cell, style: Style, indent: str = "") -> list[str]:
+    """Return the lines of a text, all of one colour; ``indent`` is that of the first."""
     role, text = cell
-    lines = _wrapped(indent + text, style.width, rest)
-    margins = [len(line) - len(line.lstrip()) for line in lines]
+    lines = _wrapped(indent + text, style.width, INDENT)
+    words = [line.lstrip() for line in lines]
     return [
-        line[:margin] + style.paint(role, line[margin:])
-        for line, margin in zip(lines, margins, strict=True)
+        line.removesuffix(word) + style.paint(role, word)
+        for line, word in zip(lines, words, strict=True)
     ]
 
 

@@ -1,7 +1,7 @@
 """What the command line shows: colours and widths of a terminal, and a line that is rewritten.
 
-Enters: plans, events of steps, reports. Leaves: text on standard output, logged lines on standard
-error. In a pipe there are neither colours nor rewritten lines, and no line is wrapped.
+Enters: plans, events, reports. Leaves: text on standard output, logged lines on standard error. In
+a pipe there are neither colours nor rewritten lines, and no line is wrapped.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ def paint(role: str, words: str) -> str:
 
 def wants_colour() -> bool:
     """Tell whether standard output gets colours: https://no-color.org, then FORCE_COLOR."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    return os.environ.get("FORCE_COLOR", "0") not in ("", "0") or _is_terminal()
+    is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+    return not os.environ.get("NO_COLOR") and (is_forced or _is_terminal())
 
 
 def _is_terminal() -> bool:
@@ -64,7 +63,7 @@ class Screen:
         self.is_live = _is_terminal() and volume != "quiet"
         self.is_drawn = False
         self.parts = 0  # databases shown
-        self.plans = 0  # of one database
+        self.is_planned = False  # this database's plan is shown
 
     @property
     def style(self) -> Style:
@@ -72,11 +71,11 @@ class Screen:
         width = max(shutil.get_terminal_size().columns, _NARROWEST) if sys.stdout.isatty() else None
         return Style(width, paint if self.colour else plain, self.volume == "verbose")
 
-    def say(self, words: str) -> None:
+    def say(self, *lines: str) -> None:
         """Print lines, unless it is to be quiet."""
         self._clear()
         if self.volume != "quiet":
-            click.echo(words, color=self.colour)
+            click.echo("\n".join(lines), color=self.colour)
 
     def write(self, words: str) -> None:
         """Print a text for a program, unless it is to be quiet."""
@@ -93,19 +92,18 @@ class Screen:
     def check(self, made: Plan, seconds: float, *, is_only: bool) -> None:
         """Print the line that counts; all of the plan when verbose."""
         if self.volume == "verbose":
-            self.plan(made, seconds)
-            return
+            return self.plan(made, seconds)
         words = count_line(made) if is_only else f"{made.summary}: {count_line(made)}"
         role = "blocked" if made.blocked else "heading"
-        self.say("\n".join(painted((role, words), self.style)))
+        self.say(*painted((role, words), self.style))
 
     def before(self, made: Plan) -> None:
         """Print what is about to run; once more when it has changed."""
-        self.plans += 1
-        if self.plans == 1:
-            self._part()
-        else:
+        if self.is_planned:
             self.say("Others have changed the database meanwhile. Now it is:")
+        else:
+            self._part()
+        self.is_planned = True
         style = replace(self.style, sql=False)
         self.say(text(made, style) if made else "\n".join(body(made, style)))
 
@@ -120,7 +118,7 @@ class Screen:
             number = f"{event.number:>{len(str(event.total))}}/{event.total}"
             words = f"{number} {event.step} ({event.seconds:.2f}\xa0s)"  # a space that never wraps
             lines = paragraph(words, self.style, ("add", "done"))
-            self.say("\n".join(lines).replace("\xa0", " "))
+            self.say(*(line.replace("\xa0", " ") for line in lines))
         elif event.state == "start":
             self._draw(f"{_label(event)} ...")
         elif event.state == "waiting":
@@ -130,12 +128,12 @@ class Screen:
 
     def report(self, report: Report) -> None:
         """Print the summary of a run."""
-        self.say("\n".join(painted(("heading", str(report)), self.style)))
+        self.say(*painted(("heading", str(report)), self.style))
 
     @contextmanager
     def running(self, logger: logging.Logger) -> Iterator[None]:
         """Show one run; when verbose, all that is logged meanwhile."""
-        self.plans = 0
+        self.is_planned = False
         level, handler = logger.level, _Lines(self._log)
         if self.volume == "verbose":
             logger.addHandler(handler)
@@ -185,10 +183,9 @@ def _label(event: StepEvent) -> str:
 
 def bar(event: StepEvent, room: int) -> str:
     """Return the progress of a step in ``room`` characters; the step's name is cut first."""
-    known = event.fraction is not None
-    percent = f" {event.fraction:4.0%}" if known else ""
-    tail = f"{percent} {event.seconds:.0f} s {event.phase}"
-    size = max(min(_BAR, (room - len(tail)) // 3), 5) if known else 0
-    done = round((event.fraction or 0) * size)
-    drawn = f" [{'#' * done}{'-' * (size - done)}]" if known else ""
+    drawn, tail = "", f" {event.seconds:.0f} s {event.phase}"
+    if event.fraction is not None:
+        tail = f" {event.fraction:4.0%}{tail}"
+        size = max(min(_BAR, (room - len(tail)) // 3), 5)
+        drawn = f" [{('#' * round(event.fraction * size)).ljust(size, '-')}]"
     return f"{_label(event)[: max(room - len(drawn + tail), 0)]}{drawn}{tail}"[:room]

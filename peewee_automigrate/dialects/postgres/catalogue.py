@@ -1,8 +1,8 @@
 """PostgreSQL's catalogue: two statements for any number of tables, and what their rows mean.
 
-Enters: rows. Leaves: `Table` values. Nothing waits for a table's lock: what would (the text of
-defaults, expressions and predicates) is left out for tables that somebody holds in ACCESS
-EXCLUSIVE mode. Source: https://www.postgresql.org/docs/current/catalogs.html.
+Enters: rows. Leaves: `Table` values. Nothing waits for a table's lock: texts that would are left
+out for tables that somebody holds in ACCESS EXCLUSIVE mode. Source:
+https://www.postgresql.org/docs/current/catalogs.html.
 """
 
 from __future__ import annotations
@@ -12,17 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...compare.spelling import constraint, normalize, spelled_keys
-from ...schema import (
-    UNKNOWN,
-    Catalog,
-    Column,
-    ForeignKey,
-    Index,
-    Key,
-    Table,
-    TableName,
-    Wanted,
-)
+from ...schema import UNKNOWN, Catalog, Column, ForeignKey, Index, Key, Table, TableName, Wanted
 from ...sql import order_options, parse_index
 from ..base import MARK, ChangedMeanwhile
 from .names import fold
@@ -125,9 +115,8 @@ _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET
 
 
 def read(ask: Callable[..., list[Any]], version: int, wanted: Wanted) -> Catalog:
-    """Read the wanted tables in two statements; ``ask`` sends a query.
-
-    A table without a schema is looked up along the search path, as the server itself does.
+    """Read the wanted tables in two statements; ``ask`` sends a query. A table without a schema is
+    looked up along the search path, as the server itself does.
     """
     names = sorted({n.name for n in (*wanted.tables, *wanted.names)})
     schemas = sorted({n.schema for n in (*wanted.tables, *wanted.names) if n.schema})
@@ -167,12 +156,11 @@ class _Reader:
                 continue
             relation = TableName(schema, name)
             self.owners[relation] = f"an index of {owner}" if owner else f"a {_KINDS[kind]}"
-            if kind not in "rpvmf":
-                continue
-            self._relations[relation] = oid
-            options = [INHERITED] if inherited and kind == "r" else []
-            options += [GUARDED] if guarded else []
-            self.oids[oid] = (_KINDS[kind], estimate, tuple(options))
+            if kind in "rpvmf":
+                self._relations[relation] = oid
+                options = [INHERITED] if inherited and kind == "r" else []
+                options += [GUARDED] if guarded else []
+                self.oids[oid] = (_KINDS[kind], estimate, tuple(options))
             if column[0] is not None:
                 self._columns[oid].append(_column(column))
 
@@ -187,11 +175,11 @@ class _Reader:
         oid = self._relations.get(found)
         if oid is None:
             return None
-        columns = self._columns[oid]
+        columns, details = self._columns[oid], self._details[oid]
         names = _ColumnNames((number, column.name) for number, column, _, _ in columns)
         collations = {column.name: collation for _, column, collation, _ in columns}
-        details = self._details[oid]
         indexes = [_index(row, names, collations) for row in details if row[0] == "index"]
+        others = [row for row in details if row[0] in "cux"]
         kind, estimate, options = self.oids[oid]
         return Table(
             name=TableName(wanted.schema, found.name),
@@ -199,11 +187,7 @@ class _Reader:
             primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
             indexes=tuple(indexes),
             foreign_keys=tuple(_foreign_key(row, names) for row in details if row[0] == "f"),
-            constraints=tuple(
-                constraint(row[4], row[1], row[17] == MARK)
-                for row in details
-                if row[0] in ("c", "u", "x")
-            ),
+            constraints=tuple(constraint(row[4], row[1], row[17] == MARK) for row in others),
             kind=kind,
             rows=estimate,
             schema=found.schema,
@@ -230,12 +214,11 @@ def _column(row: Sequence[Any]) -> tuple[int, Column, str | None, bool]:
 def _index(row: Sequence[Any], names: dict[int, str], collations: dict[str, str | None]) -> Index:
     _, name, _, valid, definition, unique, primary, method, _, _, _, _, equal_nulls, *_ = row
     parsed = parse_index(definition) if definition else None
-    if parsed is not None:
+    if parsed:
         keys = spelled_keys(parsed)
-    elif definition:
-        keys = (Key(UNKNOWN, False),)
     else:
-        keys = tuple(_keys(row, names, collations))
+        unread = (Key(UNKNOWN, False),)
+        keys = unread if definition else tuple(_keys(row, names, collations))
     return Index(
         name,
         keys,
@@ -253,31 +236,27 @@ def _keys(
     row: Sequence[Any], names: dict[int, str], collations: dict[str, str | None]
 ) -> Iterator[Key]:
     """Yield the key columns of an index; columns behind the keys are INCLUDE columns."""
-    numbers, options, count, classes, collated = row[2], row[8], row[9], row[10], row[11]
-    if options.strip("0 ") == "" and not classes and not collated:
-        yield from (Key(names[int(number)]) for number in numbers.split()[:count])
-        return
-    flags = options.split()
-    for position, number in enumerate(numbers.split()[:count]):
-        column = names[int(number)]
+    numbers, flags = (list(map(int, row[place].split())) for place in (2, 8))
+    count, classes, collated = row[9], row[10], row[11]
+    for position, number in enumerate(numbers[:count]):
+        column, flag = names[number], flags[position]
         words = []
         if collated and collated[position] not in ("", collations[column] or "default"):
             words += ["collate", collated[position]]
         if classes and classes[position]:
             words.append(classes[position])
-        flag = int(flags[position])
         words += order_options(bool(flag & 1), bool(flag & 2))
         yield Key(column, True, " ".join(words))
 
 
 def _foreign_key(row: Sequence[Any], names: dict[int, str]) -> ForeignKey:
-    actions = row[16]
+    on_delete, on_update = map(_ACTIONS.__getitem__, row[16])
     return ForeignKey(
         columns=tuple(names[int(number)] for number in row[2].split()),
         parent=TableName(row[13], row[14]),
         parent_columns=tuple(row[15]),
-        on_delete=_ACTIONS.get(actions[0], ""),
-        on_update=_ACTIONS.get(actions[1], ""),
+        on_delete=on_delete,
+        on_update=on_update,
         name=row[1],
         valid=row[3],
         pending=row[17] == MARK,

@@ -1,8 +1,7 @@
 """What needs a second connection: index builds that do not block, and telling poolers apart.
 
 Enters: a Peewee database whose connections are one a thread. Leaves: a built index, or an error.
-The build runs on a connection of its own, so that this one stays free: it holds the migration
-lock, tells the progress, and can be interrupted.
+The first connection stays free to hold the migration lock and to tell the progress.
 """
 
 from __future__ import annotations
@@ -43,24 +42,18 @@ class _Worker(threading.Thread):
         try:
             with self.database.connection_context():
                 self.connection = self.database.connection()
-                self.pid = self.database.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
+                self.pid = _pid(self.database)
                 self.work(self)
         except BaseException as error:  # whatever it is, it belongs to the thread that waits
             self.error = error
         finally:
             self.ready.set()
 
-    def cancel(self) -> None:
-        if self.connection is not None and self.is_alive():
-            self.connection.cancel()
-        self.join()
-
 
 def build(database: Database, statement: str, progress: Progress) -> None:
-    """Write: run CREATE or DROP INDEX CONCURRENTLY, telling the progress meanwhile.
-
-    No lock_timeout applies: an unrelated reader would cancel the build, and leave an INVALID
-    index. https://www.postgresql.org/docs/current/sql-createindex.html
+    """Write: run CREATE or DROP INDEX CONCURRENTLY, telling the progress meanwhile. With a
+    lock_timeout an unrelated reader would cancel the build, and leave an INVALID index:
+    https://www.postgresql.org/docs/current/sql-createindex.html
     """
 
     def work(worker: _Worker) -> None:
@@ -71,10 +64,10 @@ def build(database: Database, statement: str, progress: Progress) -> None:
         try:
             execute(statement)
         finally:
-            if is_usable(database):
+            if _is_usable(database):
                 execute("RESET lock_timeout")
                 execute("RESET statement_timeout")
-                execute("SELECT pg_advisory_unlock(%s, %s)", (LOCK, BUILD))
+            unlock(database, BUILD)
 
     worker = _Worker(database, work)
     worker.start()
@@ -83,7 +76,9 @@ def build(database: Database, statement: str, progress: Progress) -> None:
             for phase, fraction in database.execute_sql(_PROGRESS, (worker.pid,)).fetchall():
                 progress(phase, fraction)
     except BaseException:
-        worker.cancel()
+        if worker.connection is not None and worker.is_alive():
+            worker.connection.cancel()
+        worker.join()
         raise
     worker.join()
     if worker.error is not None:
@@ -93,10 +88,9 @@ def build(database: Database, statement: str, progress: Progress) -> None:
 def is_pooled(database: Database) -> bool:
     """Read: tell whether statements of this connection may reach different server processes.
 
-    A pooler tells a process number of its own when a connection starts. To tell one that keeps a
-    server process for the whole session from one that does not, second connections open a
-    transaction: when one gets the process of the first, or the first then gets another, there is
-    no session. Where it can't tell, the answer is yes.
+    A pooler tells a process number of its own when a connection starts. Does it keep a server
+    process for a session? Not when a second connection, in a transaction, gets the process of the
+    first, or the first then gets another. Where it can't tell, the answer is yes.
     """
     pid = _pid(database)
     if database.connection().info.backend_pid == pid:
@@ -125,7 +119,13 @@ def _changes_process(database: Database, pid: int) -> bool:
         worker.join()
 
 
-def is_usable(database: Database) -> bool:
+def unlock(database: Database, lock: int) -> None:
+    """Write: let go of an advisory lock of ours; a lost connection has done so by itself."""
+    if _is_usable(database):
+        database.execute_sql("SELECT pg_advisory_unlock(%s, %s)", (LOCK, lock))
+
+
+def _is_usable(database: Database) -> bool:
     """Tell whether a connection can send a statement; Peewee 3.17 fails to for psycopg 3."""
     try:
         return bool(database.is_connection_usable())

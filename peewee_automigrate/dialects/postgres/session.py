@@ -10,10 +10,9 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from peewee import Cast, Database, DatabaseError, InterfaceError, OperationalError, Value
+from peewee import Cast, DatabaseError, InterfaceError, OperationalError, Value
 
 from ...changes import Step
 from ...errors import AutoMigrateError
@@ -26,13 +25,18 @@ from . import catalogue, online
 from .names import KNOWN, PostgresNames, base_type
 from .online import BUILD, LOCK
 
-if TYPE_CHECKING:
-    from ..filling import Filler
-    from ..writing import Writer
-
 _MIGRATION = 0
-_THIS_DATABASE = """database = (
+_OURS = """l.locktype = 'advisory' AND l.classid::bigint = %s AND l.database = (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
+_BUILDS = """
+SELECT i.indisvalid, p.pid FROM pg_catalog.pg_index AS i
+LEFT JOIN pg_catalog.pg_stat_progress_create_index AS p ON p.index_relid = i.indexrelid
+WHERE i.indexrelid = to_regclass(%s)"""
+_HOLDERS = """
+SELECT DISTINCT a.pid, a.application_name, a.state,
+       round(extract(epoch FROM now() - coalesce(a.xact_start, a.query_start)))
+FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid)
+WHERE l.granted AND l.pid <> pg_backend_pid() AND {condition} ORDER BY 1 LIMIT 3"""
 _TROUBLES: dict[str | None, Trouble] = {"55P03": "locked", "57014": "late", "57P01": "lost"}
 _VOLATILITY = """
 SELECT p.proname, p.provolatile = 'v' FROM pg_catalog.pg_proc AS p
@@ -44,10 +48,7 @@ class Postgres(Dialect):
     """PostgreSQL, through psycopg2 or psycopg 3."""
 
     name = "postgresql"
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.names = PostgresNames(self.quote)
+    spelling = PostgresNames
 
     def place(self) -> str:
         """Ask the connection: Peewee's name of the database may be a URL with a password."""
@@ -61,38 +62,30 @@ class Postgres(Dialect):
     # Questions
 
     def unknown_types(self, types: Sequence[str]) -> list[str]:
-        asked = sorted({name for name in types if base_type(name) not in KNOWN})
+        asked = sorted(set(map(base_type, types)) - KNOWN)
         if not asked:
             return []
-        rows = self.rows(
-            "SELECT t FROM unnest(CAST(%s AS text[])) AS t WHERE to_regtype(t) IS NULL",
-            ([base_type(name) for name in asked],),
-        )
-        missing = {row[0] for row in rows}
-        return [name for name in asked if base_type(name) in missing]
+        sql = "SELECT t FROM unnest(CAST(%s AS text[])) AS t WHERE to_regtype(t) IS NULL"
+        missing = {row[0] for row in self.rows(sql, (asked,))}
+        return [name for name in types if base_type(name) in missing]
 
     def literal(self, value: Any, type_name: str) -> str:
         """A value other than text goes through its type; the server says whether it is one."""
-        if isinstance(value, bool):
+        if type(value) in (bool, int):
             literal = str(value).upper()
-        elif type(value) is int:
-            literal = str(value)
-        elif isinstance(value, str):
-            literal = self.quoted_value(Cast(value, "text"), "quote_literal")
         else:
-            node = Cast(Value(value, converter=False, unpack=False), type_name)
-            literal = self.quoted_value(Cast(node, "text"), "quote_literal")
+            if not isinstance(value, str):
+                value = Cast(Value(value, converter=False, unpack=False), type_name)
+            literal = self.quoted_value(Cast(value, "text"), "quote_literal")
         is_small = type_name in ("integer", "bigint") and _SMALL.fullmatch(literal)
-        if type_name not in ("", "text", "boolean") and not is_small:
-            self._try_cast(literal, type_name)
-        return literal
-
-    def _try_cast(self, literal: str, type_name: str) -> None:
+        if is_small or type_name in ("", "text", "boolean"):
+            return literal
         try:
             with self.database.atomic():
                 self.rows(f"SELECT CAST({literal} AS {type_name})")
         except DatabaseError as error:
             raise ValueError(str(error).partition("\n")[0]) from error
+        return literal
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
         self.database.connection()
@@ -104,22 +97,22 @@ class Postgres(Dialect):
             return True
         if not actual.sql:
             return False
-        sides = parse_index(declared.sql), parse_index(actual.sql)
-        if sides[0] is None or sides[1] is None:
+        wanted, found = parse_index(declared.sql), parse_index(actual.sql)
+        if wanted is None or found is None:
             return None
-        if len(sides[0].expressions) != len(sides[1].expressions):
+        half = len(wanted.expressions)
+        if half != len(found.expressions):
             return False
-        texts = [f"({text})" for side in sides if side for text in side.expressions]
+        texts = ", ".join(f"({text})" for text in (*wanted.expressions, *found.expressions))
         source = self.names.quote_table(table.name)
-        sql = f"EXPLAIN (VERBOSE, FORMAT JSON) SELECT {', '.join(texts)} FROM {source}"
         try:
             with self.database.atomic():
+                sql = f"EXPLAIN (VERBOSE, FORMAT JSON) SELECT {texts} FROM {source}"
                 answer = self.rows(sql)[0][0]
         except DatabaseError:
             return None
         answer = json.loads(answer) if isinstance(answer, str) else answer
         output = answer[0]["Plan"]["Output"]
-        half = len(texts) // 2
         return bool(output[:half] == output[half:])
 
     def _without_defaults(self, index: Index) -> tuple[Key, ...]:
@@ -137,9 +130,7 @@ class Postgres(Dialect):
     def limited(
         self, locks: float | None = None, statements: float | None = None
     ) -> Iterator[None]:
-        """SET LOCAL ends with the transaction, which may be the caller's: what bounds one
-        statement is put back.
-        """
+        """SET LOCAL ends with a transaction that may be the caller's: a timeout is put back."""
         with self.database.atomic():
             if locks is not None:
                 self._set_lock_timeout(locks)
@@ -152,25 +143,22 @@ class Postgres(Dialect):
             self.run(f"SET LOCAL statement_timeout = '{before}'")
 
     def trouble(self, error: BaseException) -> Trouble | None:
-        state = _sqlstate(error)
+        """Peewee keeps the driver's error as ``orig``; the drivers name its code unlike. Without a
+        code it is no answer of the server's.
+        """
+        driver = getattr(error, "orig", error)
+        state = getattr(driver, "pgcode", None) or getattr(driver, "sqlstate", None)
         if isinstance(error, OperationalError | InterfaceError) and (state or "08")[:2] == "08":
-            return "lost"  # without a state it is no answer of the server's
+            return "lost"
         return _TROUBLES.get(state)
 
     def blockers(self, table: TableName) -> str | None:
         return self._describe("l.relation = to_regclass(%s)", (self.names.quote_table(table),))
 
     def _describe(self, condition: str, params: tuple[object, ...]) -> str | None:
-        rows = self.rows(
-            "SELECT DISTINCT a.pid, a.application_name, a.state,"
-            " round(extract(epoch FROM now() - coalesce(a.xact_start, a.query_start)))"
-            " FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid)"
-            f" WHERE l.granted AND l.pid <> pg_backend_pid() AND {condition} ORDER BY 1 LIMIT 3",
-            params,
-        )
         found = [
             f"pid {pid} ({name or 'no application_name'}, {state or 'unknown'} for {time or 0} s)"
-            for pid, name, state, time in rows
+            for pid, name, state, time in self.rows(_HOLDERS.format(condition=condition), params)
         ]
         return "; ".join(found) or None
 
@@ -183,15 +171,14 @@ class Postgres(Dialect):
     # Verbs
 
     def prepare(self, steps: Sequence[Step], *, atomic: bool) -> None:
-        """Behind a pooler that hands statements to different server processes, a session lock
-        protects nothing: then everything has to happen in one transaction.
+        """Where a pooler changes server processes a session lock protects nothing: then everything
+        has to happen in one transaction.
         """
         if self.database.in_transaction() or not online.is_pooled(self.database):
             return
         self.transactions = "one"
-        found = [step for step in steps if step.online]
-        if found:
-            names = ", ".join(f"{step.table}.{step.name}" for step in found)
+        names = ", ".join(f"{step.table}.{step.name}" for step in steps if step.online)
+        if names:
             raise AutoMigrateError(
                 f"{names}: to be built online, but the connection goes through a pooler that "
                 "hands statements to different server processes, where no lock outlasts a "
@@ -210,13 +197,14 @@ class Postgres(Dialect):
 
             def attempt() -> bool:
                 inside = self.transactions == "one" or self.database.in_transaction()
+                function = "pg_try_advisory_xact_lock" if inside else "pg_try_advisory_lock"
                 with ExitStack() as trial:
                     if inside:
                         trial.enter_context(self.database.atomic())
-                    if not self._try_lock():
+                    if not self.rows(f"SELECT {function}(%s, %s)", (LOCK, _MIGRATION))[0][0]:
                         return False
                     if not inside:
-                        trial.callback(self._unlock)
+                        trial.callback(online.unlock, self.database, _MIGRATION)
                     if self._is_building():
                         return False
                     stack.enter_context(trial.pop_all())
@@ -224,26 +212,13 @@ class Postgres(Dialect):
 
             yield poll(attempt, self._lock_holder, lock_wait, waiting)
 
-    def _try_lock(self) -> bool:
-        inside = self.database.in_transaction()
-        function = "pg_try_advisory_xact_lock" if inside else "pg_try_advisory_lock"
-        return bool(self.rows(f"SELECT {function}(%s, %s)", (LOCK, _MIGRATION))[0][0])
-
-    def _unlock(self) -> None:
-        """A lost connection has let go of the lock by itself."""
-        if online.is_usable(self.database):
-            self.rows("SELECT pg_advisory_unlock(%s, %s)", (LOCK, _MIGRATION))
-
     def _is_building(self) -> bool:
         """An index build goes on when its client was killed; it holds a lock of its own."""
-        sql = "SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted"
-        sql += f" AND classid::bigint = %s AND objid = %s AND {_THIS_DATABASE}"
+        sql = f"SELECT 1 FROM pg_catalog.pg_locks AS l WHERE {_OURS} AND granted AND objid = %s"
         return bool(self.rows(sql, (LOCK, BUILD)))
 
     def _lock_holder(self) -> str | None:
-        return self._describe(
-            f"l.locktype = 'advisory' AND l.classid::bigint = %s AND {_THIS_DATABASE}", (LOCK,)
-        )
+        return self._describe(_OURS, (LOCK,))
 
     @contextmanager
     def transaction(
@@ -257,9 +232,7 @@ class Postgres(Dialect):
         start = tries % len(modes) if modes else 0
         with self.database.atomic():
             self._set_lock_timeout(seconds)
-            for place, (name, mode) in enumerate(
-                modes[start:] + modes[:start] if modes[1:] else ()
-            ):
+            for place, (name, mode) in enumerate(modes[start:] + modes[:start]):
                 lock = f"LOCK TABLE {self.names.quote_table(name)} IN {mode} MODE"
                 self.run(f"{lock} NOWAIT" if place else lock)
             yield
@@ -268,33 +241,9 @@ class Postgres(Dialect):
         self.run(f"SET LOCAL lock_timeout = {max(int(seconds * 1000), 1)}")
 
     def is_built(self, table: TableName, index: str) -> bool | None:
-        rows = self.rows(
-            "SELECT i.indisvalid, p.pid FROM pg_catalog.pg_index AS i LEFT JOIN"
-            " pg_catalog.pg_stat_progress_create_index AS p ON p.index_relid = i.indexrelid"
-            " WHERE i.indexrelid = to_regclass(%s)",
-            (self.quote(table.schema, index),),
-        )
-        if any(pid for _, pid in rows):
-            return None
-        return any(is_valid for is_valid, _ in rows)
+        for is_valid, builder in self.rows(_BUILDS, (self.quote(table.schema, index),)):
+            return None if builder else bool(is_valid)
+        return False
 
     def run_online(self, statement: str, progress: Progress) -> None:
         online.build(self.database, escaped(self.database, statement), progress)
-
-    @cached_property
-    def writer(self) -> Writer:
-        from .writing import PostgresWriter
-
-        return PostgresWriter(self)
-
-    @cached_property
-    def filler(self) -> Filler:
-        from .rows import PostgresFiller
-
-        return PostgresFiller(self)
-
-
-def _sqlstate(error: BaseException) -> str | None:
-    """Peewee keeps the driver's error as ``orig``; psycopg2 and psycopg 3 name its code unlike."""
-    driver = getattr(error, "orig", error)
-    return getattr(driver, "pgcode", None) or getattr(driver, "sqlstate", None)

@@ -8,7 +8,7 @@ ddl-partitioning.html beside it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from peewee import Model
@@ -30,6 +30,8 @@ SELECT tgname FROM pg_catalog.pg_trigger
 WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 = 16
   AND tgattr::text = ''
 ORDER BY 1"""
+_IS_DOMAIN = "SELECT typtype = 'd' FROM pg_catalog.pg_type WHERE oid = to_regtype(%s)"
+_VOLATILE = "SELECT provolatile = 'v' FROM pg_catalog.pg_proc WHERE proname = ANY(%s::name[])"
 _PARTITION_COLUMNS = """
 SELECT a.attname FROM pg_catalog.pg_partitioned_table AS p
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs)
@@ -37,9 +39,7 @@ WHERE p.partrelid = to_regclass(%s)"""
 
 
 class PostgresWriter(Writer, PostgresqlMigrator):
-    """Peewee's migrator for PostgreSQL, which rewrites every row for a NOT NULL column; this adds
-    it with its default, which rewrites none.
-    """
+    """Peewee's migrator for PostgreSQL rewrites all rows for a NOT NULL column; this one none."""
 
     def added(self, change: AddColumn, value: RowValue, facts: Facts) -> Step:
         """On a table with rows, what the server would check row by row under the lock of ALTER
@@ -57,18 +57,16 @@ class PostgresWriter(Writer, PostgresqlMigrator):
             return step
         models = facts.models(change.table)
         form = replace(self.form(change, value.expression), inline=False)
-        later = list(self._later_constraints(change, models))
-        names = [name for name, _ in later]
-        marks = [self._comment("CONSTRAINT", change.table, name, MARK) for name in names]
-        locked = (*self.add(change, form, models), *(sql for _, sql in later), *marks)
-        return replace(step, locked=locked, after=self._validations(change.table, names))
+        later = dict(self._later_constraints(change, models))
+        marks = [self._comment("CONSTRAINT", change.table, name, MARK) for name in later]
+        locked = (*self.add(change, form, models), *later.values(), *marks)
+        return replace(step, locked=locked, after=self._validations(change.table, later))
 
     def _later_constraints(
         self, change: AddColumn, models: Sequence[type[Model]]
     ) -> Iterator[tuple[str, str]]:
         """Yield (name, statement) of each constraint of a new column that is validated later."""
         model, field = field_of(models, self.dialect, change.column.name)
-        target = f"ALTER TABLE {self.dialect.names.quote_table(change.table)}"
         if change.foreign_key:
             name = self.key_name(field)
             yield name, f"{self.key_statement(field, name)} NOT VALID"
@@ -80,22 +78,19 @@ class PostgresWriter(Writer, PostgresqlMigrator):
                 name = self.shortened(own)
                 number += 1
             taken.add(name)
-            quoted = self.dialect.quote(name)
-            yield name, f"{target} ADD CONSTRAINT {quoted} CHECK {clause.body} NOT VALID"
+            check = f"CONSTRAINT {self.dialect.quote(name)} CHECK {clause.body} NOT VALID"
+            yield name, self._altered(change.table, f"ADD {check}")
 
-    def _validations(self, table: TableName, names: Sequence[str]) -> tuple[str, ...]:
-        """Return statements that validate constraints under a light lock, and take their marks
-        off.
-        """
-        target = f"ALTER TABLE {self.dialect.names.quote_table(table)}"
-        return tuple(
-            statement
-            for name in names
-            for statement in (
-                f"{target} VALIDATE CONSTRAINT {self.dialect.quote(name)}",
-                self._comment("CONSTRAINT", table, name, None),
-            )
-        )
+    def _validations(self, table: TableName, names: Iterable[str]) -> tuple[str, ...]:
+        """Return statements that validate constraints under a light lock, and unmark them."""
+        found: list[str] = []
+        for name in names:
+            what = f"VALIDATE CONSTRAINT {self.dialect.quote(name)}"
+            found += [self._altered(table, what), self._comment("CONSTRAINT", table, name, None)]
+        return tuple(found)
+
+    def _altered(self, table: TableName, what: str) -> str:
+        return f"ALTER TABLE {self.dialect.names.quote_table(table)} {what}"
 
     def _comment(self, kind: str, table: TableName, name: str, text: str | None) -> str:
         quoted, own = self.dialect.names.quote_table(table), self.dialect.quote(name)
@@ -150,11 +145,11 @@ class PostgresWriter(Writer, PostgresqlMigrator):
     ) -> tuple[str, ...]:
         """An INVALID leftover goes first: REINDEX would add a second one where it fails."""
         (statement,) = super().create_index(change, models, online=online)
-        word = " CONCURRENTLY" if online else ""
+        words = "INDEX CONCURRENTLY" if online else "INDEX"
         if online and "CONCURRENTLY" not in tokens(statement.upper())[:4]:
-            statement = _INDEX.sub(f"INDEX{word}", statement, count=1)
+            statement = _INDEX.sub(words, statement, count=1)
         name = self.dialect.quote(change.table.schema, change.index.name)
-        return (f"DROP INDEX{word} {name}", statement) if change.leftover else (statement,)
+        return (f"DROP {words} {name}", statement) if change.leftover else (statement,)
 
     def refuses_index(self, table: Table, change: AddIndex) -> Finding | None:
         """A unique index of a partitioned table must have the partition key among its columns."""
@@ -174,16 +169,12 @@ class PostgresWriter(Writer, PostgresqlMigrator):
 
     def column_effect(self, change: AddColumn, default: str | None) -> str:
         """A default that is not volatile is kept in the catalogue, not written to the rows."""
-        type_name = base_type(change.column.type)
-        if type_name not in KNOWN and self._is_domain(type_name):
+        type_name, ask = base_type(change.column.type), self.dialect.rows
+        if type_name not in KNOWN and any(row[0] for row in ask(_IS_DOMAIN, (type_name,))):
             return "rewrites"
         if default is None or is_constant(default):
             return "instant"
         return "rewrites" if self.dialect.is_volatile(default) else "instant"
-
-    def _is_domain(self, type_name: str) -> bool:
-        sql = "SELECT typtype = 'd' FROM pg_catalog.pg_type WHERE oid = to_regtype(%s)"
-        return any(row[0] for row in self.dialect.rows(sql, (type_name,)))
 
     def update_triggers(self, table: Table) -> list[str]:
         """A trigger on UPDATE OF other columns stays silent."""

@@ -1,7 +1,7 @@
 """SQLite's catalogue: one statement for all tables of all schemas, and what its rows mean.
 
-Enters: rows. Leaves: `Table` values. Sources: https://www.sqlite.org/pragma.html (the pragmas as
-table-valued functions) and https://www.sqlite.org/schematab.html.
+Enters: rows. Leaves: `Table` values. Sources: https://www.sqlite.org/pragma.html (table-valued
+functions) and https://www.sqlite.org/schematab.html.
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ _BRACKETED = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-
 _Row: TypeAlias = tuple[Any, ...]
-_Place: TypeAlias = tuple[Any, ...]  # schema and table
 _GENERATED = {2: "virtual", 3: "stored"}
 
 
@@ -100,60 +98,45 @@ class _Reader:
     """Sorts the rows of the catalogue query by table, and makes tables of them."""
 
     def __init__(self, rows: list[_Row]) -> None:
-        kinds: dict[str, dict[_Place, list[_Row]]] = defaultdict(dict)
-        for (kind, *place), part in groupby(rows, itemgetter(0, 1, 2)):
-            kinds[kind].setdefault(tuple(place), []).extend(part)
-        self.columns, self.keys = kinds["column"], kinds["key"]
-        self.parents, self.names = kinds["parent"], kinds["name"]
-        self.places = {(schema, fold(name)): (schema, name) for schema, name in self.columns}
-        self.owners = {
-            TableName(schema, row[4]): row[5]
-            for (schema, _), part in self.names.items()
-            for row in part
-        }
+        self.rows = _grouped(rows, itemgetter(0, 1, 2))
+        columns = [place for kind, *place in self.rows if kind == "column"]
+        self.places = {(schema, fold(name)): (schema, name) for schema, name in columns}
+        self.owners = {TableName(row[1], row[4]): row[5] for row in rows if row[0] == "name"}
 
     def table(self, wanted: TableName, is_constrained: bool) -> Table | None:
         place = self.places.get((wanted.schema or "main", fold(wanted.name)))
         if place is None:
             return None
-        rows = self.columns[place]
+        rows, keys, parents, names = (
+            self.rows.get((kind, *place), []) for kind in ("column", "key", "parent", "name")
+        )
         sql = next((row[9] for row in rows if row[9]), "")
         words = sql[:40].upper().split()
         kind = {"VIRTUAL": "virtual", "VIEW": "view"}.get(words[1] if words[1:] else "", "table")
         primary = tuple(row[3] for row in sorted((r for r in rows if r[7]), key=itemgetter(7)))
         options = table_options(sql) if kind == "table" else ()
         is_rowid = len(primary) == 1 and "without rowid" not in options
-        columns = tuple(
-            [
-                _special_column(row, is_rowid)
-                if row[7] or row[8]
-                else Column(row[3], canonical_type(row[4]), not row[5], row[6])
-                for row in rows
-                if row[8] != 1
-            ]
-        )
+        columns = tuple([_column(row, is_rowid) for row in rows if row[8] != 1])
+        made = {row[3]: row[9] or "" for row in names}
         indexes = [
-            _plain_index(name, keys) or _index(name, keys, columns, self._sql(place, name))
-            for name, keys in _grouped(self.keys.get(place, ()), itemgetter(3)).items()
+            _index(name, group, columns, made.get(name, ""))
+            for name, group in _grouped(keys, itemgetter(3)).items()
         ]
         if primary and not any(index.origin == "pk" for index in indexes):
             indexes.append(Index("", tuple(map(Key, primary)), unique=True, origin="pk"))
-        parents = _grouped(self.parents.get(place, ()), itemgetter(4)).values()
+        groups = _grouped(parents, itemgetter(4)).values()
         return Table(
             TableName(wanted.schema, place[1]),
             columns,
             primary,
             tuple(indexes),
-            tuple([_foreign_key(place[0], rows) for rows in parents]),
+            tuple([_foreign_key(place[0], group) for group in groups]),
             tuple(map(constraint, table_constraints(sql))) if is_constrained else (),
             kind,
             schema=place[0],
             options=options,
             implicit=_rowids(kind, options, columns),
         )
-
-    def _sql(self, place: _Place, name: str) -> str:
-        return next((row[9] or "" for row in self.names.get(place, ()) if row[3] == name), "")
 
 
 def _rowids(kind: str, options: Sequence[str], columns: Sequence[Column]) -> tuple[str, ...]:
@@ -168,38 +151,28 @@ def _rowids(kind: str, options: Sequence[str], columns: Sequence[Column]) -> tup
     return tuple(name for name in ROWIDS if name not in hidden)
 
 
-def _special_column(row: _Row, is_rowid: bool) -> Column:
-    """Make a column of the primary key, or a generated one."""
+def _column(row: _Row, is_rowid: bool) -> Column:
     _, _, _, name, type_name, not_null, default, primary, hidden, _ = row
     canonical = canonical_type(type_name)
-    rowid_alias = is_rowid and primary and canonical == "INTEGER"
+    rowid_alias = bool(is_rowid and primary and canonical == "INTEGER")
     generated = "rowid" if rowid_alias else _GENERATED.get(hidden, "")
     return Column(name, canonical, not (not_null or rowid_alias), default, generated)
 
 
-def _plain_index(name: str, rows: list[_Row]) -> Index | None:
-    """Make an index of its rows, or return None where they do not say all of it."""
-    unique, origin, partial = bool(rows[0][4]), rows[0][5], rows[0][6]
-    if partial or -2 in map(itemgetter(7), rows):
-        return None
-    texts = [row[9] or "" for row in rows]
-    if origin == "c" and not set(texts) <= {"", "desc,BINARY"}:
-        return None
-    keys = [Key(row[8], True, text.split(",")[0]) for row, text in zip(rows, texts, strict=True)]
-    return Index(name, tuple(keys), unique, origin="index" if origin == "c" else origin)
-
-
 def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -> Index:
-    """Make an index of its rows and its statement."""
-    unique, partial = bool(rows[0][4]), rows[0][6]
-    parsed = parse_index(_unbracketed(sql))
+    """Make an index of its rows, and of its statement where they do not say all of it."""
+    unique, origin, partial = bool(rows[0][4]), rows[0][5], rows[0][6]
+    is_plain = not partial and all(row[7] != -2 for row in rows)
+    orders = {row[9] or "" for row in rows} if origin == "c" else set()
+    is_told = is_plain and orders <= {"", "desc,BINARY"}
+    parsed = None if is_told else parse_index(_unbracketed(sql))
     if parsed is None:
         keys = tuple(
             Key(UNKNOWN, False) if row[7] == -2 else Key(row[8], True, (row[9] or "").split(",")[0])
             for row in rows
         )
-        unread = partial or not all(key.is_column for key in keys)
-        return Index(name, keys, unique, where=UNKNOWN if unread else "")
+        where, origin = "" if is_plain else UNKNOWN, "index" if origin == "c" else origin
+        return Index(name, keys, unique, where=where, origin=origin)
     keys = tuple(
         key._replace(is_column=key.is_column and row[7] != -2)
         for key, row in zip(spelled_keys(parsed), rows, strict=True)
@@ -212,9 +185,8 @@ def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -
 
 
 def _unbracketed(sql: str) -> str:
-    """Return SQL with names in backticks in place of brackets, which stand for arrays elsewhere.
-
-    https://www.sqlite.org/lang_keywords.html has both; neither is ever read as a string.
+    """Return SQL with names in backticks in place of brackets, which stand for arrays elsewhere:
+    https://www.sqlite.org/lang_keywords.html.
     """
     if "[" not in sql:
         return sql

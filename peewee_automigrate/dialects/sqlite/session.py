@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from peewee import Database, OperationalError
+from peewee import OperationalError
 
-from ...schema import Catalog, Table, TableName, Wanted
+from ...schema import Catalog, Table, Wanted
 from ...sql import called_functions
 from ..base import Dialect, Trouble
 from ..waiting import poll
 from . import catalogue
 from .names import ROWIDS, SqliteNames
-
-if TYPE_CHECKING:
-    from ..filling import Filler
-    from ..writing import Writer
 
 _VARYING = {"random", "randomblob", "changes", "total_changes", "last_insert_rowid"}
 
@@ -33,12 +28,9 @@ class Sqlite(Dialect):
     """SQLite, through the standard library's driver, APSW or SQLCipher."""
 
     name = "sqlite"
+    spelling = SqliteNames
     makes_file = True
     transactions = "one"
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.names = SqliteNames(self.quote)
 
     def place(self) -> str:
         name = str(self.database.database)
@@ -132,23 +124,3 @@ class Sqlite(Dialect):
             yield
         finally:
             self.rows(f"PRAGMA busy_timeout = {before}")
-
-    @contextmanager
-    def transaction(
-        self, seconds: float, altered: TableName | None, parents: Sequence[TableName], tries: int
-    ) -> Iterator[None]:
-        """The lock between migrators is the transaction; this is one within it."""
-        with self.database.atomic():
-            yield
-
-    @cached_property
-    def writer(self) -> Writer:
-        from .writing import SqliteWriter
-
-        return SqliteWriter(self)
-
-    @cached_property
-    def filler(self) -> Filler:
-        from .rows import SqliteFiller
-
-        return SqliteFiller(self)

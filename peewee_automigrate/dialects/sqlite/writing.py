@@ -12,7 +12,7 @@ from peewee import ForeignKeyField
 from playhouse.migrate import SqliteMigrator
 
 from ...changes import AddColumn, AddForeignKey, Change, CreateTable, Finding
-from ...schema import Catalog, ForeignKey, Ref, Table, TableName
+from ...schema import Catalog, ForeignKey, Table, TableName
 from ...sql import is_constant, tokens
 from ...texts import blocked, note
 from ..base import Facts, RowValue
@@ -30,9 +30,7 @@ _STRICT = {
 
 
 class SqliteWriter(Writer, SqliteMigrator):
-    """Peewee's migrator for SQLite, which rebuilds the table for a NOT NULL column; this adds it
-    as SQLite does by itself.
-    """
+    """Peewee's migrator for SQLite rebuilds a table for a NOT NULL column; this one does not."""
 
     def parts(self, change: Change) -> Iterator[Change | Finding]:
         """A foreign key stands in its table's or column's own statement, or nowhere. Its parent
@@ -42,12 +40,12 @@ class SqliteWriter(Writer, SqliteMigrator):
             case CreateTable(table):
                 kept = tuple(fk for fk in table.foreign_keys if not fk.deferred)
                 yield CreateTable(table._replace(foreign_keys=kept), late=kept)
-            case AddForeignKey(table, fk):
+            case AddForeignKey(_, fk):
                 if fk.deferred:
-                    yield _never(table, fk)
+                    yield note("AM306", change.ref, parent=fk.parent)
             case AddColumn(table, column, fk, actual) if fk and fk.deferred:
                 yield AddColumn(table, column, None, actual)
-                yield _never(table, fk)
+                yield from self.parts(AddForeignKey(table, fk))
             case _:
                 yield change
 
@@ -63,7 +61,7 @@ class SqliteWriter(Writer, SqliteMigrator):
         home = facts.catalog.default_schema
         if (table.schema or home) == (fk.parent.schema or home):
             return None
-        return blocked("AM136", Ref("key", table, ", ".join(fk.columns)), server="sqlite")
+        return blocked("AM136", AddForeignKey(table, fk).ref, server="sqlite")
 
     def refuses_column(self, change: AddColumn, value: RowValue, facts: Facts) -> Finding | None:
         """SQLite looks at rows, not at types."""
@@ -109,7 +107,3 @@ class SqliteWriter(Writer, SqliteMigrator):
         )
         heads = {name: " ".join(tokens(sql.lower())).partition(" begin ")[0] for name, sql in rows}
         return sorted(name for name, head in heads.items() if " update on " in head)
-
-
-def _never(table: TableName, fk: ForeignKey) -> Finding:
-    return note("AM306", Ref("key", table, ", ".join(fk.columns)), parent=fk.parent)
