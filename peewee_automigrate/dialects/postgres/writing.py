@@ -31,7 +31,6 @@ WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal AND tgenabled <> 'D' AND tg
   AND tgattr::text = ''
 ORDER BY 1"""
 _IS_DOMAIN = "SELECT typtype = 'd' FROM pg_catalog.pg_type WHERE oid = to_regtype(%s)"
-_VOLATILE = "SELECT provolatile = 'v' FROM pg_catalog.pg_proc WHERE proname = ANY(%s::name[])"
 _PARTITION_COLUMNS = """
 SELECT a.attname FROM pg_catalog.pg_partitioned_table AS p
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs)
