@@ -153,8 +153,7 @@ def in_order(needs: Mapping[K, Iterable[K | None]]) -> tuple[list[K], list[K]]:
 
 def needed_columns(index: Index) -> tuple[str, ...]:
     """Return the columns of an index, and the names in its expressions that may be columns."""
-    texts = [key.text for key in index.keys if not key.is_column] + [index.where]
-    return (*index.columns, *(name for text in texts for name in column_names(text)))
+    return (*index.columns, *(name for text in index.expressions for name in column_names(text)))
 
 
 def mentioned(column: Column) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 
 from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
 from ..sql import (
-    ParsedIndex,
     bare,
     clauses,
     closing,
@@ -63,7 +62,10 @@ class Names:
 
     def spell(self, table: Table) -> Table:
         """Return a declared table in the catalogue's own words."""
-        indexes = tuple([_spelled(i) if i.sql else i for i in table.indexes])
+        indexes = tuple(
+            i._replace(keys=spelled_keys(i), where=normalize(i.where)) if i.sql else i
+            for i in table.indexes
+        )
         keys = tuple([_without_no_action(fk) for fk in table.foreign_keys])
         constraints = tuple([constraint(c.sql) for c in table.constraints])
         return table._replace(
@@ -113,12 +115,9 @@ def constraint(sql: str, name: str = "", pending: bool = False) -> Constraint:
     )
 
 
-def spelled_keys(index: ParsedIndex) -> tuple[Key, ...]:
-    """Return the keys of a CREATE INDEX statement in their normal form."""
-    return tuple(
-        Key(key.text if key.is_column else normalize(key.text), key.is_column, key.options)
-        for key in index.keys
-    )
+def spelled_keys(index: Index) -> tuple[Key, ...]:
+    """Return the keys of an index in their normal form."""
+    return tuple(k if k.is_column else k._replace(text=normalize(k.text)) for k in index.keys)
 
 
 def _without_no_action(fk: ForeignKey) -> ForeignKey:
@@ -127,11 +126,6 @@ def _without_no_action(fk: ForeignKey) -> ForeignKey:
         return fk
     on_delete, on_update = (a.replace("NO ACTION", "") for a in (fk.on_delete, fk.on_update))
     return fk._replace(on_delete=on_delete, on_update=on_update)
-
-
-def _spelled(index: Index) -> Index:
-    keys = tuple(k if k.is_column else k._replace(text=normalize(k.text)) for k in index.keys)
-    return index._replace(keys=keys, where=normalize(index.where))
 
 
 # The normal form. It drops what a server adds when it prints an expression back (casts, brackets

@@ -241,15 +241,7 @@ class _Reader:
                 f"{self.model.__name__}: {sql!r} in Meta.indexes is no CREATE INDEX statement. "
                 "Run it by your own script, and take it out of Meta.indexes."
             )
-        return Index(
-            parsed.name,
-            tuple(Key(key.text, key.is_column, key.options) for key in parsed.keys),
-            parsed.unique,
-            parsed.method,
-            parsed.where,
-            parsed.nulls_distinct,
-            sql=sql,
-        )
+        return parsed
 
 
 def _constrained(column: Column, found: list[Clause]) -> Column:
