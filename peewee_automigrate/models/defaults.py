@@ -17,9 +17,7 @@ _DATES = (DateTimeField, DateField, TimeField, TimestampField)
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """A field's Python default: one ``value`` for all rows, or only a sample of them where
-    ``per_row`` gives each row its own.
-    """
+    """One ``value`` for all rows, or a sample of them where ``per_row`` gives each its own."""
 
     value: Any
     per_row: Callable[[], Any] | None = None
@@ -34,6 +32,6 @@ def python_default(field: Field) -> Default | None:
     if not callable(field.default):
         return Default(field.default)
     value = field.default()
-    if isinstance(field, _DATES) or isinstance(value, date | datetime | time):
-        return Default(value)
-    return Default(value) if field.default() == value else Default(value, field.default)
+    is_date = isinstance(field, _DATES) or isinstance(value, date | datetime | time)
+    constant = is_date or field.default() == value
+    return Default(value, None if constant else field.default)
