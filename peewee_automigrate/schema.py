@@ -182,6 +182,10 @@ class ForeignKey(NamedTuple):
     valid: bool = True
     pending: bool = False
 
+    def ref(self, table: TableName) -> Ref:
+        """Return what refers to it as a key of a table: its columns name it."""
+        return Ref("key", table, ", ".join(self.columns))
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:

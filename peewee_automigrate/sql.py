@@ -20,8 +20,9 @@ _TOKEN = re.compile(
       | :: | [<>=!~|&@\#^?*/%+-]+ | . )""",
     re.VERBOSE | re.DOTALL,
 )
-_NOT_NAMES = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
-_NOT_NAMES |= {"when", "then", "else", "case", "null", "true", "false", "end", "collate"}
+KEYWORDS = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
+KEYWORDS |= {"when", "then", "else", "case"}
+_NOT_NAMES = KEYWORDS | {"null", "true", "false", "end", "collate"}
 _CONSTRAINTS = {"constraint", "check", "unique", "foreign", "primary", "exclude"}
 
 

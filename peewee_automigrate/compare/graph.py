@@ -1,7 +1,6 @@
 """What each change makes and needs: the order in which changes run, and what stops with what.
 
-Enters: declared tables, the catalogue, a database's names. Leaves: references, and orders. Pure:
-no connection, no peewee, no dialect.
+Enters: declared tables, the catalogue, a database's names. Leaves: references, and orders. Pure.
 """
 
 from __future__ import annotations
