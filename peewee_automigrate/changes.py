@@ -1,9 +1,8 @@
 """What can be added to a schema, and what is said of it: changes, findings, steps.
 
 Enters and leaves: values. They never query and never write SQL. Imports `schema` only.
-
 The changes are a closed set, in which a drop or an alteration can't be expressed. Each prints as
-one plain sentence.
+one plain sentence; its ``ref`` is what it makes, as declared.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ class CreateSchema:
 
     @property
     def ref(self) -> Ref:
-        """What it makes, as declared."""
         return Ref("schema", TableName(None, self.schema))
 
     def __str__(self) -> str:
@@ -38,7 +36,6 @@ class CreateTable:
 
     @property
     def ref(self) -> Ref:
-        """What it makes, as declared."""
         return Ref("table", self.table.name)
 
     def __str__(self) -> str:
@@ -62,7 +59,6 @@ class AddColumn:
 
     @property
     def ref(self) -> Ref:
-        """What it makes, as declared."""
         return Ref("column", self.table, self.column.name)
 
     def __str__(self) -> str:
@@ -82,7 +78,6 @@ class AddIndex:
 
     @property
     def ref(self) -> Ref:
-        """What it makes, as declared."""
         return Ref("index", self.table, self.index.name)
 
     def __str__(self) -> str:
@@ -107,12 +102,10 @@ class AddForeignKey:
 
     @property
     def ref(self) -> Ref:
-        """What it makes, as declared."""
-        return Ref("key", self.table, ", ".join(self.foreign_key.columns))
+        return self.foreign_key.ref(self.table)
 
     def __str__(self) -> str:
-        columns = ", ".join(self.foreign_key.columns)
-        return f"add foreign key {self.table} ({columns}) to {self.foreign_key.parent}"
+        return f"add foreign key {self.table} ({self.ref.name}) to {self.foreign_key.parent}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +118,6 @@ class ValidateConstraint:
 
     @property
     def ref(self) -> Ref:
-        """What it makes, as declared."""
         return Ref("constraint", self.table, self.name)
 
     def __str__(self) -> str:

@@ -105,17 +105,15 @@ def _step_dict(step: Step) -> dict[str, Any]:
 
 def counted(steps: Sequence[Step]) -> str:
     """Return "2 tables, 1 column, 3 indexes" for steps."""
-    names = {
-        "create_schema": ("schema", "schemas"),
-        "create_table": ("table", "tables"),
-        "add_column": ("column", "columns"),
-        "add_index": ("index", "indexes"),
-        "add_foreign_key": ("foreign key", "foreign keys"),
-    }
-    numbers = {kind: sum(step.kind == kind for step in steps) for kind in names}
-    return ", ".join(
-        f"{number} {names[kind][number != 1]}" for kind, number in numbers.items() if number
-    )
+    kinds = ["create_schema", "create_table", "add_column", "add_index", "add_foreign_key"]
+    numbers = {kind: sum(step.kind == kind for step in steps) for kind in kinds}
+    words = {kind: kind.partition("_")[2].replace("_", " ") for kind in kinds}
+    return ", ".join(_number(number, words[kind]) for kind, number in numbers.items() if number)
+
+
+def _number(number: int, word: str) -> str:
+    ending = "es" if word == "index" else "s"
+    return f"{number} {word}{'' if number == 1 else ending}"
 
 
 def lines_of(plan: Plan, *, sql: bool = False) -> list[list[Cell]]:
@@ -183,14 +181,14 @@ def _cost(step: Step) -> str:
 
 def count_line(plan: Plan) -> str:
     """Return how much there is to add, and how many findings there are."""
-    parts = [counted(plan.steps)] if plan.steps else []
-    parts += [f"{len(plan.blocked)} blocked"] if plan.blocked else []
-    todo = ", ".join(parts) if parts else "Nothing to do"
+    todo = [counted(plan.steps)] if plan.steps else []
+    todo += [f"{len(plan.blocked)} blocked"] if plan.blocked else []
     notes = len(told(plan)) - len(plan.drift)
     rest = [f"{len(plan.drift)} drift"] if plan.drift else []
-    rest += [f"{notes} note{'s' if notes > 1 else ''}"] if notes else []
-    lead = f"To add: {todo}" if plan.steps else todo
-    return f"{lead}. {', '.join(rest) + '.' if rest else ''}".rstrip()
+    rest += [_number(notes, "note")] if notes else []
+    lead = "To add: " if plan.steps else ""
+    found = f" {', '.join(rest)}." if rest else ""
+    return f"{lead}{', '.join(todo) or 'Nothing to do'}.{found}"
 
 
 def sql_text(plan: Plan) -> str:

@@ -109,6 +109,11 @@ class Key(NamedTuple):
         text = self.text if self.is_column else f"({self.text})"
         return f"{text} {self.options}".rstrip()
 
+    @property
+    def source(self) -> str:
+        """The text, which is as it was written where `sql.parse_index` has read it."""
+        return self.text
+
 
 class Index(NamedTuple):
     """An index, or the index behind a unique constraint or a primary key.
@@ -135,9 +140,15 @@ class Index(NamedTuple):
         return tuple(key.text for key in self.keys if key.is_column)
 
     @property
+    def expressions(self) -> tuple[str, ...]:
+        """The key expressions, and the predicate last."""
+        texts = [key.text for key in self.keys if not key.is_column]
+        return (*texts, self.where) if self.where else tuple(texts)
+
+    @property
     def is_plain(self) -> bool:
         """True when every key is a column and there is no predicate."""
-        return not self.where and all(key.is_column for key in self.keys)
+        return not self.expressions
 
     def __str__(self) -> str:
         using = "" if self.method == "btree" else f" using {self.method}"
@@ -170,6 +181,10 @@ class ForeignKey(NamedTuple):
     deferred: bool = False
     valid: bool = True
     pending: bool = False
+
+    def ref(self, table: TableName) -> Ref:
+        """Return what refers to it as a key of a table: its columns name it."""
+        return Ref("key", table, ", ".join(self.columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,15 @@
-"""Reading small pieces of SQL, once, where they enter: names, clauses, CREATE INDEX, CREATE TABLE.
+"""Reads small pieces of SQL, once, where they enter: names, clauses, CREATE INDEX, CREATE TABLE.
 
-Enters: SQL as somebody wrote it. Leaves: values, and texts as they were written. Pure; imports
-`schema` only. Keywords are looked for between tokens, never inside of names, strings or comments.
+Enters: SQL as somebody wrote it. Leaves: values, and texts as they were written. Imports `schema`
+only. Keywords are looked for between tokens, never inside of names, strings or comments.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
-from .schema import Clause
+from .schema import Clause, Index, Key
 
 _TOKEN = re.compile(
     r"""\s+ | (?P<comment> --[^\n]* | /\*.*?\*/)          # nothing
@@ -21,8 +20,9 @@ _TOKEN = re.compile(
       | :: | [<>=!~|&@\#^?*/%+-]+ | . )""",
     re.VERBOSE | re.DOTALL,
 )
-_NOT_NAMES = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
-_NOT_NAMES |= {"when", "then", "else", "case", "null", "true", "false", "end", "collate"}
+KEYWORDS = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
+KEYWORDS |= {"when", "then", "else", "case"}
+_NOT_NAMES = KEYWORDS | {"null", "true", "false", "end", "collate"}
 _CONSTRAINTS = {"constraint", "check", "unique", "foreign", "primary", "exclude"}
 
 
@@ -108,12 +108,9 @@ class _Text:
         return self.slice(opening, closing(self.words, opening) + 1)
 
 
-_HEADS = {
-    **{"default": "default", "check": "check", "unique": "unique", "primary": "primary key"},
-    **{"references": "references", "collate": "collate", "generated": "generated"},
-    **{"as": "generated", "null": "null", "not": "not null", "comment": "comment"},
-    **{"on": "on update", "foreign": "foreign key", "exclude": "exclude"},
-}
+_HEADS = {"primary": "primary key", "foreign": "foreign key", "not": "not null", "on": "on update"}
+_HEADS |= {word: word for word in ("default", "null", "check", "unique", "references", "collate")}
+_HEADS |= {"generated": "generated", "as": "generated", "comment": "comment", "exclude": "exclude"}
 
 
 def clauses(sql: str) -> list[Clause]:
@@ -165,10 +162,9 @@ def _clause(text: _Text, start: int, end: int) -> Clause:
     name = unquote(text.matches[start + 1]["token"]) if named else ""
     if kind in ("check", "generated"):
         body = text.group(head, end)
-    elif kind in ("default", "collate", "comment", "references"):
-        body = text.slice(head + 1, end)
     else:
-        body = text.slice(head, end)
+        without_head = kind in ("default", "collate", "comment", "references")
+        body = text.slice(head + without_head, end)
     return Clause(kind, body, name, text.slice(start, end))
 
 
@@ -210,38 +206,8 @@ def table_options(sql: str) -> tuple[str, ...]:
 # Indexes
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedKey:
-    """One key of a CREATE INDEX: a column's name or an expression as it was written, and its
-    options, lower-case words in SQL's order.
-    """
-
-    text: str
-    is_column: bool
-    options: str
-    source: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedIndex:
-    """What a CREATE INDEX statement says; ``where`` is its predicate as it was written."""
-
-    name: str
-    unique: bool
-    method: str
-    keys: tuple[ParsedKey, ...]
-    where: str
-    nulls_distinct: bool
-
-    @property
-    def expressions(self) -> tuple[str, ...]:
-        """The key expressions and the predicate as they were written, the predicate last."""
-        texts = [key.source for key in self.keys if not key.is_column]
-        return (*texts, self.where) if self.where else tuple(texts)
-
-
-def parse_key(items: Sequence[str]) -> ParsedKey:
-    """Read one key of an index from its tokens."""
+def _key(items: Sequence[str]) -> Key:
+    """Read one key of an index from its tokens; an expression stays as it was written."""
     body = list(items)
     nulls = ""
     if len(body) > 2 and body[-2].lower() == "nulls":
@@ -253,11 +219,10 @@ def parse_key(items: Sequence[str]) -> ParsedKey:
     if not is_column and ")" in body:
         last = len(body) - body[::-1].index(")")
         end = last if all(map(is_name, body[last:])) else end
-    source = " ".join(body[:end])
     options = [unquote(token) for token in body[end:]]
     options += order_options(order == "desc", nulls == "first" if nulls else order == "desc")
-    text = unquote(body[0]) if is_column else source
-    return ParsedKey(text, is_column, " ".join(options), source)
+    text = unquote(body[0]) if is_column else " ".join(body[:end])
+    return Key(text, is_column, " ".join(options))
 
 
 def order_options(descending: bool, nulls_first: bool) -> list[str]:
@@ -271,8 +236,10 @@ def order_options(descending: bool, nulls_first: bool) -> list[str]:
 _HEAD = re.compile(r"create (unique |fulltext |spatial )?index (concurrently )?(if not exists )?$")
 
 
-def parse_index(sql: str) -> ParsedIndex | None:
-    """Read a CREATE INDEX statement; None when it is something else."""
+def parse_index(sql: str) -> Index | None:
+    """Read a CREATE INDEX statement, with expressions and predicate as they were written; None when
+    it is something else.
+    """
     items = tokens(sql)
     lower = [item.lower() for item in items]
     try:
@@ -293,22 +260,18 @@ def parse_index(sql: str) -> ParsedIndex | None:
         method = lower[lower.index("using") + 1]
     tail = lower[end + 1 :]
     where = items[end + 1 + tail.index("where") + 1 :] if "where" in tail else []
-    return ParsedIndex(
+    return Index(
         name=unquote(items[named - 1]),
         unique=kind == "unique",
         method=method,
-        keys=tuple(map(parse_key, split_list(items[opening + 1 : end]))),
+        keys=tuple(map(_key, split_list(items[opening + 1 : end]))),
         where=" ".join(where),
         nulls_distinct="nulls not distinct" not in " ".join(tail),
+        sql=sql,
     )
 
 
 # Expressions
-
-
-def upper_words(texts: Iterable[str]) -> set[str]:
-    """Return the tokens of several texts, in upper case."""
-    return {token.upper() for text in texts for token in tokens(text)}
 
 
 def is_constant(default: str) -> bool:
@@ -323,16 +286,19 @@ def is_constant(default: str) -> bool:
     return literal or item in ("null", "true", "false")
 
 
-def column_names(sql: str) -> tuple[str, ...]:
-    """Return the names in an expression that may be columns: no functions, no keywords."""
+def _names(sql: str, *, called: bool) -> list[str]:
+    """Return the names in an expression that a bracket follows, or all others."""
     items = tokens(sql)
     pairs = zip(items, [*items, ""][1:], strict=True)
-    names = (item for item, then in pairs if is_name(item) and then != "(")
+    return [item for item, then in pairs if is_name(item) and (then == "(") == called]
+
+
+def column_names(sql: str) -> tuple[str, ...]:
+    """Return the names in an expression that may be columns: no functions, no keywords."""
+    names = _names(sql, called=False)
     return tuple(unquote(name) for name in names if name.lower() not in _NOT_NAMES)
 
 
 def called_functions(sql: str) -> tuple[str, ...]:
     """Return the lower-case names of the functions that an expression calls."""
-    items = tokens(sql)
-    pairs = zip(items, [*items, ""][1:], strict=True)
-    return tuple(unquote(name) for name, then in pairs if then == "(" and is_name(name))
+    return tuple(map(unquote, _names(sql, called=True)))

@@ -31,7 +31,7 @@ from ..schema import (
     TableName,
 )
 from ..texts import blocked, drift, note
-from .drift import differences, does_constraint, find_key, matched
+from .drift import differences, does_constraint, find_key, matched, same_names
 from .graph import has_unique, in_order, mentioned
 from .spelling import Names
 
@@ -41,8 +41,7 @@ def diff(declared: Sequence[Table], catalog: Catalog, names: Names) -> Differenc
     comparison = _Comparison(declared, catalog, names)
     said = list(comparison.run())
     found = [item for item in said if isinstance(item, Finding)]
-    levels = ("blocked", "drift", "note")
-    found.sort(key=lambda finding: (levels.index(finding.level), finding.code != "AM209"))
+    found.sort(key=lambda finding: finding.code != "AM209")
     changes = tuple(item for item in said if not isinstance(item, Finding))
     return Difference(changes, tuple(found), frozenset(comparison.stopped))
 
@@ -64,16 +63,13 @@ def same_definition(actual: Index, declared: Index, names: Names) -> bool | None
         return None
     if actual.where != declared.where or len(actual.keys) != len(declared.keys):
         return False
-    if actual.keys == declared.keys:
-        return True
     pairs = zip(actual.keys, declared.keys, strict=True)
-    return all(one == other or _same_key(one, other, names) for one, other in pairs)
+    return all(one == other or _same_column(one, other, names) for one, other in pairs)
 
 
-def _same_key(one: Key, other: Key, names: Names) -> bool:
-    """Compare two keys whose texts differ as they are written."""
-    folded = names.fold(one.text) == names.fold(other.text)
-    return one.is_column and other.is_column and folded and one.options == other.options
+def _same_column(one: Key, other: Key, names: Names) -> bool:
+    same = one.is_column and other.is_column and one.options == other.options
+    return same and names.fold(one.text) == names.fold(other.text)
 
 
 class _Comparison:
@@ -128,8 +124,7 @@ class _Comparison:
         late = tuple(fk for fk in table.foreign_keys if self._is_late(table, fk))
         indexes = []
         for index in table.indexes:
-            taken = self._taken(schema, table.name, index)
-            if taken:
+            if taken := self._taken(schema, table.name, index):
                 yield taken
             else:
                 indexes.append(index)
@@ -151,8 +146,7 @@ class _Comparison:
             yield blocked("AM108", ref, owner=owner)
         else:
             for fk in table.foreign_keys:
-                problem = self._no_parent(Ref("key", table.name, ", ".join(fk.columns)), fk)
-                if problem:
+                if problem := self._no_parent(fk.ref(table.name), fk):
                     yield problem
 
     def _no_parent(self, ref: Ref, fk: ForeignKey) -> Finding | None:
@@ -216,11 +210,9 @@ class _Comparison:
         columns = matched(table, actual, fold)
         missing = {fold(column.name): column for column in columns.missing}
         needs = {name: map(fold, mentioned(column)) for name, column in missing.items()}
-        for name in in_order(needs)[0] if missing else ():
-            column = missing[name]
+        for column in map(missing.__getitem__, in_order(needs)[0]):
             fk = table.key_of(column.name)
-            problem = self._unaddable(table, actual, column, fk)
-            if problem:
+            if problem := self._unaddable(table, actual, column, fk):
                 self._stop(problem.ref)
                 yield problem
             else:
@@ -231,8 +223,7 @@ class _Comparison:
         yield from self._indexes(table, actual)
         pending = [c.name for c in actual.constraints if c.pending]
         pending += [fk.name for fk in actual.foreign_keys if fk.pending]
-        for name in pending:
-            yield ValidateConstraint(table.name, name, actual)
+        yield from (ValidateConstraint(table.name, name, actual) for name in pending)
         yield from differences(table, actual, columns, self.names)
 
     def _unfinished(self, table: Table, actual: Table, column: Column) -> Iterator[Change]:
@@ -294,12 +285,13 @@ class _Comparison:
         self, table: Table, actual: Table, named: Index | None, index: Index
     ) -> AddIndex | Finding:
         """Return what is to be done or said of a missing index; ``named`` stands under its name."""
-        leftover = self._is_leftover(named, index) if named else False
-        if leftover is None:
-            what = "the INVALID index, since somebody locks the table"
-            return note("AM304", Ref("index", table.name, index.name), what=what)
-        if leftover:
-            return AddIndex(table.name, index, actual, leftover=True)
+        if named and not named.valid and named.unique == index.unique:
+            same = same_definition(named, index, self.names)
+            if same is None:
+                what = "the INVALID index, since somebody locks the table"
+                return note("AM304", Ref("index", table.name, index.name), what=what)
+            if same:
+                return AddIndex(table.name, index, actual, leftover=True)
         taken = self._taken(actual.schema, table.name, index)
         return taken or AddIndex(table.name, index, actual)
 
@@ -308,25 +300,17 @@ class _Comparison:
         ref = Ref("index", table.name, other.name)
         if not other.valid:
             yield drift("AM211", ref, index=other)
-            return
-        if not other.unique or other.origin == "pk":
-            return
-        wanted = any(satisfies(other, index, self.names) for index in table.indexes)
-        if not wanted and not self._is_known(table, other):
+        elif other.unique and other.origin != "pk" and not self._is_known(table, other):
             yield note("AM302", ref, index=other)
 
     def _is_known(self, table: Table, index: Index) -> bool:
-        """Tell whether a unique index stands for a constraint of the model."""
-        fold = self.names.fold
-        own = [fold(column.name) for column in table.columns if column.is_unique]
-        is_own = len(index.columns) == 1 and fold(index.columns[0]) in own
-        return is_own or any(does_constraint(index, c, self.names) for c in table.constraints)
-
-    def _is_leftover(self, actual: Index, declared: Index) -> bool | None:
-        """Tell whether an index is what a failed build has left; None when it can't tell."""
-        if actual.valid or actual.unique != declared.unique:
-            return False
-        return same_definition(actual, declared, self.names)
+        """Tell whether a unique index stands for an index or a constraint of the model."""
+        own = [(column.name,) for column in table.columns if column.is_unique]
+        return (
+            any(satisfies(index, declared, self.names) for declared in table.indexes)
+            or any(same_names(index.columns, columns, self.names.fold) for columns in own)
+            or any(does_constraint(index, c, self.names) for c in table.constraints)
+        )
 
 
 def _kind(table: Table) -> str:

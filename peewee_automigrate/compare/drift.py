@@ -49,7 +49,7 @@ def matched(table: Table, actual: Table, fold: Callable[[str], str]) -> Columns:
 def differences(table: Table, actual: Table, columns: Columns, names: Names) -> Iterator[Finding]:
     """Yield a finding for each thing in which a table differs from its declaration."""
     for column, other in columns.pairs:
-        if other != column and not _is_alike(column, other):
+        if other != column:
             yield from _column(table, column, other, names)
     for column in columns.unknown:
         yield _unknown_column(table, column, names)
@@ -66,12 +66,6 @@ def differences(table: Table, actual: Table, columns: Columns, names: Names) -> 
             yield from _foreign_key(table, actual, fk, names)
     for constraint in table.constraints:
         yield from _constraint(table, actual, constraint, names)
-
-
-def _is_alike(column: Column, actual: Column) -> bool:
-    """Tell at once what is so for most columns: all that matters is the same."""
-    same = column.type == actual.type and column.null == actual.null
-    return same and _same_default(column, actual)
 
 
 def _column(table: Table, column: Column, actual: Column, names: Names) -> Iterator[Finding]:
@@ -104,16 +98,16 @@ def _same_default(column: Column, actual: Column) -> bool:
 
     A Python default need not stand in the database. A column that counts up has one of its own.
     """
-    source = column.declared
+    source, default = column.declared, actual.default
     if source.default_is == "callable" or source.automatic:
         return True
-    if UNKNOWN in (column.default, actual.default) or column.default == actual.default:
+    if UNKNOWN in (column.default, default) or column.default == default:
         return True
-    if actual.default is None and source.default_is != "sql":
+    if default is None and source.default_is != "sql":
         return True
-    if actual.default and actual.default.lower().startswith("nextval("):
+    if default and default.lower().startswith("nextval("):
         return True
-    return _default_value(column.default) == _default_value(actual.default)
+    return _default_value(column.default) == _default_value(default)
 
 
 _NUMBERS = ("::integer", "::bigint", "::smallint", "::numeric", "::real", "::double precision")
@@ -155,25 +149,23 @@ def _renamed(
 
 
 def _foreign_key(table: Table, actual: Table, fk: ForeignKey, names: Names) -> Iterator[Finding]:
-    ref = Ref("key", table.name, ", ".join(fk.columns))
+    ref = fk.ref(table.name)
     found = find_key(actual, fk, names)
     if not found and set(fk.columns) <= set(actual.keys_due):
         return
-    target = names.quote_table(table.name)
     if not found:
         sql = names.add_constraint(table.name, _clause(fk, names))
-        absent = fk.deferred and sql is None  # it could not be added afterwards
-        yield (
-            note("AM306", ref, parent=fk.parent)
-            if absent
-            else drift("AM206", ref, sql, parent=fk.parent)
-        )
+        if fk.deferred and sql is None:  # it could not be added afterwards
+            yield note("AM306", ref, parent=fk.parent)
+        else:
+            yield drift("AM206", ref, sql, parent=fk.parent)
     elif any(UNKNOWN in (o.on_delete, o.on_update) for o in found):
         what = f"what the foreign key to {fk.parent} does, which this role may not read"
         yield note("AM304", ref, what=what)
     elif not any(o.on_delete == fk.on_delete and o.on_update == fk.on_update for o in found):
         yield drift("AM207", ref, declared=_actions(fk), actual=_actions(found[0]))
     elif not any(other.valid or other.pending for other in found):
+        target = names.quote_table(table.name)
         sql = f"ALTER TABLE {target} VALIDATE CONSTRAINT {names.quote(found[0].name)}"
         yield drift("AM212", ref, sql, constraint=found[0].name)
 
@@ -212,24 +204,23 @@ def _constraint(
 ) -> Iterator[Finding]:
     """A name tells at once; without one, another text may still mean the same."""
     fold = names.fold
-    for other in actual.constraints:
-        if other.text == constraint.text:
-            return
-        if constraint.name and fold(other.name) == fold(constraint.name):
-            return
+    name, others = fold(constraint.name), actual.constraints
+    if constraint.text in [other.text for other in others]:
+        return
+    if name and name in [fold(other.name) for other in others]:
+        return
     if any(does_constraint(index, constraint, names) for index in actual.indexes):
         return
-    if constraint.kind == "foreign key" and any(
-        same_names(fk.columns, constraint.columns, fold) for fk in actual.foreign_keys
-    ):
+    keys = actual.foreign_keys if constraint.kind == "foreign key" else ()
+    if any(same_names(fk.columns, constraint.columns, fold) for fk in keys):
         return
     ref = Ref("constraint", table.name, constraint.name)
-    alike = any(other.kind in (constraint.kind, UNKNOWN) for other in actual.constraints)
-    if alike and not constraint.name:
+    alike = any(other.kind in (constraint.kind, UNKNOWN) for other in others)
+    if alike and not name:
         yield note("AM304", ref, what=f"the constraint {constraint.text}")
-        return
-    sql = names.add_constraint(table.name, constraint.sql)
-    yield drift("AM208", ref, sql, constraint=constraint.text)
+    else:
+        sql = names.add_constraint(table.name, constraint.sql)
+        yield drift("AM208", ref, sql, constraint=constraint.text)
 
 
 def does_constraint(index: Index, constraint: Constraint, names: Names) -> bool:

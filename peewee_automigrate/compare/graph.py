@@ -1,7 +1,6 @@
 """What each change makes and needs: the order in which changes run, and what stops with what.
 
-Enters: declared tables, the catalogue, a database's names. Leaves: references, and orders. Pure:
-no connection, no peewee, no dialect.
+Enters: declared tables, the catalogue, a database's names. Leaves: references, and orders. Pure.
 """
 
 from __future__ import annotations
@@ -153,8 +152,7 @@ def in_order(needs: Mapping[K, Iterable[K | None]]) -> tuple[list[K], list[K]]:
 
 def needed_columns(index: Index) -> tuple[str, ...]:
     """Return the columns of an index, and the names in its expressions that may be columns."""
-    texts = [key.text for key in index.keys if not key.is_column] + [index.where]
-    return (*index.columns, *(name for text in texts for name in column_names(text)))
+    return (*index.columns, *(name for text in index.expressions for name in column_names(text)))
 
 
 def mentioned(column: Column) -> tuple[str, ...]:

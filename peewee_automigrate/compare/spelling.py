@@ -1,18 +1,17 @@
-"""The words of one database: the declared side spelled as its catalogue would spell it.
+"""The declared side spelled as the catalogue of one database would spell it.
 
 Enters: declared tables, texts of expressions. Leaves: the same in the catalogue's own words, so
-that what is equal is equal as text. Pure: no connection, no peewee, no dialect; a dialect hands
-its `Names` in.
+that what is equal is equal as text. Pure: no peewee, no dialect; a dialect hands its `Names` in.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
 from ..sql import (
-    ParsedIndex,
+    KEYWORDS,
     bare,
     clauses,
     closing,
@@ -30,8 +29,7 @@ _OPERATORS |= {"!~~*": "not ilike"}
 _PAIRS = {("is", "not"), ("not", "in"), ("not", "like"), ("not", "ilike")}
 _COMPARISONS = {"=", "<>", "<", ">", "<=", ">=", "in", "not in", "is", "is not"}
 _COMPARISONS |= {"like", "not like", "ilike", "not ilike"}
-_KEYWORDS = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
-_KEYWORDS |= {"when", "then", "else", "case", "not in", "not like", "not ilike", "is not"}
+_NOT_CALLED = KEYWORDS | {"not in", "not like", "not ilike", "is not"}
 _SIMPLE = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
@@ -63,7 +61,10 @@ class Names:
 
     def spell(self, table: Table) -> Table:
         """Return a declared table in the catalogue's own words."""
-        indexes = tuple([_spelled(i) if i.sql else i for i in table.indexes])
+        indexes = tuple(
+            i._replace(keys=spelled_keys(i), where=normalize(i.where)) if i.sql else i
+            for i in table.indexes
+        )
         keys = tuple([_without_no_action(fk) for fk in table.foreign_keys])
         constraints = tuple([constraint(c.sql) for c in table.constraints])
         return table._replace(
@@ -104,8 +105,7 @@ def constraint(sql: str, name: str = "", pending: bool = False) -> Constraint:
     found = clauses(sql)
     if not found or sql == UNKNOWN:
         return Constraint(UNKNOWN, name, UNKNOWN, pending=pending, sql=sql)
-    first = found[0]
-    items = tokens(sql)
+    first, items = found[0], tokens(sql)
     text = " ".join(items[2:]) if items[0].lower() == "constraint" else sql
     columns = listed_columns(first) if first.kind not in ("check", "exclude", "other") else ()
     return Constraint(
@@ -113,38 +113,23 @@ def constraint(sql: str, name: str = "", pending: bool = False) -> Constraint:
     )
 
 
-def spelled_keys(index: ParsedIndex) -> tuple[Key, ...]:
-    """Return the keys of a CREATE INDEX statement in their normal form."""
-    return tuple(
-        Key(key.text if key.is_column else normalize(key.text), key.is_column, key.options)
-        for key in index.keys
-    )
+def spelled_keys(index: Index) -> tuple[Key, ...]:
+    """Return the keys of an index in their normal form."""
+    return tuple(k if k.is_column else k._replace(text=normalize(k.text)) for k in index.keys)
 
 
 def _without_no_action(fk: ForeignKey) -> ForeignKey:
     """NO ACTION is what a foreign key does anyway."""
-    if "NO ACTION" not in (fk.on_delete, fk.on_update):
-        return fk
     on_delete, on_update = (a.replace("NO ACTION", "") for a in (fk.on_delete, fk.on_update))
     return fk._replace(on_delete=on_delete, on_update=on_update)
 
 
-def _spelled(index: Index) -> Index:
-    keys = tuple(k if k.is_column else k._replace(text=normalize(k.text)) for k in index.keys)
-    return index._replace(keys=keys, where=normalize(index.where))
-
-
-# The normal form. It drops what a server adds when it prints an expression back (casts, brackets
-# that change nothing, spelling of operators), so that two texts of one expression become equal.
-
-
 def normalize(sql: str) -> str:
-    """Return the normal form of an expression: equal forms mean equal expressions.
-
-    The reverse does not hold; the server may know better.
+    """Return the normal form of an expression: equal forms mean equal expressions, but not the
+    reverse. It drops what a server adds when it prints an expression back: casts, brackets that
+    change nothing, another spelling of operators.
     """
-    words = list(map(_word, _without_casts(tokens(sql))))
-    return " ".join(_form(_paired(words)))
+    return " ".join(_form(_paired(map(_word, _without_casts(tokens(sql))))))
 
 
 def _word(token: str) -> str:
@@ -160,14 +145,14 @@ def _without_casts(items: Sequence[str]) -> list[str]:
     kept: list[str] = []
     position = 0
     while position < len(items):
-        if items[position] == "::" and position + 1 < len(items):
-            after = _after_type(items, position + 2)
-            is_text = items[position + 1].lower() in _TEXT_TYPES
-            if is_text or (kept and (kept[-1][0].isdigit() or kept[-1].endswith("'"))):
-                position = after
-                continue
-        kept.append(items[position])
-        position += 1
+        cast_to = items[position + 1 : position + 2] if items[position] == "::" else []
+        is_text = bool(cast_to) and cast_to[0].lower() in _TEXT_TYPES
+        is_literal = bool(kept) and (kept[-1][0].isdigit() or kept[-1].endswith("'"))
+        if is_text or (cast_to and is_literal):
+            position = _after_type(items, position + 2)
+        else:
+            kept.append(items[position])
+            position += 1
     return kept
 
 
@@ -187,7 +172,7 @@ def _after_type(items: Sequence[str], position: int) -> int:
     return position
 
 
-def _paired(words: Sequence[str]) -> list[str]:
+def _paired(words: Iterable[str]) -> list[str]:
     """Make one word of operators such as IS NOT."""
     paired: list[str] = []
     for word in words:
@@ -201,7 +186,7 @@ def _paired(words: Sequence[str]) -> list[str]:
 def _form(words: list[str]) -> list[str]:
     """Put a condition into its normal form: brackets stay only where they can matter."""
     words = bare(words)
-    for joint in ("or", "and") if "between" not in words and "case" not in words else ():
+    for joint in ("or", "and") if {"between", "case"}.isdisjoint(words) else ():
         parts = split(words, {joint})
         if len(parts) > 1:
             return _joined([_grouped(_form(part), joint) for part in parts], joint)
@@ -244,7 +229,7 @@ def _operand(words: list[str]) -> list[str]:
             form.append(words[position])
             position += 1
             continue
-        called = bool(form) and is_name(form[-1]) and form[-1] not in _KEYWORDS
+        called = bool(form) and is_name(form[-1]) and form[-1] not in _NOT_CALLED
         group = words[position + 1 : end]
         content = _joined([_form(part) for part in split(group, {","})], ",")
         is_bare = len(content) == 1 and not called and form[-1:] not in (["in"], ["not in"])

@@ -1,8 +1,7 @@
 """From what the caller names to the models that want a table, and to their databases.
 
-Enters: model classes, modules, packages, "package.module", "package.module:NAME", applications, or
-a mix. Leaves: models, each once, in order of their table names; models by database. Connects to
-nothing. Imports errors only, and no Flask: an application is known by what it has.
+Enters: model classes, modules, packages, their names, applications, or a mix. Leaves: models, each
+once, in order of their table names; models by database. Connects to nothing. Imports no Flask.
 """
 
 from __future__ import annotations
@@ -27,9 +26,8 @@ _MODULES = 3  # that a plan names
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """``models`` want a table. ``bases`` were found in a module and look abstract: other found
-    models subclass them, so each is left out unless its table exists. ``refusing`` say
-    ``automigrate = False``.
+    """``models`` want a table. ``bases`` were found in a module and look abstract, since other
+    found models subclass them: a table only if it exists. ``refusing``: ``automigrate = False``.
     """
 
     models: tuple[type[Model], ...]
@@ -54,14 +52,14 @@ class Collected:
             "temporary": self.temporary,
             "automigrate = False": refusing,
         }
-        left_out = ", ".join(
+        left_out = [
             f"{', '.join(model.__name__ for model in models)} ({reason})"
             for reason, models in reasons.items()
             if models
-        )
+        ]
         models = f"{len(wanted)} model{'s' if len(wanted) != 1 else ''}"
         line = f"{models} of {_modules(wanted)} on {place}"
-        return f"{line}; left out: {left_out}" if left_out else line
+        return f"{line}; left out: {', '.join(left_out)}" if left_out else line
 
 
 def _modules(models: Iterable[type[Model]]) -> str:
@@ -82,24 +80,21 @@ def collect(items: Models) -> Collected:
     model, an item is none, or a module is missing or fails to import.
     """
     named = [item for item, _ in _named(items, None)]
-    given = dict.fromkeys(item for item in named if not isinstance(item, ModuleType))
     modules = [item for item in named if isinstance(item, ModuleType)]
+    given = dict.fromkeys(item for item in named if not isinstance(item, ModuleType))
     found = {model: None for module in modules for model in _models_of(module)}
     bases = {base for model in found for base in model.__mro__[1:] if base in found} - set(given)
-    if bases:
-        others = {*given, *found} - bases
-        bases -= {parent for model in others for parent in model._meta.refs.values()}
-    chosen = [model for model in {**given, **found} if model not in bases and _is_wanted(model)]
+    others = {*given, *found} - bases
+    bases -= {parent for model in others for parent in model._meta.refs.values()}
+    refusing = _ordered(model for model in {**given, **found} if not _is_wanted(model))
+    chosen = [model for model in {**given, **found} if model not in {*bases, *refusing}]
     chosen += _through_models(chosen)
-    refusing = [model for model in {**given, **found} if not _is_wanted(model)]
     if not chosen and not any(map(_is_temporary, refusing)):
         names = ", ".join(item.__name__ for item in named) or "the list of models is empty"
-        why = ", ".join(model.__name__ for model in _ordered(refusing))
-        raise ModelsNotFound(
-            f"{names}: no Peewee models here that want a table"
-            f"{f' (automigrate = False: {why})' if why else ''}."
-        )
-    return Collected(_ordered(chosen), _ordered(filter(_is_wanted, bases)), _ordered(refusing))
+        why = ", ".join(model.__name__ for model in refusing)
+        why = f" (automigrate = False: {why})" if why else ""
+        raise ModelsNotFound(f"{names}: no Peewee models here that want a table{why}.")
+    return Collected(_ordered(chosen), _ordered(filter(_is_wanted, bases)), refusing)
 
 
 def grouped(
@@ -121,23 +116,22 @@ def grouped(
 
 
 def _by_owner(items: list[Any], fallback: Database | None) -> list[tuple[Database, Any]]:
-    """Pair models with the database that they are bound to."""
+    """Pair models with the database that they are bound to. Where it is one, they stay as they
+    came, so that the plan can tell which of the found models look abstract.
+    """
     collected = collect(items)
     pairs = [(_owner(model, fallback), model) for model in collected.models]
     owners = {owner for owner, _ in pairs} | _owners(collected.bases)
-    if len(owners) == 1:
-        # As they came, so that the plan can tell which of the found models look abstract.
-        return [(pairs[0][0], item) for item in items]
-    return pairs
+    return [(pairs[0][0], item) for item in items] if len(owners) == 1 else pairs
 
 
 def _owner(model: type[Model], fallback: Database | None) -> Database:
-    """Return the database that a model is bound to."""
-    for owner in (_behind(model._meta.database), fallback):
-        if owner is not None:
-            return unwrapped(owner)
+    bound_to = model._meta.database
+    owner = _behind(bound_to) or fallback
+    if owner is not None:
+        return unwrapped(owner)
     why = "bound to no database. Bind it,"
-    if model._meta.database is not None:
+    if bound_to is not None:
         why = (
             "its DatabaseProxy is not initialised. Call its initialize(database) where the models "
             "are imported, or"
@@ -223,21 +217,21 @@ def _models_of(module: ModuleType) -> list[type[Model]]:
     below = pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}.")
     names = (found.name for found in below)  # lazily: a package is imported before it is walked
     parts = (module, *(_imported(name) for name in names if not name.endswith(".__main__")))
-    items = [item for part in parts for item in vars(part).values()]
+    items = (item for part in parts for item in vars(part).values())
     return [item for item in items if _is_model(item) and not _is_peewees(item)]
 
 
 def _through_models(models: Iterable[type[Model]]) -> list[type[Model]]:
-    declared = [field for model in models for field in model._meta.manytomany.values()]
-    fields = [field for field in declared if not field._is_backref]
+    declared = (field for model in models for field in model._meta.manytomany.values())
+    fields = (field for field in declared if not field._is_backref)
     through = (field.through_model for field in fields)
     return [model for model in through if _is_model(model) and _is_wanted(model)]
 
 
 def _ordered(models: Iterable[type[Model]]) -> tuple[type[Model], ...]:
     def key(model: type[Model]) -> tuple[str, ...]:
-        meta = model._meta
-        return (meta.schema or "", meta.table_name, model.__module__, model.__qualname__)
+        schema, name = model._meta.schema or "", model._meta.table_name
+        return (schema, name, model.__module__, model.__qualname__)
 
     return tuple(sorted(dict.fromkeys(models), key=key))
 
@@ -249,16 +243,14 @@ def unwrapped(database: Any) -> Database:
     """
     found = _behind(database)
     if found is None and database is not None:
-        raise AutoMigrateError(
-            "DatabaseProxy: not initialised. Call its initialize(database) first."
-        )
-    if not isinstance(found, Database):
-        raise AutoMigrateError(f"{found!r}: not a Peewee database.")
-    if found.deferred:
-        raise AutoMigrateError(
-            f"{type(found).__name__}: has no name yet. Call its init(name) first."
-        )
-    return found
+        why = "DatabaseProxy: not initialised. Call its initialize(database) first."
+    elif not isinstance(found, Database):
+        why = f"{found!r}: not a Peewee database."
+    elif found.deferred:
+        why = f"{type(found).__name__}: has no name yet. Call its init(name) first."
+    else:
+        return found
+    raise AutoMigrateError(why)
 
 
 def _behind(database: Any) -> Any:

@@ -1,8 +1,7 @@
 """Peewee models -> the tables that they declare.
 
 Enters: a dialect and bound models. Leaves: `schema.Table` values with texts as the models have
-them, and for each the models that declare it. Asks the database for nothing but the literal of a
-value that needs its quoting.
+them, and who declares each. Asks the database only for literals that need its quoting.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ from peewee import Index as PeeweeIndex
 
 from ..errors import ModelsNotFound
 from ..schema import (
-    PLAIN,
     UNKNOWN,
     Clause,
     Column,
@@ -39,15 +37,8 @@ from ..schema import (
     TableName,
     Wanted,
 )
-from ..sql import clauses, listed_columns, parse_index, tokens
+from ..sql import clauses, parse_index, tokens
 from .rendering import Wording, index_sql, render
-
-_DECLARATIONS = {
-    (source, automatic): Declaration(source, automatic)
-    for source in ("", "callable")
-    for automatic in (False, True)
-}
-_IDENTITY = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +52,12 @@ class Declared:
         """Return what to look up in the catalogue."""
         parents = {fk.parent for table in self.tables for fk in table.foreign_keys}
         tables = dict.fromkeys((*(table.name for table in self.tables), *sorted(parents, key=str)))
-        names = [
-            TableName(table.name.schema, index.name)
-            for table in self.tables
-            for index in table.indexes
-        ]
-        names += [sequence for table in self.tables for sequence in table.sequences]
+        names = list(tables)
+        for table in self.tables:
+            names += [TableName(table.name.schema, index.name) for index in table.indexes]
+            names += table.sequences
         constrained = frozenset(table.name for table in self.tables if table.constraints)
-        return Wanted(tuple(tables), (*tables, *names), constrained)
+        return Wanted(tuple(tables), tuple(names), constrained)
 
 
 def declare(dialect: Wording, models: Iterable[type[Model]]) -> Declared:
@@ -91,8 +80,11 @@ def declare(dialect: Wording, models: Iterable[type[Model]]) -> Declared:
     return Declared(tuple(tables.values()), owners)
 
 
+def _name(meta: Any) -> TableName:
+    return TableName(meta.schema, meta.table_name)
+
+
 def _sequence(field: Field) -> TableName:
-    """Return the sequence that a field names."""
     parts = getattr(field, "_sequence_parts", None)
     schema, name = parts() if parts else (None, field.sequence)
     return TableName(schema, name)
@@ -104,22 +96,15 @@ class _Types:
     def __init__(self, dialect: Wording) -> None:
         self.dialect = dialect
         self.context = dialect.database.get_sql_context()
-        self.known: dict[Any, str] = {}
-        self.usual: dict[type[Field], bool] = {}  # does not write its type in a way of its own
+        self.known: dict[tuple[Any, ...], str] = {}
 
     def get(self, field: Field) -> str:
-        kind = type(field)
-        usual = self.usual.get(kind)
-        if usual is None:
-            usual = self.usual[kind] = kind.ddl_datatype is Field.ddl_datatype
-        if not usual:
+        if type(field).ddl_datatype is not Field.ddl_datatype:
             return self._read(field)
-        modifiers = field.get_modifiers()
-        key = (field.field_type, *modifiers) if modifiers else field.field_type
-        known = self.known.get(key)
-        if known is None:
-            known = self.known[key] = self._read(field)
-        return known
+        key = (field.field_type, *(field.get_modifiers() or ()))
+        if key not in self.known:
+            self.known[key] = self._read(field)
+        return self.known[key]
 
     def _read(self, field: Field) -> str:
         node = field.ddl_datatype(self.context)
@@ -142,31 +127,23 @@ class _Reader:
     def table(self) -> Table:
         meta = self.meta
         fields = self._fields()
+        constraints = [render(self.dialect, node) for node in meta.constraints or ()]
+        primary = () if self.is_virtual else meta.get_primary_keys()
+        keys = [fk for fk in fields if isinstance(fk, ForeignKeyField)]
+        settings = " ".join(map(str, ensure_tuple(meta.table_settings) or ()))
         has_sequences = self.dialect.database.sequences
-        keys = () if self.is_virtual else meta.get_primary_keys()
         return Table(
-            name=TableName(meta.schema, meta.table_name),
+            name=_name(meta),
             columns=tuple(map(self._column, fields)),
-            primary_key=tuple([field.column_name for field in keys if not field._hidden]),
+            primary_key=tuple(field.column_name for field in primary if not field._hidden),
             indexes=tuple(map(self._index, self._indexes())),
-            foreign_keys=tuple(
-                [_foreign_key(field) for field in fields if isinstance(field, ForeignKeyField)]
-            ),
-            constraints=tuple(
-                _constraint(render(self.dialect, node)) for node in meta.constraints or ()
-            ),
+            foreign_keys=tuple(map(_foreign_key, keys)),
+            constraints=tuple(Constraint(UNKNOWN, "", sql, sql=sql) for sql in constraints),
             kind="virtual" if self.is_virtual else "table",
-            depends_on=tuple(
-                TableName(other._meta.schema, other._meta.table_name)
-                for other in meta.depends_on or ()
-            ),
+            depends_on=tuple(_name(other._meta) for other in meta.depends_on or ()),
             sequences=tuple(_sequence(f) for f in fields if has_sequences and f.sequence),
-            options=self._options(),
+            options=(settings,) if settings else (),
         )
-
-    def _options(self) -> tuple[str, ...]:
-        settings = ensure_tuple(self.meta.table_settings) or ()
-        return (" ".join(map(str, settings)),) if settings else ()
 
     def _fields(self) -> list[Field]:
         """Return the fields that have a column."""
@@ -185,13 +162,10 @@ class _Reader:
             is_computed = callable(default) or isinstance(default, Node)
             source = "callable" if is_computed else ""
             default = UNKNOWN if source else self._known_default(field)
-        automatic = bool(field.auto_increment or field.sequence)
-        declared = _DECLARATIONS[source, automatic] if source or automatic else PLAIN
+        declared = Declaration(source, bool(field.auto_increment or field.sequence))
         type_name = self.types.get(field)
         column = Column(field.column_name, type_name, bool(field.null), default, "", declared)
-        if field.constraints or field.collation:
-            return _constrained(column, list(self._clauses(field)))
-        return column
+        return _constrained(column, self._clauses(field))
 
     def _known_default(self, field: Field) -> str:
         """Return the literal of a plain default, for comparison only."""
@@ -206,14 +180,12 @@ class _Reader:
         is_text = isinstance(value, str) and isinstance(field, CharField | TextField)
         if not is_text or "\\" in value:
             return UNKNOWN
-        quoted = value.replace("'", "''")
-        return f"'{quoted}'"
+        return f"""'{value.replace("'", "''")}'"""
 
     def _clauses(self, field: Field) -> Iterable[Clause]:
         """Yield the clauses of the SQL behind a field's type."""
         if field.collation:
-            name = str(field.collation)
-            yield Clause("collate", name, "", f"COLLATE {name}")
+            yield Clause("collate", field.collation, "", f"COLLATE {field.collation}")
         for node in field.constraints or ():
             yield from clauses(render(self.dialect, node))
 
@@ -241,18 +213,10 @@ class _Reader:
                 f"{self.model.__name__}: {sql!r} in Meta.indexes is no CREATE INDEX statement. "
                 "Run it by your own script, and take it out of Meta.indexes."
             )
-        return Index(
-            parsed.name,
-            tuple(Key(key.text, key.is_column, key.options) for key in parsed.keys),
-            parsed.unique,
-            parsed.method,
-            parsed.where,
-            parsed.nulls_distinct,
-            sql=sql,
-        )
+        return parsed
 
 
-def _constrained(column: Column, found: list[Clause]) -> Column:
+def _constrained(column: Column, found: Iterable[Clause]) -> Column:
     """Return a column with the clauses of its own SQL, each by its meaning."""
     declared, kept = column.declared, []
     for clause in found:
@@ -264,27 +228,21 @@ def _constrained(column: Column, found: list[Clause]) -> Column:
         else:
             kept.append(clause)
         if clause.kind == "generated":
-            words = set(map(str.lower, tokens(clause.sql)))
-            is_stored = not words.isdisjoint(("stored", "persistent"))
-            kind = _IDENTITY if _IDENTITY in words else "virtual"
-            column = column._replace(generated="stored" if is_stored else kind)
+            column = column._replace(generated=_generated(clause.sql))
     return column._replace(declared=declared._replace(clauses=tuple(kept)))
 
 
-def _constraint(sql: str) -> Constraint:
-    """Return a table's constraint as it is declared."""
-    found = clauses(sql)
-    if not found:
-        return Constraint(UNKNOWN, "", sql, sql=sql)
-    first = found[0]
-    return Constraint(first.kind, first.name, sql, listed_columns(first), sql=sql)
+def _generated(sql: str) -> str:
+    words = set(map(str.lower, tokens(sql)))
+    if words & {"stored", "persistent"}:
+        return "stored"
+    return "identity" if "identity" in words else "virtual"
 
 
 def _foreign_key(field: ForeignKeyField) -> ForeignKey:
-    parent = field.rel_model._meta
     return ForeignKey(
         columns=(field.column_name,),
-        parent=TableName(parent.schema, parent.table_name),
+        parent=_name(field.rel_model._meta),
         parent_columns=(field.rel_field.column_name,),
         on_delete=(field.on_delete or "").upper().strip(),
         on_update=(field.on_update or "").upper().strip(),

@@ -22,8 +22,8 @@ _CALLS, _SECONDS = 1000, 0.02  # by which a callable of few values has given two
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """A field's Python default: one ``value`` for all rows, or only a sample of them where
-    ``per_row`` gives each row its own. A ``value`` that is a node is SQL.
+    """One ``value`` for all rows, or a sample of them where ``per_row`` gives each its own. A
+    ``value`` that is a node is SQL.
     """
 
     value: Any

@@ -1,7 +1,6 @@
 """Peewee's nodes -> SQL text without parameters, since DDL takes none.
 
-Enters: nodes, and a dialect that quotes values. Leaves: text. Peewee's underscore names stand only
-in this folder and in the dialects' writers.
+Enters: nodes, and a dialect that quotes values. Leaves: text.
 """
 
 from __future__ import annotations
@@ -24,11 +23,10 @@ class Wording(Protocol):
 
 
 class LiteralContext(Context):
-    """A context that writes values into the SQL.
+    """A context that writes values into the SQL, with the database's settings and ``options``.
 
-    It has the database's settings, and ``options`` over them. A per cent sign is doubled where the
-    driver would read it as a parameter's start; `rendered` takes that back, together with those
-    that the models' own SQL has doubled for the driver.
+    A per cent sign is doubled where the driver would read it as a parameter's start; `rendered`
+    takes that back, together with those that the models' own SQL has doubled for the driver.
     """
 
     def __init__(self, dialect: Wording, **options: Any) -> None:
@@ -52,10 +50,7 @@ class LiteralContext(Context):
 
 
 def _is_plain(value: object) -> bool:
-    """Tell whether a value is text in which nothing needs quoting.
-
-    Peewee before 4.0 does not double the quotes in a literal; the database does.
-    """
+    """Tell text that needs no quoting: Peewee before 4.0 does not double quotes in a literal."""
     return isinstance(value, str) and value.isprintable() and not set(value) & {"'", "\\"}
 
 
