@@ -33,17 +33,15 @@ class MigrationBlocked(AutoMigrateError):
 
     def __init__(self, blocked: Sequence[Finding]) -> None:
         self.blocked = tuple(blocked)
-        lines = [f"{len(self.blocked)} blocked, nothing was changed:"]
-        lines += [f"  {finding}" for finding in self.blocked]
-        super().__init__("\n".join(lines))
+        head = f"{len(self.blocked)} blocked, nothing was changed:"
+        super().__init__("\n  ".join(map(str, (head, *self.blocked))))
 
 
 class MigrationFailed(AutoMigrateError):
     """A statement failed, or what was added did not read back as declared.
 
-    ``statement`` is the SQL that failed (None when the read-back failed), ``applied`` the steps
-    that stay in the database, ``rolled_back`` the steps that ran and were undone. The driver's
-    error is ``__cause__``.
+    ``statement``: the SQL that failed, None when the read-back failed; ``applied``: the steps that
+    stay; ``rolled_back``: those that ran and were undone. ``__cause__``: the driver's error.
     """
 
     def __init__(

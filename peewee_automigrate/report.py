@@ -172,11 +172,10 @@ def lead_of(finding: Finding) -> Cell:
 
 
 def _cost(step: Step) -> str:
-    cost = step.effect
-    if step.rows:
-        number = f"~{step.rows:,}" if step.rows > 0 else "?"
-        cost += f" {number} row{'s' if step.rows != 1 else ''}"
-    return cost if step.blocks == "nothing" else f"{cost}, blocks {step.blocks}"
+    number = f"~{step.rows:,}" if step.rows > 0 else "?"
+    rows = f" {number} row{'s' if step.rows != 1 else ''}" if step.rows else ""
+    blocks = "" if step.blocks == "nothing" else f", blocks {step.blocks}"
+    return f"{step.effect}{rows}{blocks}"
 
 
 def count_line(plan: Plan) -> str:
@@ -217,9 +216,7 @@ def markdown(plan: Plan) -> str:
     lines = [plan.summary, ""] if plan.summary else []
     if plan.steps:
         lines += ["| step | cost | why |", "|---|---|---|"]
-        lines += [
-            f"| {_cell(step)} | {_cost(step)} | {_cell(step.reason)} |" for step in plan.steps
-        ]
+        lines += [f"| {_cell(s)} | {_cost(s)} | {_cell(s.reason)} |" for s in plan.steps]
         lines += ["", "```sql", sql_text(plan).rstrip(), "```", ""]
     findings = (*plan.blocked, *told(plan))
     lines += [f"- **{item.level}** `{item.code}` {_cell(item)}" for item in findings]

@@ -1,10 +1,8 @@
 """The values that a schema is made of, declared or actual.
 
-Enters and leaves: plain text and numbers. Values never query and never write SQL.
-Imports nothing of the package, nor peewee. Equality means "nothing to do".
-
-What is made by the thousand is a named tuple, which is made, hashed and compared in half the time
-of a dataclass.
+Enters and leaves: plain text and numbers. Values never query and never write SQL. Imports nothing
+of the package, nor peewee. Equality means "nothing to do". What is made by the thousand is a named
+tuple, which is made and compared in half the time of a dataclass.
 """
 
 from __future__ import annotations
@@ -157,12 +155,9 @@ class Index(NamedTuple):
     @property
     def definition(self) -> str:
         """The keys and what qualifies them, as a person reads it."""
-        parts = [f"({', '.join(map(str, self.keys))})"]
-        if not self.nulls_distinct:
-            parts.append("nulls not distinct")
-        if self.where:
-            parts.append(f"where {self.where}")
-        return " ".join(parts)
+        nulls = "" if self.nulls_distinct else " nulls not distinct"
+        where = f" where {self.where}" if self.where else ""
+        return f"({', '.join(map(str, self.keys))}){nulls}{where}"
 
 
 class ForeignKey(NamedTuple):

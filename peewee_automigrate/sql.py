@@ -189,8 +189,7 @@ def table_constraints(sql: str) -> list[str]:
         if part[0].lower() in _CONSTRAINTS:
             found.append(" ".join(part))
         else:
-            its = clauses(" ".join(part[1:]))
-            found += [clause.sql for clause in its if clause.kind == "check"]
+            found += [c.sql for c in clauses(" ".join(part[1:])) if c.kind == "check"]
     return found
 
 
@@ -208,19 +207,18 @@ def table_options(sql: str) -> tuple[str, ...]:
 
 def _key(items: Sequence[str]) -> Key:
     """Read one key of an index from its tokens; an expression stays as it was written."""
-    body = list(items)
-    nulls = ""
+    body, nulls = list(items), ""
     if len(body) > 2 and body[-2].lower() == "nulls":
-        nulls = body[-1].lower()
-        body = body[:-2]
-    order = body.pop().lower() if len(body) > 1 and body[-1].lower() in ("asc", "desc") else "asc"
+        *body, _, nulls = body
+    ordered = len(body) > 1 and body[-1].lower() in ("asc", "desc")
+    descending = ordered and body.pop().lower() == "desc"
     is_column = is_name(body[0]) and all(map(is_name, body[1:]))
     end = 1 if is_column else len(body)
     if not is_column and ")" in body:
         last = len(body) - body[::-1].index(")")
         end = last if all(map(is_name, body[last:])) else end
     options = [unquote(token) for token in body[end:]]
-    options += order_options(order == "desc", nulls == "first" if nulls else order == "desc")
+    options += order_options(descending, nulls.lower() == "first" if nulls else descending)
     text = unquote(body[0]) if is_column else " ".join(body[:end])
     return Key(text, is_column, " ".join(options))
 
@@ -279,11 +277,10 @@ def is_constant(default: str) -> bool:
     items = bare(tokens(default))
     if items and items[0] in "+-":
         items = items[1:]
-    if len(items) != 1:
-        return False
-    item = items[0].lower()
-    literal = item[0].isdigit() or item[0] in "'." or item[:2] in ("x'", "e'", "b'")
-    return literal or item in ("null", "true", "false")
+    item = items[0].lower() if len(items) == 1 else ""
+    is_number = item[:1].isdigit() or item[:1] == "."
+    is_text = item[:1] == "'" or item[:2] in ("x'", "e'", "b'")
+    return is_number or is_text or item in ("null", "true", "false")
 
 
 def _names(sql: str, *, called: bool) -> list[str]:
