@@ -7,6 +7,7 @@ one plain sentence; its ``ref`` is what it makes, as declared.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -158,10 +159,10 @@ class Finding:
     def head(self) -> str:
         """The object and the fact, without the remedy."""
         subject = f"{self.table}.{self.name}" if self.name else self.table
-        return f"{subject}: {self.fact}{'' if self.fact.endswith('?') else '.'}"
+        return visible(f"{subject}: {self.fact}{'' if self.fact.endswith('?') else '.'}")
 
     def __str__(self) -> str:
-        return f"{self.head} {self.remedy}".rstrip()
+        return f"{self.head} {visible(self.remedy)}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,4 +224,14 @@ class Step:
         return (*self.locked, *([f"-- {self.fill}"] if self.fill else []), *self.after)
 
     def __str__(self) -> str:
-        return str(self.change)
+        return visible(str(self.change))
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Return a text in which control characters, and marks that turn its direction, are shown as
+    escapes: a name from a database neither moves a cursor nor begins a line.
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -60,5 +61,8 @@ class Options:
         if self.on_blocked not in ("raise", "skip"):
             raise ValueError(f'on_blocked is {self.on_blocked!r}; use "raise" or "skip".')
         for name in ("lock_wait", "lock_timeout", "online_rows", "wait"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative.")
+            value = getattr(self, name)
+            if value < 0:
+                raise ValueError(f"{name} is {value}; it must not be negative.")
+            if not value < threading.TIMEOUT_MAX:
+                raise ValueError(f"{name} is {value}; it must be a number of some size.")

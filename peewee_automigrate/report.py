@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from .changes import Finding, Step
+from .changes import Finding, Step, visible
 
 Cell: TypeAlias = tuple[str, str]
 """A role, such as "add" or "blocked", and a text."""
@@ -127,11 +127,11 @@ def lines_of(plan: Plan, *, sql: bool = False) -> list[list[Cell]]:
     for heading, step, cells in rows:
         lines += [[("heading", heading)]] if heading else []
         lines.append(padded(cells, (min(name, _LONG), cost)))
-        lines += [[("", INDENT), ("sql", line)] for line in closed(step.statements) if sql]
+        lines += [[("", INDENT), ("sql", visible(one))] for one in closed(step.statements) if sql]
     for finding in (*plan.blocked, *told(plan)):
         lines.append([lead_of(finding), ("", f" {finding}")])
         if finding.sql and finding.sql not in str(finding):
-            lines.append([("", INDENT), ("sql", f"{finding.sql};")])
+            lines.append([("", INDENT), ("sql", visible(f"{finding.sql};"))])
     return lines
 
 
@@ -152,11 +152,11 @@ def rows_of(steps: Sequence[Step]) -> list[tuple[str, Step, Cells]]:
         tables.setdefault(step.table, []).append(step)
     rows = []
     for table, its in tables.items():
-        heading = table if len(its) > 1 or its[0].name else ""
+        heading = visible(table) if len(its) > 1 or its[0].name else ""
         sign = "  + " if heading else "+ "
         for step in its:
             busy = "cost" if step.blocks == "nothing" else "blocks"
-            cells = ("add", f"{sign}{step}"), (busy, _cost(step)), ("reason", step.reason)
+            cells = ("add", f"{sign}{step}"), (busy, _cost(step)), ("reason", visible(step.reason))
             rows.append((heading if step is its[0] else "", step, cells))
     return rows
 
@@ -225,4 +225,4 @@ def markdown(plan: Plan) -> str:
 
 
 def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return visible(str(value)).replace("|", "\\|")

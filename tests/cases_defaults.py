@@ -26,6 +26,7 @@ from peewee import (
     UUIDField,
     fn,
 )
+from playhouse.sqlite_ext import RowIDField
 
 from tests.cases_base import (
     ALL,
@@ -49,6 +50,14 @@ RANDOM = {
 }
 UUIDS = {POSTGRES: "gen_random_uuid()", MYSQL: "(uuid())"}
 CALLS = itertools.count()
+
+
+def keyed(M: Maker) -> dict[str, Any]:
+    return {
+        "k": CharField(9),
+        "b": IntegerField(),
+        "n": UUIDField(default=uuid.uuid4),
+    }
 
 
 def with_field(field: Callable[[], Field], M: Maker) -> Any:
@@ -409,6 +418,78 @@ SQL_DEFAULTS += [
         effects=("rewrites", "builds"),
         then=(DISTINCT, [(3, 3)]),
         on=[POSTGRES, MYSQL],
+    ),
+    *(
+        Case(
+            f"each row is filled once, whatever its key is: {what}",
+            lambda M: M("t", {"primary_key": CompositeKey("k", "b")}, **keyed(M)),
+            "add_column t.n",
+            before=f"CREATE TABLE t (k {key} NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (k, b))"
+            f"; INSERT INTO t (k, b) VALUES {values}",
+            on=on,
+            drift=drift,
+            then=(DISTINCT, [(3, 3)]),
+            old_insert="",
+        )
+        for what, key, values, on, drift in (
+            (
+                "letters that the connection sends otherwise",
+                "VARCHAR(9) CHARACTER SET latin1",
+                "('a', 1), ('\u00e9', 1), ('z', 1)",
+                [MYSQL],
+                (),
+            ),
+            (
+                "a list that is sorted by number",
+                "ENUM('z', 'm', 'a')",
+                "('a', 1), ('m', 1), ('z', 1)",
+                [MYSQL],
+                "AM201 t.k",
+            ),
+            ("bits", "BIT(9)", "(b'1', 1), (b'10', 1), (b'111111111', 1)", [MYSQL], "AM201 t.k"),
+        )
+    ),
+    Case(
+        "each row is filled once in a table and in those that inherit from it",
+        lambda M: M("t", a=M.text(), n=UUIDField(default=uuid.uuid4)),
+        "add_column t.n",
+        before="CREATE TABLE t (id serial PRIMARY KEY, a text NOT NULL)"
+        "; CREATE TABLE u () INHERITS (t); INSERT INTO t VALUES (1, 'x'), (2, 'y')"
+        "; INSERT INTO u VALUES (1, 'z')",
+        on=[POSTGRES],
+        then=(DISTINCT, [(3, 3)]),
+        old_insert="",
+        bystanders=False,
+    ),
+    Case(
+        "a column that hides the rowid comes beside one that is filled",
+        lambda M: M.t(rowid=IntegerField(default=5), n=UUIDField(default=uuid.uuid4)),
+        ("add_column t.rowid", "add_column t.n"),
+        on=[SQLITE],
+        then=(DISTINCT, [(3, 3)]),
+        moves=("t",),  # the name by which its rows are read before and after
+    ),
+    Case(
+        "a column is not filled where all names of the rowid are hidden and there is no key",
+        lambda M: M(
+            "t",
+            {"primary_key": False},
+            a=M.text(),
+            **{name: IntegerField(null=True) for name in ("rowid", "oid", "_rowid_")},
+            n=UUIDField(default=uuid.uuid4),
+        ),
+        ("add_column t.rowid", "add_column t.oid", "add_column t._rowid_"),
+        before="CREATE TABLE t (a TEXT NOT NULL); INSERT INTO t (a) VALUES ('x'), ('y'), ('z')",
+        on=[SQLITE],
+        blocked="AM130 t.n",
+        moves=("t",),
+    ),
+    Case(
+        "the rowid stands, though it is no column",
+        lambda M: M("t", a=M.text(), rowid=RowIDField(), n=IntegerField(null=True)),
+        "add_column t.n",
+        before="CREATE TABLE t (a TEXT NOT NULL); INSERT INTO t (a) VALUES ('x'), ('y'), ('z')",
+        on=[SQLITE],
     ),
     Case(
         "a callable of few values is no constant",

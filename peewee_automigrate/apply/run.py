@@ -17,7 +17,16 @@ from typing import Any
 
 from peewee import Node
 
-from ..changes import AddColumn, AddForeignKey, AddIndex, CreateSchema, CreateTable, Fill, Step
+from ..changes import (
+    AddColumn,
+    AddForeignKey,
+    AddIndex,
+    CreateSchema,
+    CreateTable,
+    Fill,
+    Step,
+    visible,
+)
 from ..dialects.base import Dialect
 from ..dialects.statements import field_of
 from ..dialects.waiting import poll
@@ -226,7 +235,7 @@ class Run:
 
     def _log(self, sent: str) -> None:
         self.statement = None
-        self._quietly(log.info, "%d/%d %s", self.number, self.total, sent)
+        self._quietly(log.info, "%d/%d %s", self.number, self.total, visible(sent))
 
     def _quietly(self, call: Callable[..., None], *words: Any) -> None:
         """Call what is the caller's own: where it fails, the run goes on, and its error is raised

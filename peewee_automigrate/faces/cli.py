@@ -25,6 +25,7 @@ from click.core import ParameterSource
 from ..apply import migrate, plan
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from ..models.collect import grouped
+from ..options import Options
 from ..report import Plan, markdown, sql_text
 from . import OURS
 from .database import open_url, refuse_missing_file
@@ -124,6 +125,14 @@ class _Commands(click.Group):
             click.echo(f"Error: {_said(error, context)}", err=True)
             code = 3 if isinstance(error, MigrationBlocked) else 2
             context.exit(4 if isinstance(error, MigrationFailed | LockTimeout) else code)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # of a model's own code, or a bug of ours
+            if context.meta.get(_VOLUME) == "verbose":
+                traceback.print_exc()
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            click.echo(f"Error: unexpected: {words} (see it whole with --verbose)", err=True)
+            context.exit(4)
 
 
 def _said(error: Exception, context: click.Context) -> str:
@@ -225,6 +234,10 @@ def plan_command(models: Sequence[str], url: str | None, form: str) -> None:
 def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> None:
     """Add what is missing, and say what was done."""
     screen = _screen()
+    try:
+        Options(**options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     for database, items in _databases(models, url, must_exist=False):
         with screen.running(logging.getLogger("peewee_automigrate")):
             screen.report(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -176,7 +177,7 @@ def _value(word: str) -> Any:
     if callable(value) and not isinstance(value, type) and not _is_application(value):
         try:
             return value()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelsNotFound(f"{word}: fails: {_one_line(error)}.") from error
     return value
 
@@ -201,7 +202,7 @@ def _is_application(value: Any) -> bool:
 
 
 def _is_model(item: object) -> bool:
-    return isinstance(item, type) and issubclass(item, Model)
+    return isinstance(item, type) and issubclass(item, Model) and item is not Model
 
 
 def _is_wanted(model: type[Model]) -> bool:
@@ -245,7 +246,7 @@ def unwrapped(database: Any) -> Database:
     if found is None and database is not None:
         why = "DatabaseProxy: not initialised. Call its initialize(database) first."
     elif not isinstance(found, Database):
-        why = f"{found!r}: not a Peewee database."
+        why = f"{without_password(repr(found))}: not a Peewee database."
     elif found.deferred:
         why = f"{type(found).__name__}: has no name yet. Call its init(name) first."
     else:
@@ -264,6 +265,14 @@ def _owners(models: Iterable[type[Model]]) -> set[Database]:
     return {_behind(model._meta.database) for model in models} - {None}
 
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*:|\bpassword\s*=\s*)[^@\s]+", re.IGNORECASE)
+
+
+def without_password(text: str) -> str:
+    """Return a text in which the password of a URL, or of a list of settings, is not shown."""
+    return _PASSWORD.sub(r"\1***", text)
+
+
 @contextmanager
 def bound(database: Database, collected: Collected) -> Iterator[None]:
     """Bind those models that are not bound to ``database``, and bind them back afterwards.
@@ -273,7 +282,7 @@ def bound(database: Database, collected: Collected) -> Iterator[None]:
     models = (*collected.models, *collected.bases)
     owners = _owners(models)
     if len(owners) > 1:
-        names = sorted({f"{owner.database}" for owner in owners})
+        names = sorted({without_password(str(owner.database)) for owner in owners})
         raise ModelsNotFound(
             f"the models belong to {len(owners)} databases ({', '.join(names)}). "
             "Migrate the models of each by a call of their own."
