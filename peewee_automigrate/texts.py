@@ -83,6 +83,8 @@ AM140 needs {what}, which needs it in turn
    -> Leave one of the two out, run, and declare it afterwards.
 AM144 row-level security hides rows of the table from this role, so that not all of them are known
    -> Migrate as a role with BYPASSRLS, or as the owner while the table does not FORCE it.
+AM145 {constraint} names the column {column}, which the table does not have
+   -> Take it out of the constraint, or declare the column.
 AM201 the type is {actual}, the model says {declared}
    -> Nothing is changed.
 AM202 {actual} in the database, {declared} in the model

@@ -168,7 +168,7 @@ def checked(what: str, constraint: Any, name: str, before: Either = ROWS) -> Cas
         lambda M: M.t(n=IntegerField(default=7, constraints=[constraint])),
         {MYSQL: (), ...: "add_column t.n"},
         before=before,
-        blocked={MYSQL: "AM103 t.n"},
+        blocked={MYSQL: "AM128 t.n"},
         says={MYSQL: UNREAD.format("t.n")},
         refuses={MYSQL: "", ...: POSITIVE},
         then=kept(name),

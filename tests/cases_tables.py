@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from peewee import (
@@ -373,6 +374,56 @@ CREATED = [
         before="CREATE TABLE p (id {id}, code INTEGER NOT NULL)",
     ),
     Case(
+        "a field named id that is no key makes no key",
+        lambda M: M("n", id=IntegerField(), b=IntegerField()),
+        "create_table n",
+    ),
+    Case(
+        "a field named id that is no key is a column like others",
+        lambda M: M("t", a=M.text(), id=IntegerField(null=True)),
+        "add_column t.id",
+        before="CREATE TABLE t (a {text} NOT NULL); INSERT INTO t (a) VALUES ('x')",
+    ),
+    Case(
+        "a constraint in Meta as text is one",
+        lambda M: M("n", {"constraints": ["CHECK (b > 0)"]}, b=IntegerField()),
+        "create_table n",
+        refuses="INSERT INTO n (b) VALUES (0)",
+    ),
+    Case(
+        "a constraint over a column that is not there is blocked",
+        lambda M: [
+            M("n", {"constraints": [SQL("UNIQUE (b, host)")]}, b=IntegerField()),
+            M("o", b=IntegerField()),
+        ],
+        "create_table o",
+        blocked="AM145 n",
+    ),
+    *(
+        Case(
+            f"two indexes of one name and one purpose are one: {what}",
+            partial(doubly_indexed, own, meta),
+            "create_table n",
+            refuses=refuses,
+        )
+        for what, own, meta, refuses in (
+            ("listed twice", {}, ((("b", "c"), False), (("b", "c"), False)), ""),
+            ("of a field and in Meta", {"index": True}, ((("b",), False),), ""),
+            (
+                "plain, and unique",
+                {"index": True},
+                ((("b",), True),),
+                "INSERT INTO n (b, c) VALUES (1, 1), (1, 2)",
+            ),
+            (
+                "unique, and plain",
+                {"unique": True},
+                ((("b",), False),),
+                "INSERT INTO n (b, c) VALUES (1, 1), (1, 2)",
+            ),
+        )
+    ),
+    Case(
         "a table refers to a model's key that the table does not have",
         lambda M: [M("n", p=ForeignKeyField(p := M("p", code=IntegerField()))), p],
         before="CREATE TABLE p (id INTEGER NOT NULL, code INTEGER NOT NULL)",
@@ -627,5 +678,10 @@ CYCLES = [
         ),
     ),
 ]
+
+
+def doubly_indexed(own: dict[str, Any], meta: Any, M: Maker) -> Any:
+    return M("n", {"indexes": meta}, b=IntegerField(**own), c=IntegerField())
+
 
 CASES = [*CREATED, *CYCLES]

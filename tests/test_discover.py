@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import peewee
 import pytest
 from click.testing import CliRunner, Result
 from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
@@ -365,3 +366,13 @@ def test_application_beside_models_of_their_own_database(modules: Modules) -> No
     assert run("migrate", "web:create_app", "pair").exit_code == 0
     found: list[Any] = [tables(f"{name}.db") for name in ("web", "one", "two")]
     assert found == [["page"], ["first"], ["second"]]
+
+
+def test_two_fields_of_one_column_are_refused_by_both_names() -> None:
+    class Twice(peewee.Model):
+        number = peewee.IntegerField(column_name="user_id")
+        user = peewee.IntegerField(column_name="user_id")
+
+    text = "Twice: the fields number and user share the column user_id"
+    with pytest.raises(ModelsNotFound, match=text):
+        plan(peewee.SqliteDatabase(":memory:"), Twice)

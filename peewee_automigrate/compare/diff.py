@@ -122,8 +122,8 @@ class _Comparison:
             yield from problems
             return
         late = tuple(fk for fk in table.foreign_keys if self._is_late(table, fk))
-        indexes = []
-        for index in table.indexes:
+        indexes: list[Index] = []
+        for index in self._once(table):
             if taken := self._taken(schema, table.name, index):
                 yield taken
             else:
@@ -133,6 +133,18 @@ class _Comparison:
         self.taken[TableName(schema, key.name)] = "a table"
         yield CreateTable(kept, late)
         yield from (AddForeignKey(table.name, fk, new_table=True) for fk in late)
+
+    def _once(self, table: Table) -> list[Index]:
+        """Return the indexes of a table, of those of one name and one purpose only one."""
+        by_name: dict[str, Index] = {}
+        others = []
+        for index in table.indexes:
+            named = by_name.setdefault(self.names.fold(index.name), index)
+            if satisfies(index, named, self.names):
+                by_name[self.names.fold(index.name)] = index  # a unique one goes before a plain one
+            elif not satisfies(named, index, self.names):
+                others.append(index)
+        return [*by_name.values(), *others]
 
     def _obstacles(self, key: TableName, table: Table, schema: str | None) -> Iterator[Finding]:
         """Say why a table can't be created."""
@@ -145,9 +157,19 @@ class _Comparison:
         elif owner:
             yield blocked("AM108", ref, owner=owner)
         else:
+            yield from self._lost_columns(table)
             for fk in table.foreign_keys:
                 if problem := self._no_parent(fk.ref(table.name), fk):
                     yield problem
+
+    def _lost_columns(self, table: Table) -> Iterator[Finding]:
+        """Say which columns constraints list that the table does not have."""
+        known = {self.names.fold(column.name) for column in table.columns}
+        for one in table.constraints:
+            lost = [name for name in one.columns if self.names.fold(name) not in known]
+            if lost:
+                ref = Ref("constraint", table.name, one.name)
+                yield blocked("AM145", ref, constraint=one.text, column=lost[0])
 
     def _no_parent(self, ref: Ref, fk: ForeignKey) -> Finding | None:
         key = self._key(fk.parent)

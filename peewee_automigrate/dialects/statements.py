@@ -151,16 +151,17 @@ class Statements(SchemaMigrator):
             self.located(field) if (field.column_name,) in keys else self.keyless(field)
             for field in declared
         ]
-        if shared or inside or any(map(operator.is_not, fields, declared)):
+        is_text = any(isinstance(node, str) for node in first._meta.constraints or ())
+        if shared or inside or is_text or any(map(operator.is_not, fields, declared)):
             constraints = [*self._constraints(models), *inside.values()]
             manager.model = _Shape(first, fields, constraints)
         manager._create_context = lambda: LiteralContext(self.dialect, **manager.context_options)
         known = self.index_statements(models) if table.indexes else {}
-        names = [index.name for index in table.indexes if index.name not in inside]
+        outside = [index for index in table.indexes if index.name not in inside]
         return (
             *self._sequences(table, catalog),
             rendered(manager._create_table(safe=False)),
-            *(known[name] for name in names),
+            *(known[index.name, index.unique] for index in outside),
         )
 
     def _sequences(self, table: Table, catalog: Catalog) -> list[str]:
@@ -173,7 +174,8 @@ class Statements(SchemaMigrator):
 
     def _constraints(self, models: Models) -> list[Any]:
         """Return the constraints of a table's models, each once."""
-        nodes = [node for model in models for node in model._meta.constraints or ()]
+        given = [node for model in models for node in model._meta.constraints or ()]
+        nodes = [SQL(node) if isinstance(node, str) else node for node in given]
         return list({rendered(self.make_context().sql(node)): node for node in nodes}.values())
 
     def keys_inside(self, models: Models, change: CreateTable) -> dict[str, SQL]:
@@ -244,16 +246,19 @@ class Statements(SchemaMigrator):
 
     def create_index(self, change: AddIndex, models: Models, *, online: bool) -> tuple[str, ...]:
         """Return the statements that build an index."""
-        return (self.index_statements(models)[change.index.name],)
+        return (self.index_statements(models)[change.index.name, change.index.unique],)
 
-    def index_statements(self, models: Models) -> dict[str, str]:
-        """Return the CREATE INDEX statements of a table by name; the first of a name counts."""
-        statements: dict[str, str] = {}
+    def index_statements(self, models: Models) -> dict[tuple[str, bool], str]:
+        """Return the CREATE INDEX statements of a table by name and uniqueness; of equal ones the
+        first counts.
+        """
+        statements: dict[tuple[str, bool], str] = {}
         for model in models:
             for index in model._meta.fields_to_index():
                 sql = index_sql(self.dialect, model, index)
                 parsed = None if isinstance(index, Index) else parse_index(sql)
-                statements.setdefault(parsed.name if parsed else index._name, sql)
+                made = (parsed.name, parsed.unique) if parsed else (index._name, index._unique)
+                statements.setdefault((made[0], bool(made[1])), sql)
         return statements
 
     def add_key(self, change: AddForeignKey, models: Models) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ class _Reader:
         return Table(
             name=_name(meta),
             columns=tuple(map(self._column, fields)),
-            primary_key=tuple(field.column_name for field in primary if not field._hidden),
+            primary_key=tuple(field.column_name for field in primary if self._is_key(field)),
             indexes=tuple(map(self._index, self._indexes())),
             foreign_keys=tuple(map(_foreign_key, keys)),
             constraints=tuple(Constraint(UNKNOWN, "", sql, sql=sql) for sql in constraints),
@@ -144,6 +144,10 @@ class _Reader:
             sequences=tuple(_sequence(f) for f in fields if has_sequences and f.sequence),
             options=(settings,) if settings else (),
         )
+
+    def _is_key(self, field: Field) -> bool:
+        """Where a field that is no key is named id, Peewee keeps a key that is no field."""
+        return not field._hidden and self.meta.fields.get(field.name) is field
 
     def _fields(self) -> list[Field]:
         """Return the fields that have a column."""
@@ -154,7 +158,18 @@ class _Reader:
                     f"{self.model.__name__}.{field.name}: waits for a model named "
                     f"{field.rel_model_name!r}. Import that model first."
                 )
+        self._refuse_shared_columns(fields)
         return [f for f in fields if not (f._hidden or (self.is_virtual and f.auto_increment))]
+
+    def _refuse_shared_columns(self, fields: list[Field]) -> None:
+        owners: dict[str, str] = {}
+        for field in fields:
+            other = owners.setdefault(self.dialect.names.fold(field.column_name), field.name)
+            if other != field.name:
+                raise ModelsNotFound(
+                    f"{self.model.__name__}: the fields {other} and {field.name} share the column "
+                    f"{field.column_name}. Give one of them another column_name."
+                )
 
     def _column(self, field: Field) -> Column:
         default, source = field.default, ""

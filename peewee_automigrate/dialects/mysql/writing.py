@@ -282,7 +282,7 @@ class MysqlWriter(Writer, MySQLMigrator):
         target = f" ON {self.dialect.names.quote_table(change.table.name)} ("
         inside = {}
         for index in change.table.indexes:
-            head, found, keys = known[index.name].partition(target)
+            head, found, keys = known[index.name, index.unique].partition(target)
             if found and _PLAIN_INDEX.match(head):
                 clause = f"{head.removeprefix('CREATE ')} ({keys}"
                 inside[index.name] = SQL(escaped(self.database, clause))

@@ -77,7 +77,8 @@ class SqliteWriter(Writer, SqliteMigrator):
             return None
         if not is_constant(default):
             return blocked("AM103", change.ref, default=default)
-        return blocked("AM121", change.ref) if change.foreign_key else None
+        refers = change.foreign_key or change.column.declared.of_kind("references")
+        return blocked("AM121", change.ref) if refers else None
 
     def refuses_fill(self, change: AddColumn, facts: Facts) -> Finding | None:
         keys = self.dialect.filler.row_key(facts.grown(change.actual))
