@@ -37,6 +37,10 @@ FK_ROWS = (
 )
 
 
+def doubly_indexed(own: dict[str, Any], meta: Any, M: Maker) -> Any:
+    return M("n", {"indexes": meta}, b=IntegerField(**own), c=IntegerField())
+
+
 def made(
     what: str, models: Any, changes: Any = "create_table n", on: Any = ALL, **rest: Any
 ) -> Case:
@@ -678,10 +682,5 @@ CYCLES = [
         ),
     ),
 ]
-
-
-def doubly_indexed(own: dict[str, Any], meta: Any, M: Maker) -> Any:
-    return M("n", {"indexes": meta}, b=IntegerField(**own), c=IntegerField())
-
 
 CASES = [*CREATED, *CYCLES]
