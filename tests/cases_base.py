@@ -77,7 +77,7 @@ class Case:
     of what is blocked.
     Afterwards ``values`` of the first model's fields in each old row, ``then`` the rows of a
     query, and ``refuses`` a statement that violates what was added. ``moves`` are the counters that
-    what was added advances.
+    what was added advances. ``slow`` is one of many alike, which a quick run leaves out.
     """
 
     sentence: str
@@ -98,6 +98,7 @@ class Case:
     old_insert: Either = "INSERT INTO t (a) VALUES ('old release')"
     options: Mapping[str, Any] = field(default_factory=dict)
     peewee: Either = (3, 17)
+    slow: bool = False
 
     def expects(self, name: str, kind: str) -> Any:
         """Return what is given for a kind of database."""

@@ -40,6 +40,7 @@ NAMES = {
     "63 bytes": "x" * 63,
     "63 bytes in 32 letters": "ż" * 31 + "x",
 }
+QUICK = {"check", "default", "t_n_check", "x.y", 'so "called"', "x" * 63}
 POSITIVE = "INSERT INTO t (a, n) VALUES ('w', 0)"
 UNREAD = (
     "{}: on MariaDB a column has one CHECK, which has no name and comes last. Declare it "
@@ -114,6 +115,7 @@ TABLES = [
         grown(name),
         before=standing(name),
         peewee=since(what),
+        slow=name not in QUICK,
         then=sevens(quoted(name)),
     )
     for what, name in NAMES.items()
@@ -126,6 +128,7 @@ SCHEMAS = [
         before=attached(name),
         on=[SQLITE, POSTGRES],
         then=sevens(f"{quoted(name)}.t"),
+        slow=name not in QUICK,
     )
     for what, name in NAMES.items()
 ]
@@ -135,6 +138,7 @@ SCHEMAS += [
         named(name, "schema"),
         (f"create_schema {name}", f"create_table {name}.t"),
         on=[POSTGRES],
+        slow=name not in QUICK,
     )
     for what, name in NAMES.items()
 ]
@@ -144,6 +148,7 @@ COLUMNS = [
         named(name, "column"),
         grown("t", column=name),
         peewee=since(what),
+        slow=name not in QUICK,
         then=sevens("t", quoted(name)),
     )
     for what, name in NAMES.items()
@@ -156,6 +161,7 @@ INDEXES = [
         # MySQL keeps that name for the primary key.
         on=EXPRESSING if name == "primary" else ALL,
         peewee=since(what),
+        slow=name not in QUICK,
     )
     for what, name in NAMES.items()
 ]
@@ -173,11 +179,11 @@ def checked(what: str, constraint: Any, name: str, before: Either = ROWS) -> Cas
         refuses={MYSQL: "", ...: POSITIVE},
         then=kept(name),
         peewee=since(what),
+        slow=name not in QUICK,
     )
 
 
 def in_sql(name: str) -> SQL:
-    # What Peewee gives to the driver is a pattern there, as a default in SQL is.
     return SQL(f"CONSTRAINT {quoted(name)} CHECK (n > 0)")
 
 
@@ -186,7 +192,7 @@ CHECKS = [
     *(
         checked(f"{what}, in SQL", in_sql(name), name)
         for what, name in NAMES.items()
-        if "%" not in name
+        if "%" not in name  # which would be a pattern to a server's driver
     ),
     *(
         checked(f"{what}, in a table without rows", Check("n > 0", name), name, TABLE)
@@ -201,6 +207,7 @@ CREATED = [
         f"create_table {name}",
         before="",
         peewee=since(what),
+        slow=name not in QUICK,
     )
     for what, name in NAMES.items()
 ]
