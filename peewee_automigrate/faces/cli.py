@@ -37,7 +37,7 @@ Exit codes:
   1  check found pending work
   2  wrong usage: no models, no database, bad URL
   3  blocked: something must not be added blindly
-  4  failed while applying, or a lock was not free in time
+  4  failed while applying, a lock was not free in time, or anything unexpected
   5  check --strict found drift
 
 Each option can be set by the environment variable that stands beside it; what the command line
