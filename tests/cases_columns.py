@@ -17,6 +17,7 @@ from peewee import (
     DateTimeField,
     DecimalField,
     DoubleField,
+    Field,
     FixedCharField,
     FloatField,
     IntegerField,
@@ -319,6 +320,16 @@ NULLABLE = [
         values={"n": ["it's"] * 3},
     ),
     Case(
+        "a column of a type whose name needs quotes is added, and found again",
+        lambda M: M.t(b=QuotedMood(null=True), n=QuotedMood(default="sad")),
+        "add_column t.n",
+        before="CREATE TYPE \"Mood\" AS ENUM ('sad', 'glad'); "
+        + ROWS
+        + 'ALTER TABLE t ADD COLUMN b "Mood"',
+        on=[POSTGRES],
+        values={"n": ["sad"] * 3},
+    ),
+    Case(
         "a domain without a constraint is added",
         lambda M: M.t(n=Mood(null=True)),
         "add_column t.n",
@@ -444,6 +455,12 @@ BAD_DEFAULTS = [
         blocked="AM101 t.n",
     ),
 ]
+
+
+class QuotedMood(Field):
+    """A field of a type whose name has an upper case letter."""
+
+    field_type = '"Mood"'
 
 
 CASES = [*CONSTANTS, *NULLABLE, *BAD_DEFAULTS]

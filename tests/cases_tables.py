@@ -378,6 +378,16 @@ CREATED = [
         before="CREATE TABLE p (id {id}, code INTEGER NOT NULL)",
     ),
     Case(
+        "of two models on one table the second has the foreign key",
+        lambda M: [
+            M("n", p_id=IntegerField()),
+            M("n", {"primary_key": False}, p=ForeignKeyField(p := M("p"), column_name="p_id")),
+            p,
+        ],
+        ("create_table n", "create_table p"),
+        then={SQLITE: ("SELECT \"table\" FROM pragma_foreign_key_list('n')", [("p",)])},
+    ),
+    Case(
         "a field named id that is no key makes no key",
         lambda M: M("n", id=IntegerField(), b=IntegerField()),
         "create_table n",

@@ -286,7 +286,8 @@ UNEXPECTED = """
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
-        (["migrate", "app_odd"], 4, "Error: unexpected: ZeroDivisionError: in my field"),
+        (["migrate", "app_odd"], 2, "T: can't be read: ZeroDivisionError: in my field."),
+        (["check", "app_lazy"], 4, "Error: unexpected: RuntimeError: lazy __path__"),
         (["migrate", "app_odd:create_app"], 2, "Error: app_odd:create_app: fails: SystemExit: 0."),
         (["migrate", "app_odd", "--lock-wait", "nan"], 2, "Error: lock_wait is nan"),
     ],
@@ -295,6 +296,7 @@ def test_failure_of_any_kind_is_one_line_and_no_exit_code_of_another(
     project: Project, words: list[str], code: int, text: str
 ) -> None:
     project.module("app_odd", UNEXPECTED)
+    project.module("app_lazy", "def __getattr__(name): raise RuntimeError('lazy ' + name)")
     result = project.run(*words)
     assert (result.exit_code, "Traceback" in result.stderr) == (code, False)
     assert text in result.stderr

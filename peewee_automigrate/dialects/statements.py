@@ -50,13 +50,15 @@ class ColumnForm:
 
 
 def field_of(models: Models, dialect: Dialect, column: str) -> tuple[type[Model], Field]:
-    """Return the model and the field that declare a column."""
+    """Return the model and the field that declare a column; of several that with a foreign key."""
     fold = dialect.names.fold
-    for model in models:
-        for field in model._meta.sorted_fields:
-            if fold(field.column_name) == fold(column):
-                return model, field
-    raise AssertionError(f"no model has the column {column}")
+    found = [
+        (model, field)
+        for model in models
+        for field in model._meta.sorted_fields
+        if fold(field.column_name) == fold(column)
+    ]
+    return next((pair for pair in found if isinstance(pair[1], ForeignKeyField)), found[0])
 
 
 class Statements(SchemaMigrator):

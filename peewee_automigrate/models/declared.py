@@ -18,6 +18,7 @@ from peewee import (
     ForeignKeyField,
     Model,
     Node,
+    PeeweeException,
     TextField,
     ensure_tuple,
 )
@@ -64,14 +65,20 @@ def declare(dialect: Wording, models: Iterable[type[Model]]) -> Declared:
     """Return what the models declare; models of one table are united, and one with a primary key
     comes before those without.
 
-    Raises `ModelsNotFound` when two models of one table contradict each other, or when a
-    `DeferredForeignKey` waits for a model that was never defined.
+    Raises `ModelsNotFound` when two models of one table contradict each other, when one can't be
+    read, or when a `DeferredForeignKey` waits for a model that was never defined.
     """
     tables: dict[TableName, Table] = {}
     owners: dict[TableName, tuple[type[Model], ...]] = {}
     types = _Types(dialect)
     for model in sorted(models, key=lambda model: model._meta.primary_key is False):
-        table = _Reader(dialect, model, types).table()
+        try:
+            table = _Reader(dialect, model, types).table()
+        except (ModelsNotFound, PeeweeException):
+            raise
+        except Exception as error:  # whatever a model's own code, or Peewee on its way, raises
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ModelsNotFound(f"{model.__name__}: can't be read: {why}.") from error
         key = dialect.names.table_key(table.name)
         if key in tables:
             table = _united(dialect, tables[key], table, (*owners[key], model))

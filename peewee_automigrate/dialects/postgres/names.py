@@ -34,6 +34,7 @@ KNOWN = {
     *("inet", "cidr", "macaddr", "tsvector", "tsquery", "oid", "point", "line", "circle", "box"),
     *("path", "polygon"),
 }
+_PLAIN = re.compile(r'"([a-z_][a-z0-9_]*)"')  # a name that the catalogue shows without quotes
 _TYPE = re.compile(
     r"([^()\[\]]+?)\s*(?:\(([^)]*)\))?\s*((?:with|without) time zone)?\s*((?:\[\])*)"
 )
@@ -42,6 +43,8 @@ _TYPE = re.compile(
 @cache
 def canonical_type(text: str) -> str:
     """Return the spelling of ``format_type`` for a type as Peewee or a person writes it."""
+    if '"' in text:
+        return _PLAIN.sub(r"\1", text.strip())
     words = re.sub(r" generated .*", "", " ".join(text.lower().split()))
     match = _TYPE.fullmatch(words)
     if match is None:
