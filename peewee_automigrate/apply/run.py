@@ -27,6 +27,7 @@ from ..changes import (
     Step,
     visible,
 )
+from ..dialects import filler_of
 from ..dialects.base import Dialect
 from ..dialects.statements import field_of
 from ..dialects.waiting import poll
@@ -261,7 +262,7 @@ class Run:
         def batch(work: Callable[[], None]) -> None:
             work() if self.is_whole else self._retried([one], work, locks=False)
 
-        self.dialect.filler.fill(fill, self._value_of(fill), batch, progress)
+        filler_of(self.dialect).fill(fill, self._value_of(fill), batch, progress)
         self._log(self.statement)
 
     def _value_of(self, fill: Fill) -> Callable[[], Any]:

@@ -5,7 +5,8 @@ Enters: a Peewee database. Leaves: its dialect, loaded when its database is used
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
 from playhouse.migrate import SchemaMigrator
@@ -13,6 +14,10 @@ from playhouse.migrate import SchemaMigrator
 from ..errors import UnsupportedDatabase
 from ..models.collect import unwrapped
 from .base import Dialect
+
+if TYPE_CHECKING:
+    from .filling import Filler
+    from .writing import Writer
 
 
 def migrator_for(database: Any) -> SchemaMigrator:
@@ -22,7 +27,24 @@ def migrator_for(database: Any) -> SchemaMigrator:
     ``database`` may be a `DatabaseProxy`; literals are quoted over its connection, which must be
     open. Raises `UnsupportedDatabase` for one without a dialect.
     """
-    return dialect_for(unwrapped(database)).writer
+    return writer_of(dialect_for(unwrapped(database)))
+
+
+def writer_of(dialect: Dialect) -> Writer:
+    """Return what writes a database's changes as steps, loaded when there is something to add."""
+    made: Writer = _part(dialect, "writing", "Writer")
+    return made
+
+
+def filler_of(dialect: Dialect) -> Filler:
+    """Return what gives each row of a new column a value of its own."""
+    made: Filler = _part(dialect, "rows", "Filler")
+    return made
+
+
+def _part(dialect: Dialect, module: str, kind: str) -> Any:
+    folder = type(dialect).__module__.rpartition(".")[0]
+    return getattr(import_module(f"{folder}.{module}"), type(dialect).__name__ + kind)(dialect)
 
 
 def dialect_for(database: Database) -> Dialect:

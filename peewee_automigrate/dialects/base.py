@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from peewee import SQL, Database, Entity, Model, Node, NodeList, Value, fn
 
@@ -20,10 +18,6 @@ from ..compare.spelling import Names
 from ..errors import AutoMigrateError
 from ..models.rendering import escaped
 from ..schema import Catalog, Column, ForeignKey, Index, Table, TableName, Wanted
-
-if TYPE_CHECKING:
-    from .filling import Filler
-    from .writing import Writer
 
 MARK = "peewee_automigrate: unfinished"
 Trouble: TypeAlias = Literal["locked", "late", "lost"]
@@ -155,23 +149,6 @@ class Dialect:
         return None
 
     # What is loaded when there is something to add
-
-    @cached_property
-    def writer(self) -> Writer:
-        """What writes changes as steps: Peewee's migrator with the safe operations."""
-        made: Writer = self._part("writing", "Writer")
-        return made
-
-    @cached_property
-    def filler(self) -> Filler:
-        """What gives each row of a new column a value of its own."""
-        made: Filler = self._part("rows", "Filler")
-        return made
-
-    def _part(self, module: str, kind: str) -> Any:
-        """Load, for `Sqlite`, `SqliteWriter` from `writing` in the same folder."""
-        found = import_module(f"..{module}", type(self).__module__)
-        return getattr(found, type(self).__name__ + kind)(self)
 
     # Verbs
 

@@ -22,7 +22,7 @@ import click
 import peewee
 from click.core import ParameterSource
 
-from ..apply import migrate, plan
+from ..apply.protocol import migrate, plan
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from ..models.collect import grouped
 from ..options import Options

@@ -19,7 +19,7 @@ from flask import Flask
 from peewee import Database, PeeweeException, Proxy
 from playhouse.pool import PooledDatabase
 
-from ..apply import migrate, plan
+from ..apply.protocol import migrate, plan
 from ..errors import AutoMigrateError, ModelsNotFound
 from ..models.collect import Models, grouped, unwrapped
 from ..options import Options

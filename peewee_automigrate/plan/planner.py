@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..changes import Change, CreateSchema, CreateTable, Difference, Finding, Step
 from ..compare.diff import diff
 from ..compare.graph import Graph
+from ..dialects import writer_of
 from ..dialects.base import Dialect
 from ..models.collect import Collected
 from ..models.declared import Declared, declare
@@ -19,6 +22,9 @@ from ..options import Options
 from ..report import Plan
 from ..schema import UNKNOWN, Catalog, Index, Ref, Table, TableName
 from ..texts import note
+
+if TYPE_CHECKING:
+    from ..dialects.writing import Writer
 
 
 class Planner:
@@ -37,6 +43,11 @@ class Planner:
         self.declared = replace(found, tables=tuple(map(dialect.names.spell, found.tables)))
         self._counted: dict[TableName, int] = {}
         self._last: tuple[Catalog, Plan] | None = None  # where only the catalogue was asked
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What writes changes as steps, loaded when there are any."""
+        return writer_of(self.dialect)
 
     def plan(self) -> Plan:
         """Reads the catalogue, and of the data what the missing things make necessary."""
@@ -62,7 +73,7 @@ class Planner:
         findings = [item for item in said if isinstance(item, Finding)]
         levels = {level: [f for f in findings if f.level == level] for level in _LEVELS}
         return Plan(
-            steps=self.dialect.writer.joined(steps) if steps else (),
+            steps=self.writer.joined(steps) if steps else (),
             blocked=tuple(sorted(levels["blocked"], key=_place)),
             findings=(*levels["drift"], *levels["note"]),
             summary=self._summary(declared),
@@ -75,10 +86,10 @@ class Planner:
         from .steps import steps_and_findings
 
         dialect = self.dialect
-        parts = [part for c in difference.changes for part in dialect.writer.parts(c)]
+        parts = [part for c in difference.changes for part in self.writer.parts(c)]
         changes = tuple(part for part in parts if not isinstance(part, Finding))
         graph = Graph(declared.tables, catalog, dialect.names)
-        questions = Questions(dialect, declared, catalog, self.options, changes, self._counted)
+        questions = Questions(self.writer, declared, catalog, self.options, changes, self._counted)
         with ExitStack() as stack:
             if any(not isinstance(change, CreateSchema | CreateTable) for change in changes):
                 stack.enter_context(dialect.limited(locks=self.options.lock_timeout))

@@ -13,8 +13,9 @@ from typing import Any
 from peewee import Field, Model, Node
 
 from ..changes import AddColumn, AddIndex, Change, CreateTable, Finding
-from ..dialects.base import Dialect, RowValue
+from ..dialects.base import RowValue
 from ..dialects.statements import field_of
+from ..dialects.writing import Writer
 from ..models.declared import Declared
 from ..models.defaults import python_default
 from ..models.rendering import render
@@ -32,23 +33,27 @@ class Questions:
 
     def __init__(
         self,
-        dialect: Dialect,
+        writer: Writer,
         declared: Declared,
         catalog: Catalog,
         options: Options,
         changes: tuple[Change, ...],
         counted: dict[TableName, int],
     ) -> None:
-        self.dialect = dialect
+        self.writer, self.dialect = writer, writer.dialect
         self.catalog = catalog
         self.online_rows = options.online_rows
-        whole = options.atomic or dialect.transactions == "one" or dialect.database.in_transaction()
+        whole = (
+            options.atomic
+            or self.dialect.transactions == "one"
+            or self.dialect.database.in_transaction()
+        )
         self.may_build_online = not whole
         self.columns = [change for change in changes if isinstance(change, AddColumn)]
         self.indexes = [change for change in changes if isinstance(change, AddIndex)]
         self.new_tables = [change for change in changes if isinstance(change, CreateTable)]
         self._models = declared.models
-        self._declared = {dialect.names.table_key(t.name): t for t in declared.tables}
+        self._declared = {self.dialect.names.table_key(t.name): t for t in declared.tables}
         self._counted = counted
         self._filled: dict[TableName, bool] = {}
 

@@ -89,7 +89,7 @@ def _items(questions: Questions, change: Change) -> Iterator[Step | Finding]:
         case AddIndex():
             yield from _index_items(questions, change)
         case _:
-            yield from questions.dialect.writer.write(change, questions)
+            yield from questions.writer.write(change, questions)
 
 
 def _table_items(questions: Questions, change: CreateTable) -> Iterator[Step | Finding]:
@@ -98,7 +98,7 @@ def _table_items(questions: Questions, change: CreateTable) -> Iterator[Step | F
     for column in unknown:
         yield blocked("AM116", Ref("column", name, column.name), type=column.type)
     if not unknown:
-        yield from questions.dialect.writer.write(change, questions)
+        yield from questions.writer.write(change, questions)
 
 
 def _column_items(questions: Questions, change: AddColumn) -> Iterator[Step | Finding]:
@@ -116,7 +116,7 @@ def _column_items(questions: Questions, change: AddColumn) -> Iterator[Step | Fi
     if needs_value and questions.has_rows(change.table):
         yield blocked("AM101", ref)
         return
-    items = list(questions.dialect.writer.write(change, questions))
+    items = list(questions.writer.write(change, questions))
     asks = not is_filled and not _blocked(items) and questions.has_rows(change.table)
     problem = questions.refused_by_rows(change) if asks else None
     if problem:
@@ -126,7 +126,7 @@ def _column_items(questions: Questions, change: AddColumn) -> Iterator[Step | Fi
 
 
 def _index_items(questions: Questions, change: AddIndex) -> Iterator[Step | Finding]:
-    items = list(questions.dialect.writer.write(change, questions))
+    items = list(questions.writer.write(change, questions))
     steps = [item for item in items if isinstance(item, Step)]
     if not steps or not change.index.unique or not steps[0].rows:
         yield from items

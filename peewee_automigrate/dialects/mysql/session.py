@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from peewee import Database, PeeweeException
 
@@ -35,10 +35,6 @@ from .names import (
     is_number,
     standard_quotes,
 )
-
-if TYPE_CHECKING:
-    from ..filling import Filler
-    from ..writing import Writer
 
 _ALGORITHM = re.compile(r", ALGORITHM=\w+$")
 _LOCK_NAME = 64  # characters
@@ -267,18 +263,6 @@ class Mysql(Dialect):
         """There is none; the waits are short until `migration_lock` puts them back."""
         self.run("SET SESSION " + ", ".join(f"{name} = {_whole(seconds)}" for name in _WAITS))
         yield
-
-    @cached_property
-    def writer(self) -> Writer:
-        from .writing import MysqlWriter
-
-        return MysqlWriter(self)
-
-    @cached_property
-    def filler(self) -> Filler:
-        from .rows import MysqlFiller
-
-        return MysqlFiller(self)
 
 
 def lock_name(schema: str) -> str:

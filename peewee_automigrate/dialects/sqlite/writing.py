@@ -18,6 +18,7 @@ from ...texts import blocked, note
 from ..base import Facts, RowValue
 from ..statements import Models
 from ..writing import Writer
+from .rows import SqliteFiller
 
 _STRICT = {
     "INT": ("null", "integer"),
@@ -81,7 +82,7 @@ class SqliteWriter(Writer, SqliteMigrator):
         return blocked("AM121", change.ref) if refers else None
 
     def refuses_fill(self, change: AddColumn, facts: Facts) -> Finding | None:
-        keys = self.dialect.filler.row_key(facts.grown(change.actual))
+        keys = SqliteFiller(self.dialect).row_key(facts.grown(change.actual))
         return None if keys else blocked("AM130", change.ref)
 
     def _refused_by_strict(self, change: AddColumn, default: str | None) -> Finding | None:
