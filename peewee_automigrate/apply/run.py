@@ -28,13 +28,14 @@ from ..changes import (
     visible,
 )
 from ..dialects import filler_of
-from ..dialects.base import Dialect
+from ..dialects.base import ChangedMeanwhile, Dialect
 from ..dialects.statements import field_of
 from ..dialects.waiting import poll
 from ..errors import AutoMigrateError
 from ..options import Options, StepEvent
 from ..plan.planner import Planner
 from ..report import Plan
+from ..schema import Ref
 from .outcome import Outcome, Running
 
 TABLES_PER_TRANSACTION = 200  # each table holds some locks, and a server's lock table is finite
@@ -299,9 +300,18 @@ class Run:
             event = StepEvent(one.step, state, one.number, total, seconds, fraction, phase)
             self._quietly(self.options.on_step, event)
 
+    def _remaining(self) -> set[Ref]:
+        """Read what is still missing, again while others change the schema between two reads."""
+        for pause in (0.05, 0.1, 0.2, 0.4):
+            try:
+                return self.planner.remaining()
+            except ChangedMeanwhile:
+                time.sleep(pause)
+        return self.planner.remaining()
+
     def _verify(self) -> None:
         """Read back; what was added must be there, as declared."""
-        left = self.planner.remaining()
+        left = self._remaining()
         steps = [one.step for one in self.running]
         missing = [step for step in steps if self.planner.made(step.change) & left]
         if missing:
