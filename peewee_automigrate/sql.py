@@ -22,6 +22,7 @@ _TOKEN = re.compile(
 )
 KEYWORDS = {"and", "or", "not", "in", "like", "ilike", "is", "between", "check", "any", "where"}
 KEYWORDS |= {"when", "then", "else", "case"}
+_SYNTAX = {"cast", "coalesce", "nullif", "greatest", "least", "row", "values", "exists", "all"}
 _NOT_NAMES = KEYWORDS | {"null", "true", "false", "end", "collate"}
 _CONSTRAINTS = {"constraint", "check", "unique", "foreign", "primary", "exclude"}
 
@@ -297,5 +298,6 @@ def column_names(sql: str) -> tuple[str, ...]:
 
 
 def called_functions(sql: str) -> tuple[str, ...]:
-    """Return the lower-case names of the functions that an expression calls."""
-    return tuple(map(unquote, _names(sql, called=True)))
+    """Return the lower-case names of the functions that an expression calls, but for syntax."""
+    names = map(unquote, _names(sql, called=True))
+    return tuple(name for name in names if name not in _SYNTAX)

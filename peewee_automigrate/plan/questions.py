@@ -116,6 +116,8 @@ class Questions:
         if column.declared.default_is == "sql" or column.generated:
             return RowValue(column.default)
         _, owner = field_of(self.models(table), self.dialect, column.name)
+        if owner.default is None:
+            return RowValue()
         default = None
         try:
             with self.dialect.limited():
