@@ -22,6 +22,7 @@ from peewee import (
     UUIDField,
 )
 from playhouse.db_url import connect
+from playhouse.sqliteq import SqliteQueueDatabase
 
 from peewee_automigrate import (
     AutoMigrateError,
@@ -30,6 +31,7 @@ from peewee_automigrate import (
     MigrationFailed,
     ModelsNotFound,
     StepEvent,
+    UnsupportedDatabase,
     migrate,
     plan,
 )
@@ -227,6 +229,13 @@ def test_process_forked_while_a_thread_migrates_is_not_held_up(tmp_path: Path) -
     go_on.set()
     thread.join()
     assert status == 0
+
+
+def test_queue_of_writes_is_refused_in_one_line(tmp_path: Path) -> None:
+    database = SqliteQueueDatabase(str(tmp_path / "queue.db"), autostart=False)
+    with pytest.raises(UnsupportedDatabase, match="before it starts"):
+        migrate(database, [model(database, "t", {})])
+    assert not (tmp_path / "queue.db").exists()
 
 
 # What is shown

@@ -51,9 +51,15 @@ def dialect_for(database: Database) -> Dialect:
     """Return the dialect of a database; reads nothing.
 
     Raises `UnsupportedDatabase` for one that has none, such as CockroachDB, which has neither
-    PostgreSQL's advisory locks nor its transactional DDL.
+    PostgreSQL's advisory locks nor its transactional DDL, or Peewee's queue for SQLite.
     """
-    is_cockroach = any(base.__name__ == "CockroachDatabase" for base in type(database).__mro__)
+    names = {base.__name__ for base in type(database).__mro__}
+    if "SqliteQueueDatabase" in names:
+        raise UnsupportedDatabase(
+            f"{type(database).__name__}: a thread of its own writes, outside of any transaction. "
+            "Migrate over a SqliteDatabase of the same file before it starts."
+        )
+    is_cockroach = "CockroachDatabase" in names
     if isinstance(database, SqliteDatabase):
         from .sqlite import Sqlite
 
