@@ -237,7 +237,8 @@ class Run:
 
     def _log(self, sent: str) -> None:
         self.statement = None
-        self._quietly(log.info, "%d/%d %s", self.number, self.total, visible(sent))
+        lines = "\n".join(map(visible, sent.split("\n")))
+        self._quietly(log.info, "%d/%d %s", self.number, self.total, lines)
 
     def _quietly(self, call: Callable[..., None], *words: Any) -> None:
         """Call what is the caller's own: where it fails, the run goes on, and its error is raised
