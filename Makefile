@@ -27,7 +27,7 @@ serve: $(APP) ## Serve the example, migrated at start, on PORT=8000, from kagent
 	@$(BIN)/flask --app examples.kagent.app run --port $(PORT)
 
 test: $(DEV) ## Run the tests on SQLite, and on a PostgreSQL and a MariaDB of their own
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 lint: $(DEV) ## Check style and formatting
 	$(BIN)/ruff check

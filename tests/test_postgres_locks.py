@@ -12,7 +12,7 @@ from peewee import Database, Model, UUIDField
 
 from peewee_automigrate import LockTimeout, migrate
 from tests.support import blockers, kills
-from tests.support.clients import SHORT, WRITE, holding, number_of, session
+from tests.support.clients import READ, SHORT, WRITE, holding, number_of, session, waiting
 from tests.support.crew import Crew, Migrate
 from tests.support.places import Places, ask
 from tests.support.workers import database_of, model, second
@@ -181,8 +181,12 @@ def test_migration_lock_while_waiting_no_snapshot_is_held(
 
 
 def test_migration_lock_of_a_dead_process_is_free_while_the_table_is_still_busy(
-    start: Migrate, busy_migrator: Any, url: str
+    start: Migrate, url: str
 ) -> None:
-    kills.stop(busy_migrator[0])
-    answer = start(url, "child").answer(30.0)
+    """The dead one's statement goes on waiting on the server for its own lock_timeout."""
+    with holding(url, READ):
+        worker = start(url, "column", {"lock_timeout": 2.0}, name="first")
+        waiting(url)
+        kills.stop(worker)
+        answer = start(url, "child").answer(30.0)
     assert answer is not None and answer["applied"] == ["create table comment"]
