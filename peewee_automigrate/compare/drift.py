@@ -49,15 +49,14 @@ def matched(table: Table, actual: Table, fold: Callable[[str], str]) -> Columns:
 def differences(table: Table, actual: Table, columns: Columns, names: Names) -> Iterator[Finding]:
     """Yield a finding for each thing in which a table differs from its declaration."""
     for column, other in columns.pairs:
-        if other != column:
+        if other != column and not _is_alike(column, other):
             yield from _column(table, column, other, names)
     for column in columns.unknown:
         yield _unknown_column(table, column, names)
     for column in columns.missing:
         yield from _renamed(table, column, columns.unknown, names)
     keys = table.primary_key, actual.primary_key
-    is_rowid = set(map(names.fold, keys[0])) <= set(actual.implicit)
-    if not is_rowid and keys[0] != keys[1] and not same_names(*keys, names.fold):
+    if keys[0] != keys[1] and not _is_same_key(*keys, actual, names):
         texts = [", ".join(key) or "none" for key in keys]
         yield drift("AM204", Ref("table", table.name), declared=texts[0], actual=texts[1])
     missing = {names.fold(column.name) for column in columns.missing}
@@ -66,6 +65,17 @@ def differences(table: Table, actual: Table, columns: Columns, names: Names) -> 
             yield from _foreign_key(table, actual, fk, names)
     for constraint in table.constraints:
         yield from _constraint(table, actual, constraint, names)
+
+
+def _is_alike(column: Column, actual: Column) -> bool:
+    """Tell at once what is so for most columns: all that matters is the same."""
+    same = column.type == actual.type and column.null == actual.null
+    return same and _same_default(column, actual)
+
+
+def _is_same_key(declared: Sequence[str], key: Sequence[str], actual: Table, names: Names) -> bool:
+    is_rowid = set(map(names.fold, declared)) <= set(actual.implicit)
+    return is_rowid or same_names(declared, key, names.fold)
 
 
 def _column(table: Table, column: Column, actual: Column, names: Names) -> Iterator[Finding]:

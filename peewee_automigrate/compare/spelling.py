@@ -120,6 +120,8 @@ def spelled_keys(index: Index) -> tuple[Key, ...]:
 
 def _without_no_action(fk: ForeignKey) -> ForeignKey:
     """NO ACTION is what a foreign key does anyway."""
+    if "NO ACTION" not in (fk.on_delete, fk.on_update):
+        return fk
     on_delete, on_update = (a.replace("NO ACTION", "") for a in (fk.on_delete, fk.on_update))
     return fk._replace(on_delete=on_delete, on_update=on_update)
 

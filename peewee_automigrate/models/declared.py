@@ -26,6 +26,7 @@ from peewee import Index as PeeweeIndex
 
 from ..errors import ModelsNotFound
 from ..schema import (
+    PLAIN,
     UNKNOWN,
     Clause,
     Column,
@@ -170,7 +171,8 @@ class _Reader:
 
     def _refuse_shared_columns(self, fields: list[Field]) -> None:
         owners: dict[str, str] = {}
-        for field in fields:
+        names = set(map(self.dialect.names.fold, [field.column_name for field in fields]))
+        for field in fields if len(names) < len(fields) else ():
             other = owners.setdefault(self.dialect.names.fold(field.column_name), field.name)
             if other != field.name:
                 raise ModelsNotFound(
@@ -184,10 +186,13 @@ class _Reader:
             is_computed = callable(default) or isinstance(default, Node)
             source = "callable" if is_computed else ""
             default = UNKNOWN if source else self._known_default(field)
-        declared = Declaration(source, bool(field.auto_increment or field.sequence))
+        automatic = bool(field.auto_increment or field.sequence)
+        declared = Declaration(source, automatic) if source or automatic else PLAIN
         type_name = self.types.get(field)
         column = Column(field.column_name, type_name, bool(field.null), default, "", declared)
-        return _constrained(column, self._clauses(field))
+        if field.constraints or field.collation:
+            return _constrained(column, self._clauses(field))
+        return column
 
     def _known_default(self, field: Field) -> str:
         """Return the literal of a plain default, for comparison only."""
