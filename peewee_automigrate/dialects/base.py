@@ -99,7 +99,7 @@ class Dialect:
     # Questions
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
-        """Read all that stands under the wanted names, in at most two statements. Raises
+        """Read all that stands under the wanted names, in at most three statements. Raises
         `ChangedMeanwhile` when what it has read can't be.
         """
         raise NotImplementedError
