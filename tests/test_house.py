@@ -42,8 +42,8 @@ MAY_READ_META = {
 # Underscored, yet part of the public interface of every named tuple.
 NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
 
-# Lines that a person has to read before trusting. They may fall only: the goals are 7,700 in all,
-# 6,300 without MySQL, 3,500 for a start on SQLite.
+# Lines that a person has to read before trusting: the sizes of today, so that growth is seen. The
+# goals are not met: 7,700 in all, 6,300 without MySQL, 3,500 for a start on SQLite.
 IN_ALL, WITHOUT_MYSQL, SQLITE_START = 9_400, 7_900, 4_190
 FILE, FUNCTION, PARAMETERS, NESTING = 350, 40, 5, 3
 SEAM = 30
