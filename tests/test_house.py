@@ -42,9 +42,22 @@ MAY_READ_META = {
 # Underscored, yet part of the public interface of every named tuple.
 NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
 
-# Lines that a person has to read before trusting: the sizes of today, so that growth is seen. The
-# goals are not met: 7,700 in all, 6,300 without MySQL, 3,500 for a start on SQLite.
-IN_ALL, WITHOUT_MYSQL, SQLITE_START = 9_400, 7_900, 4_190
+# Lines that a person has to read before trusting, so that growth is seen: in all, without MySQL,
+# for a start on SQLite. The goals of version 0.1 are not met: 7,700, 6,300 and 3,500. Each
+# capability since has lines of its own.
+VERSION_0_1 = (9_400, 7_900, 4_190)
+CAPABILITIES = {
+    "hostile neighbours and broken lines": (250, 200, 100),
+    "no wrong value": (200, 170, 80),
+    "the server's own words": (150, 120, 60),
+    "what a person meets": (450, 450, 120),
+    "beside it: scripts, backup, rehearsal, ledger": (700, 700, 40),
+    "a cheap start": (200, 170, 120),
+    "Galera and other servers": (350, 60, 20),
+}
+IN_ALL, WITHOUT_MYSQL, SQLITE_START = (
+    sum(sizes) for sizes in zip(VERSION_0_1, *CAPABILITIES.values(), strict=True)
+)
 FILE, FUNCTION, PARAMETERS, NESTING = 350, 40, 5, 3
 SEAM = 30
 CHAIN, ROOMS = 15, 10
