@@ -8,7 +8,7 @@ one plain sentence; its ``ref`` is what it makes, as declared.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from .schema import Column, ForeignKey, Index, Ref, Table, TableName
@@ -135,7 +135,7 @@ class Finding:
     """Something worth saying. ``level`` is "blocked", "drift" or "note"; ``code`` is stable.
 
     ``ref`` is the object as declared, then come the fact and the remedy; ``sql`` is what a person
-    could run, or None.
+    could run, or None. ``samples`` is what the fact tells of rows, "" where it tells nothing.
     """
 
     code: str
@@ -144,6 +144,7 @@ class Finding:
     fact: str
     remedy: str = ""
     sql: str | None = None
+    samples: str = field(default="", repr=False)
 
     @property
     def table(self) -> str:
@@ -160,6 +161,10 @@ class Finding:
         """The object and the fact, without the remedy."""
         subject = f"{self.table}.{self.name}" if self.name else self.table
         return visible(f"{subject}: {self.fact}{'' if self.fact.endswith('?') else '.'}")
+
+    def without_samples(self) -> Finding:
+        """Return it without values of rows."""
+        return replace(self, fact=self.fact.replace(self.samples, ""), samples="")
 
     def __str__(self) -> str:
         return f"{self.head} {visible(self.remedy)}".rstrip()

@@ -44,7 +44,9 @@ class Options:
     transaction, no online builds. ``on_step``: called with a `StepEvent` around each step.
     ``on_plan``: called with the `Plan` before the lock is taken, and once more under the lock if
     the database has changed meanwhile: what it was given last is what runs.
-    ``wait``: seconds to wait for a database that can't be reached yet.
+    ``wait``: seconds to wait for a database that can't be reached yet. ``samples``: False leaves
+    values of rows out of all that is said, True shows them in logged lines too, which else have
+    none.
     """
 
     on_blocked: Literal["raise", "skip"] = "raise"
@@ -55,6 +57,7 @@ class Options:
     on_step: Callable[[StepEvent], None] | None = None
     on_plan: Callable[[Plan], None] | None = None
     wait: float = 0.0
+    samples: bool | None = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a value that means nothing."""

@@ -21,7 +21,7 @@ AM102 {what}, which can't be added to a table that stands
 AM103 the default {default} is not a constant, and SQLite adds no such column to a table with rows
 AM104 unique, and its constant default would stand in {rows} rows
    -> Give it null=True without a default, or a default that differs for each row.
-AM105 {wanted} over duplicate rows: {groups} keys stand more than once, for example {samples}
+AM105 {wanted} over duplicate rows: {groups} keys stand more than once{samples}
    -> Remove the duplicates, then run again. This query lists them: {query}
 AM106 the name is taken by {owner}, and {wanted} is missing
    -> Give the index another name, or rename the other one.
@@ -148,7 +148,7 @@ TEXTS: dict[str, tuple[str, str]] = dict(map(_entry, re.split(r"\n(?=AM)", _TABL
 
 def _finding(level: str, code: str, ref: Ref, sql: str | None = None, **words: object) -> Finding:
     fact, remedy = (text.format(sql=sql, **words) for text in TEXTS[code])
-    return Finding(code, level, ref, fact, remedy, sql)
+    return Finding(code, level, ref, fact, remedy, sql, str(words.get("samples", "")))
 
 
 blocked = partial(_finding, "blocked")

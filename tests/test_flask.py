@@ -380,6 +380,7 @@ CONFIGURED = [
     ("ATOMIC", "0", {"atomic": False}),
     ("WAIT", 30, {"wait": 30.0}),
     ("WAIT", None, {}),
+    ("SAMPLES", "false", {"samples": False}),
 ]
 
 

@@ -752,6 +752,7 @@ def test_check_of_two_databases_has_a_line_for_each(two: Project) -> None:
         ("ONLINE_ROWS", "99", "online_rows", 99),
         ("WAIT", "3", "wait", 3.0),
         ("ATOMIC", "1", "atomic", True),
+        ("SAMPLES", "0", "samples", False),
     ],
 )
 def test_option_of_migrate_comes_from_the_environment(

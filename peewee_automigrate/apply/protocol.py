@@ -58,7 +58,7 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
         _tell(chosen, first)
         _refuse_blocked(first, chosen)
         if not first.steps:
-            report = _report(first, (), 0.0, started)
+            report = _report(first, (), 0.0, started, chosen)
             log.debug("%s", report)
             return report
         dialect.prepare(first.steps, atomic=chosen.atomic)
@@ -146,7 +146,7 @@ def _run_once(
         run = Run(dialect, options, planner, made)
         run.all()
     run.finish()
-    return _report(made, run.applied, waited, started), run.callers
+    return _report(made, run.applied, waited, started, options), run.callers
 
 
 def _waiting(options: Options, total: int = 0) -> Callable[[float, str], None]:
@@ -170,9 +170,12 @@ def _gist(made: Plan) -> tuple[object, ...]:
     return made.sql(), made.blocked, made.findings
 
 
-def _report(done: Plan, applied: tuple[Step, ...], waited: float, started: float) -> Report:
+def _report(
+    done: Plan, applied: tuple[Step, ...], waited: float, started: float, options: Options
+) -> Report:
     for finding in done.blocked:
-        log.warning("skipped: %s %s", finding.code, finding)
+        shown = finding if options.samples else finding.without_samples()
+        log.warning("skipped: %s %s", finding.code, shown)
     duration = time.monotonic() - started
     return Report(applied, done.findings, done.blocked, waited, duration)
 

@@ -68,6 +68,14 @@ def _option(*names: str, **settings: Any) -> Callable[..., Any]:
     return click.option(*names, **{"show_envvar": True, "show_default": shows_default, **settings})
 
 
+_samples = _option(
+    "--samples/--no-samples",
+    default=None,
+    show_default=False,
+    help="Show values of rows, such as keys that repeat; logged lines show them when asked only.",
+)
+
+
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what all commands share."""
     volume = {**_EARLY, "callback": _remember}
@@ -186,12 +194,14 @@ def _databases(models: Sequence[str], url: str | None, *, must_exist: bool) -> l
     return groups
 
 
-def _planned(models: Sequence[str], url: str | None) -> list[tuple[Plan, float]]:
+def _planned(
+    models: Sequence[str], url: str | None, samples: bool | None
+) -> list[tuple[Plan, float]]:
     """Return the plan of each database, and the seconds that it took."""
     made = []
     for group in _databases(models, url, must_exist=True):
         started = time.monotonic()
-        made.append((plan(*group), time.monotonic() - started))
+        made.append((plan(*group, samples=samples), time.monotonic() - started))
     return made
 
 
@@ -205,10 +215,11 @@ def _planned(models: Sequence[str], url: str | None) -> list[tuple[Plan, float]]
     default="text",
     help="How to print the plan.",
 )
-def plan_command(models: Sequence[str], url: str | None, form: str) -> None:
+@_samples
+def plan_command(models: Sequence[str], url: str | None, form: str, samples: bool | None) -> None:
     """Show what would be added, and what would not. Writes nothing."""
     screen = _screen()
-    made = _planned(models, url)
+    made = _planned(models, url, samples)
     for one, seconds in made:
         if form == "text":
             screen.plan(one, seconds)
@@ -231,6 +242,7 @@ def plan_command(models: Sequence[str], url: str | None, form: str) -> None:
 @_option("--online-rows", type=click.IntRange(min=0), default=10_000, help=_ONLINE_ROWS)
 @_option("--wait", type=_SECONDS, default=0.0, help=_WAIT)
 @_option("--atomic", is_flag=True, help="One transaction, no online builds.")
+@_samples
 def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> None:
     """Add what is missing, and say what was done."""
     screen = _screen()
@@ -248,10 +260,13 @@ def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> N
 @main.command("check", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
 @_option("--strict", is_flag=True, help="Fail on drift too.")
-def check_command(models: Sequence[str], url: str | None, strict: bool) -> None:
+@_samples
+def check_command(
+    models: Sequence[str], url: str | None, strict: bool, samples: bool | None
+) -> None:
     """Tell by the exit code whether anything is missing. Writes nothing."""
     screen = _screen()
-    made = _planned(models, url)
+    made = _planned(models, url, samples)
     for one, seconds in made:
         screen.check(one, seconds, is_only=len(made) == 1)
     if any(one for one, _ in made):

@@ -46,6 +46,7 @@ _OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
     "online_rows": (int, "a whole number, 0 or more"),
     "atomic": (lambda text: _BOOLEANS[text.lower()], "True or False"),
     "wait": _SECONDS,
+    "samples": (lambda text: _BOOLEANS[text.lower()], "True or False"),
 }
 
 
@@ -208,7 +209,9 @@ def _commands(setup: Setup) -> click.Group:
     def enter() -> None:
         context = click.get_current_context()
         context.meta[APPLICATION] = setup.app
-        context.default_map = {"migrate": {name: getattr(setup.options, name) for name in _OPTIONS}}
+        reading = {"samples": setup.options.samples}
+        options = {name: getattr(setup.options, name) for name in _OPTIONS}
+        context.default_map = {"migrate": options, "plan": reading, "check": reading}
 
     group = copy.copy(main)
     group.name, group.callback = "automigrate", enter

@@ -43,6 +43,7 @@ class Questions:
         self.writer, self.dialect = writer, writer.dialect
         self.catalog = catalog
         self.online_rows = options.online_rows
+        self.shows_rows = options.samples is not False
         whole = (
             options.atomic
             or self.dialect.transactions == "one"
@@ -260,12 +261,12 @@ class Questions:
 
     def _duplicates(self, change: AddIndex) -> Finding | None:
         index = change.index
-        keys = self._key_texts(index)
-        conditions = [f"{key} IS NOT NULL" for key in keys] if index.nulls_distinct else []
+        parts = self._key_texts(index)
+        conditions = [f"{part} IS NOT NULL" for part in parts] if index.nulls_distinct else []
         parsed = parse_index(index.sql) if index.where else None
         conditions += [f"({parsed.where})"] if parsed else []
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        listed = ", ".join(keys)
+        listed = ", ".join(parts)
         source = self._source(change.actual, f"{listed}{where}")
         query = f"SELECT {listed}, count(*) FROM {source}{where}"
         query += f" GROUP BY {listed} HAVING count(*) > 1"
@@ -273,8 +274,9 @@ class Questions:
         if not groups:
             return None
         order = f"ORDER BY count(*) DESC, {listed} LIMIT {SAMPLES}"
-        rows = self.dialect.rows(f"{query} {order}")
-        samples = ", ".join(f"({', '.join(map(repr, key))}) {times} times" for *key, times in rows)
+        rows = self.dialect.rows(f"{query} {order}") if self.shows_rows else []
+        keys = ", ".join(f"({', '.join(map(repr, key))}) {times} times" for *key, times in rows)
+        samples = f", for example {keys}" if keys else ""
         words = {"wanted": index, "groups": f"{groups:,}", "samples": samples, "query": query}
         return blocked("AM105", change.ref, query, **words)
 
