@@ -131,7 +131,7 @@ def lines_of(plan: Plan, *, sql: bool = False) -> list[list[Cell]]:
     for finding in (*plan.blocked, *told(plan)):
         lines.append([lead_of(finding), ("", f" {finding}")])
         if finding.sql and finding.sql not in str(finding):
-            lines.append([("", INDENT), ("sql", visible(f"{finding.sql};"))])
+            lines += [[("", INDENT), ("sql", one)] for one in script_of(finding)]
     return lines
 
 
@@ -164,6 +164,11 @@ def rows_of(steps: Sequence[Step]) -> list[tuple[str, Step, Cells]]:
 def told(plan: Plan) -> list[Finding]:
     """Return the findings but for the abstract bases, which the first line names."""
     return [finding for finding in plan.findings if finding.code != "AM307"]
+
+
+def script_of(finding: Finding) -> list[str]:
+    """Return the lines of a finding's SQL."""
+    return [visible(line) for line in f"{finding.sql};".split("\n")]
 
 
 def lead_of(finding: Finding) -> Cell:

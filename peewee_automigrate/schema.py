@@ -41,8 +41,9 @@ class Clause(NamedTuple):
     """One clause of the SQL behind a column's type.
 
     ``kind``: "default", "null", "not null", "check", "unique", "primary key", "references",
-    "collate", "generated", "comment", "on update" or "other"; ``body`` is what it says (the
-    expression of a check in its brackets, the name of a collation), ``name`` its constraint's.
+    "collate", "generated", "comment", "on update", "type" (a part of it, such as UNSIGNED) or
+    "other"; ``body`` is what it says (the expression of a check in its brackets, the name of a
+    collation), ``name`` its constraint's.
     """
 
     kind: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from .schema import Clause, Index, Key
 
@@ -15,7 +16,8 @@ _TOKEN = re.compile(
     r"""\s+ | (?P<comment> --[^\n]* | /\*.*?\*/)          # nothing
       | (?P<token> [xXeEbB]?'(?:[^']|'')*'                # a string
       | "(?:[^"]|"")*" | `(?:[^`]|``)*`                   # a quoted name
-      | \d+(?:\.\d+)?(?:[eE][+-]?\d+)? | \.\d+            # a number
+      | 0[xX][0-9a-fA-F]+                                 # a number
+      | \d+(?:\.\d+)?(?:[eE][+-]?\d+)? | \.\d+
       | [^\W\d][\w$]*                                     # a word
       | :: | [<>=!~|&@\#^?*/%+-]+ | . )""",
     re.VERBOSE | re.DOTALL,
@@ -112,6 +114,9 @@ class _Text:
 _HEADS = {"primary": "primary key", "foreign": "foreign key", "not": "not null", "on": "on update"}
 _HEADS |= {word: word for word in ("default", "null", "check", "unique", "references", "collate")}
 _HEADS |= {"generated": "generated", "as": "generated", "comment": "comment", "exclude": "exclude"}
+_HEADS |= dict.fromkeys(("unsigned", "signed", "zerofill", "character", "charset"), "type")
+_HEADS |= {"auto_increment": "other", "invisible": "other"}
+_ORDER = ("type", "collate", "generated", "not null", "null", "default")
 
 
 def clauses(sql: str) -> list[Clause]:
@@ -145,6 +150,8 @@ def _begins(words: Sequence[str], at: int, head: str) -> bool:
         return after == ["null"]
     if word == "null":
         return before not in ("set", "not")
+    if _HEADS.get(word) == "type":
+        return before != "::"
     if word == "default":
         return before not in ("set", "by")
     if word == "as":
@@ -167,6 +174,36 @@ def _clause(text: _Text, start: int, end: int) -> Clause:
         without_head = kind in ("default", "collate", "comment", "references")
         body = text.slice(head + without_head, end)
     return Clause(kind, body, name, text.slice(start, end))
+
+
+def parts_of(sql: str) -> tuple[list[str], str]:
+    """Return what stands between the commas of a CREATE TABLE's brackets, and what stands behind
+    them, as it was written.
+    """
+    text = _Text(sql)
+    end, depth = closing(text.words, text.words.index("(")), 0
+    cuts = [text.words.index("(")]
+    for at in range(cuts[0] + 1, end):
+        depth += (text.words[at] == "(") - (text.words[at] == ")")
+        if depth == 0 and text.words[at] == ",":
+            cuts.append(at)
+    parts = [text.slice(start + 1, stop) for start, stop in pairwise([*cuts, end])]
+    return parts, text.slice(end + 1, len(text.words))
+
+
+def redefined(column: str, type_name: str | None, without: set[str], *added: str) -> str:
+    """Return a column's definition with another type (None for its own), without the clauses of
+    some kinds, and with those that are added.
+    """
+    text, end = _Text(column), 1
+    heads = {*_HEADS, "constraint"}
+    while end < len(text.words) and text.words[end] not in heads:
+        end = closing(text.words, end) + 1 if text.words[end] == "(" else end + 1
+    rest = [c for c in clauses(text.slice(end, len(text.words))) if c.kind not in without]
+    rest += [clause for sql in added for clause in clauses(sql)]
+    rest.sort(key=lambda c: _ORDER.index(c.kind) if c.kind in _ORDER else len(_ORDER))
+    words = [text.slice(0, 1), type_name if type_name is not None else text.slice(1, end)]
+    return " ".join(filter(None, [*words, *(clause.sql for clause in rest)]))
 
 
 def listed_columns(constraint: Clause) -> tuple[str, ...]:

@@ -128,6 +128,9 @@ AM310 to fill it, each row is updated, which fires the trigger {triggers}
    -> If it must not, declare null=True without a default, and fill by your own script.
 AM311 temporary, and left out
    -> Create it over the connection with which it ends.
+AM312 refers to {parent} ({columns}), which is not unique, and the connection checks no foreign
+      keys
+   -> With PRAGMA foreign_keys on each write would fail; declare that field unique=True.
 AM309 can't tell within {seconds} s whether the rows allow it
    -> The database decides when it is added.
 AM308 an INVALID leftover of the same definition

@@ -45,9 +45,20 @@ def table(columns: Any) -> Any:
 TYPES = [
     differs("text for a number", "n TEXT NOT NULL", lambda M: M.t(n=IntegerField())),
     differs("a number for text", "n INTEGER NOT NULL", lambda M: M.t(n=TextField())),
-    differs("a shorter text", "n VARCHAR(10) NOT NULL", lambda M: M.t(n=CharField(20))),
-    differs("a longer text", "n VARCHAR(200) NOT NULL", lambda M: M.t(n=CharField(20))),
-    differs("another precision", "n DECIMAL(10, 2) NOT NULL", lambda M: M.t(n=DecimalField(12, 4))),
+    *(
+        case
+        for what, sql in (("a shorter text", "VARCHAR(10)"), ("a longer text", "VARCHAR(200)"))
+        for case in (
+            differs(what, f"n {sql} NOT NULL", lambda M: M.t(n=CharField(20)), on=SERVERS),
+            agrees(f"{what} on SQLite", f"n {sql} NOT NULL", lambda: CharField(20), on=[SQLITE]),
+        )
+    ),
+    differs(
+        "another precision",
+        "n DECIMAL(10, 2) NOT NULL",
+        lambda M: M.t(n=DecimalField(12, 4)),
+        on=SERVERS,
+    ),
     differs("a smaller number", "n SMALLINT NOT NULL", lambda M: M.t(n=IntegerField()), on=SERVERS),
     differs(
         "a larger number", "n INTEGER NOT NULL", lambda M: M.t(n=BigIntegerField()), on=SERVERS
@@ -81,6 +92,8 @@ TYPES = [
         on=[POSTGRES],
     ),
     agrees("what SQLite holds alike", "n BIGINT NOT NULL", lambda: IntegerField(), on=[SQLITE]),
+    agrees("and the reverse", "n INTEGER NOT NULL", lambda: BigIntegerField(), on=[SQLITE]),
+    agrees("digits on SQLite", "n DECIMAL(3, 1) NOT NULL", lambda: DecimalField(9, 5), on=[SQLITE]),
     agrees(
         "text without a length on SQLite", "n TEXT NOT NULL", lambda: CharField(20), on=[SQLITE]
     ),
@@ -394,6 +407,14 @@ UNKNOWN = [
         bystanders=False,
     ),
     Case(
+        "a missing column beside an unknown one that is generated is new",
+        lambda M: M.t(karma=IntegerField(default=7)),
+        "add_column t.karma",
+        before=table("points INTEGER GENERATED ALWAYS AS (length(a)) STORED"),
+        notes=("AM301 t.points",),
+        bystanders=False,
+    ),
+    Case(
         "a missing column beside an unknown one of another type is new",
         lambda M: M.t(karma=IntegerField(default=7)),
         "add_column t.karma",
@@ -440,6 +461,13 @@ UNKNOWN = [
         lambda M: M.t(),
         before="CREATE TABLE t (id {id}, a {text} NOT NULL, CONSTRAINT other UNIQUE (a))",
         notes={SQLITE: ("AM302 t.sqlite_autoindex_t_1",), ...: ("AM302 t.other",)},
+    ),
+    Case(
+        "no note: a unique index of the key itself",
+        lambda M: M.t(),
+        before="CREATE TABLE t (id INTEGER NOT NULL, a {text} NOT NULL, PRIMARY KEY (id));"
+        "CREATE UNIQUE INDEX other ON t (id, a)",
+        notes=(),
     ),
     Case(
         "an unknown table is of no account",

@@ -542,6 +542,7 @@ FOREIGN_KEYS = [
         lambda M: M.t(n=ForeignKeyField(M("v"), null=True, column_name="n", index=False)),
         before=ROWS + "CREATE VIEW v AS SELECT 1 AS id",
         blocked="AM117 t.n",
+        on=SERVERS,
     ),
     Case(
         "a foreign key with a default is added to a partitioned table",
@@ -687,8 +688,32 @@ FOREIGN_KEYS = [
         ),
         before=ROWS + "CREATE TABLE p (id {id}, code INTEGER NOT NULL)",
         blocked="AM117 t.n",
+        on=SERVERS,
         says="t.n: refers to p (code), which is neither its primary key nor unique. "
         "Declare that field unique=True, then run again.",
+    ),
+    Case(
+        "a foreign key to a column that is not unique is added where none is checked",
+        lambda M: M.t(
+            n=ForeignKeyField(
+                M("p", code=IntegerField()), field="code", null=True, column_name="n", index=False
+            )
+        ),
+        "add_column t.n",
+        before=ROWS + "CREATE TABLE p (id {id}, code INTEGER NOT NULL)",
+        on=[SQLITE],
+        notes=("AM312 t.n",),
+    ),
+    Case(
+        "a foreign key to a column that is not unique is blocked where keys are checked",
+        lambda M: M.t(
+            n=ForeignKeyField(
+                M("p", code=IntegerField()), field="code", null=True, column_name="n", index=False
+            )
+        ),
+        before=ROWS + "CREATE TABLE p (id {id}, code INTEGER NOT NULL); PRAGMA foreign_keys = 1",
+        on=[SQLITE],
+        blocked="AM117 t.n",
     ),
 ]
 

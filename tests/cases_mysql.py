@@ -397,6 +397,47 @@ KEYS = [
         blocked=("AM118 t.n", "AM111 t.t_n"),
         drift="AM201 p.id",
     ),
+    *(
+        case(
+            f"a column whose type goes on behind it is added: {words}",
+            lambda M, words=words, field=field: M.t(
+                n=field(null=True, constraints=[SQL(words), SQL("DEFAULT 7")])
+            ),
+            "add_column t.n",
+            then=(
+                "SELECT column_type LIKE '%unsigned' OR coalesce(character_set_name, '') = 'ascii'"
+                " FROM information_schema.columns WHERE table_schema = DATABASE()"
+                " AND table_name = 't' AND column_name = 'n'",
+                [(1,)],
+            ),
+        )
+        for words, field in (
+            ("UNSIGNED", IntegerField),
+            ("CHARACTER SET ascii", lambda **o: CharField(9, **o)),
+        )
+    ),
+    case(
+        "no drift: a key whose field says that it is unsigned and counts",
+        lambda M: M("n", id=Typed("INT UNSIGNED UNIQUE AUTO_INCREMENT", primary_key=True)),
+        "create_table n",
+        before="",
+    ),
+    case(
+        "a foreign key to an unsigned key is added where the model says so",
+        lambda M: [
+            p := M("p", name=CharField(9)),
+            M("n", p=ForeignKeyField(p, null=True, constraints=[SQL("UNSIGNED")])),
+        ],
+        "create_table n",
+        before="CREATE TABLE p (id INTEGER UNSIGNED AUTO_INCREMENT PRIMARY KEY,"
+        " name VARCHAR(9) NOT NULL)",
+        drift="AM201 p.id",
+    ),
+    case(
+        "an unknown column that counts up is a note",
+        lambda M: M("t", {"primary_key": False}, a=M.text()),
+        notes=("AM301 t.id",),
+    ),
     case(
         "a foreign key to an unsigned key is blocked",
         child,

@@ -409,9 +409,9 @@ CLAUSES = {
     "AS (a || 'check') VIRTUAL": [("generated", "(a || 'check')", "")],
     "CHECK (n > 0) -- positive": [("check", "(n > 0)", "")],
     "CHECK (n /* or more */ > 0)": [("check", "( n > 0 )", "")],
-    "UNSIGNED NULL": [("other", "UNSIGNED", ""), ("null", "NULL", "")],
+    "UNSIGNED NULL": [("type", "UNSIGNED", ""), ("null", "NULL", "")],
     "CHARACTER SET latin1 COLLATE latin1_bin": [
-        ("other", "CHARACTER SET latin1", ""),
+        ("type", "CHARACTER SET latin1", ""),
         ("collate", "latin1_bin", ""),
     ],
     "COMMENT 'DEFAULT 1'": [("comment", "'DEFAULT 1'", "")],
@@ -456,8 +456,22 @@ def test_split_list_splits_at_outer_commas(items: list[str], expected: list[list
 @pytest.mark.parametrize(
     "default",
     [
-        *("1", "-1", "+1", "1.5", ".5", "1e9", "'x'", "'it''s'", "''", "x'00'", "X'00'", "NULL"),
-        *("null", "TRUE", "false", "(1)", "((-1))", "E'a\\n'"),
+        *(
+            "0x1F",
+            "1",
+            "-1",
+            "+1",
+            "1.5",
+            ".5",
+            "1e9",
+            "'x'",
+            "'it''s'",
+            "''",
+            "x'00'",
+            "X'00'",
+            "NULL",
+        ),
+        *("null", "TRUE", "false", "(1)", "((-1))", "E'a\\n'", "0x1F"),
     ],
 )
 def test_is_constant_of_a_literal_is_true(default: str) -> None:

@@ -223,8 +223,8 @@ def test_key_that_counts_still_does_when_its_type_is_changed(mysql_database: MyS
     thing = model(mysql_database, "thing", {})
     (found,) = plan(mysql_database, [thing]).findings
     assert found.sql == (
+        "-- what refers to it, or is made of it, has to be dropped first, and added again\n"
         "ALTER TABLE `thing` MODIFY COLUMN `id` int NOT NULL AUTO_INCREMENT"
-        " /* and all else that SHOW CREATE TABLE says of it, or it is lost */"
     )
     mysql_database.execute_sql(found.sql)
     assert thing.create().id == 1

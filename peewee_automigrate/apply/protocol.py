@@ -40,6 +40,7 @@ def plan(database: Database, models: Models, **options: Any) -> Plan:
     """
     chosen = Options(**options)
     with _session(database, models, chosen) as planner:
+        planner.explains = True
         return _planned(planner)
 
 

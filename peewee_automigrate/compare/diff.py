@@ -117,9 +117,9 @@ class _Comparison:
     def _new_table(self, key: TableName, table: Table) -> Iterator[Change | Finding]:
         schema = table.name.schema or self.catalog.default_schema
         problems = list(self._obstacles(key, table, schema))
-        if problems:
+        yield from problems
+        if any(problem.level == "blocked" for problem in problems):
             self._stop(Ref("table", table.name))
-            yield from problems
             return
         late = tuple(fk for fk in table.foreign_keys if self._is_late(table, fk))
         indexes: list[Index] = []
@@ -178,7 +178,9 @@ class _Comparison:
         if self._has_unique(self.catalog.tables.get(key), fk) or self._gets_unique(key, fk):
             return None
         columns = ", ".join(fk.parent_columns)
-        return blocked("AM117", ref, parent=fk.parent, columns=columns)
+        if self.names.checks_keys():
+            return blocked("AM117", ref, parent=fk.parent, columns=columns)
+        return note("AM312", ref, parent=fk.parent, columns=columns)
 
     def _is_late(self, table: Table, fk: ForeignKey) -> bool:
         """Tell whether the parent of a new table's foreign key, or the key that it refers to, does
@@ -234,9 +236,11 @@ class _Comparison:
         needs = {name: map(fold, mentioned(column)) for name, column in missing.items()}
         for column in map(missing.__getitem__, in_order(needs)[0]):
             fk = table.key_of(column.name)
-            if problem := self._unaddable(table, actual, column, fk):
-                self._stop(problem.ref)
+            problem = self._unaddable(table, actual, column, fk)
+            if problem:
                 yield problem
+            if problem and problem.level == "blocked":
+                self._stop(problem.ref)
             else:
                 yield AddColumn(table.name, column, fk, actual)
         if actual.filling or actual.keys_due:
@@ -327,9 +331,12 @@ class _Comparison:
 
     def _is_known(self, table: Table, index: Index) -> bool:
         """Tell whether a unique index stands for an index or a constraint of the model."""
+        fold = self.names.fold
         own = [(column.name,) for column in table.columns if column.is_unique]
+        key = set(map(fold, table.primary_key))
         return (
-            any(satisfies(index, declared, self.names) for declared in table.indexes)
+            (key and key <= set(map(fold, index.columns)))
+            or any(satisfies(index, declared, self.names) for declared in table.indexes)
             or any(same_names(index.columns, columns, self.names.fold) for columns in own)
             or any(does_constraint(index, c, self.names) for c in table.constraints)
         )

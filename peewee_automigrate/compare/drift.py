@@ -85,22 +85,18 @@ def _column(table: Table, column: Column, actual: Column, names: Names) -> Itera
         what = f"the type: the database says {actual.type}, the model {column.type}"
         yield note("AM304", ref, what=what)
     elif not answer:
-        sql = names.alter(table.name, column, "type")
-        yield drift("AM201", ref, sql, declared=column.type, actual=actual.type)
+        yield drift("AM201", ref, declared=column.type, actual=actual.type)
     if column.generated:
         return
     if column.null != actual.null:
-        sql = names.alter(table.name, column, "null")
         if actual.null and column.declared.default_is == "callable":
-            yield note("AM305", ref, sql)
+            yield note("AM305", ref)
         else:
             words = ("nullable", "NOT NULL") if actual.null else ("NOT NULL", "nullable")
-            yield drift("AM202", ref, sql, actual=words[0], declared=words[1])
+            yield drift("AM202", ref, actual=words[0], declared=words[1])
     if not _same_default(column, actual):
-        known = column if column.default != UNKNOWN else column._replace(default=None)
-        sql = names.alter(table.name, known, "default")
-        sides = {"declared": column.default or "none", "actual": actual.default or "none"}
-        yield drift("AM203", ref, sql, **sides)
+        words = column.default or "none", actual.default or "none"
+        yield drift("AM203", ref, declared=words[0], actual=words[1])
 
 
 def _same_default(column: Column, actual: Column) -> bool:
@@ -144,14 +140,14 @@ def _unknown_column(table: Table, column: Column, names: Names) -> Finding:
     ref = Ref("column", table.name, column.name)
     if column.null or column.default is not None or column.generated:
         return note("AM301", ref)
-    sql = names.alter(table.name, column._replace(null=True), "null")
-    return drift("AM209", ref, sql)
+    return drift("AM209", ref)
 
 
 def _renamed(
     table: Table, column: Column, unknown: Sequence[Column], names: Names
 ) -> Iterator[Finding]:
-    alike = [other.name for other in unknown if names.same_type(column.type, other.type)]
+    found = [other for other in unknown if not other.generated]
+    alike = [other.name for other in found if names.same_type(column.type, other.type)]
     if alike:
         quote, target = names.quote, names.quote_table(table.name)
         sql = f"ALTER TABLE {target} RENAME COLUMN {quote(alike[0])} TO {quote(column.name)}"
@@ -164,20 +160,17 @@ def _foreign_key(table: Table, actual: Table, fk: ForeignKey, names: Names) -> I
     if not found and set(fk.columns) <= set(actual.keys_due):
         return
     if not found:
-        sql = names.add_constraint(table.name, _clause(fk, names))
-        if fk.deferred and sql is None:  # it could not be added afterwards
+        if fk.deferred and not names.adds_keys:
             yield note("AM306", ref, parent=fk.parent)
         else:
-            yield drift("AM206", ref, sql, parent=fk.parent)
+            yield drift("AM206", ref, parent=fk.parent)
     elif any(UNKNOWN in (o.on_delete, o.on_update) for o in found):
         what = f"what the foreign key to {fk.parent} does, which this role may not read"
         yield note("AM304", ref, what=what)
     elif not any(o.on_delete == fk.on_delete and o.on_update == fk.on_update for o in found):
         yield drift("AM207", ref, declared=_actions(fk), actual=_actions(found[0]))
     elif not any(other.valid or other.pending for other in found):
-        target = names.quote_table(table.name)
-        sql = f"ALTER TABLE {target} VALIDATE CONSTRAINT {names.quote(found[0].name)}"
-        yield drift("AM212", ref, sql, constraint=found[0].name)
+        yield drift("AM212", ref, constraint=found[0].name)
 
 
 def find_key(actual: Table, fk: ForeignKey, names: Names) -> list[ForeignKey]:
@@ -200,15 +193,6 @@ def _actions(fk: ForeignKey) -> str:
     return f"ON DELETE {fk.on_delete or 'NO ACTION'} ON UPDATE {fk.on_update or 'NO ACTION'}"
 
 
-def _clause(fk: ForeignKey, names: Names) -> str:
-    columns = ", ".join(map(names.quote, fk.columns))
-    parents = ", ".join(map(names.quote, fk.parent_columns))
-    actions = f" ON DELETE {fk.on_delete}" if fk.on_delete else ""
-    actions += f" ON UPDATE {fk.on_update}" if fk.on_update else ""
-    parent = names.quote_table(fk.parent)
-    return f"FOREIGN KEY ({columns}) REFERENCES {parent} ({parents}){actions}"
-
-
 def _constraint(
     table: Table, actual: Table, constraint: Constraint, names: Names
 ) -> Iterator[Finding]:
@@ -229,8 +213,7 @@ def _constraint(
     if alike and not name:
         yield note("AM304", ref, what=f"the constraint {constraint.text}")
     else:
-        sql = names.add_constraint(table.name, constraint.sql)
-        yield drift("AM208", ref, sql, constraint=constraint.text)
+        yield drift("AM208", ref, constraint=constraint.text)
 
 
 def does_constraint(index: Index, constraint: Constraint, names: Names) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
+from ..schema import UNKNOWN, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
 from ..sql import (
     KEYWORDS,
     bare,
@@ -37,6 +37,7 @@ class Names:
     """How one database spells names and types, each with the cautious answer."""
 
     creates_schemas = False  # a schema that is missing can be created
+    adds_keys = True  # a foreign key can be added to a column that stands
 
     def __init__(self, quote: Callable[..., str]) -> None:
         self.quote = quote  # a path of names, of which None is left out
@@ -75,15 +76,9 @@ class Names:
         """Return within what the names of a table's indexes are unique: its schema."""
         return schema
 
-    def alter(self, table: TableName, column: Column, what: str) -> str | None:
-        """Return the SQL by which a person could change a column's ``what``: "type", "null" or
-        "default"; None where the database has none.
-        """
-        return None
-
-    def add_constraint(self, table: TableName, sql: str) -> str | None:
-        """Return the SQL that adds a constraint to a table; None where the database has none."""
-        return None
+    def checks_keys(self) -> bool:
+        """Tell whether the database refuses a foreign key to what is not unique."""
+        return True
 
     # From these
 

@@ -17,6 +17,7 @@ from .base import Dialect
 
 if TYPE_CHECKING:
     from .filling import Filler
+    from .remedies import Remedies
     from .writing import Writer
 
 
@@ -39,6 +40,12 @@ def writer_of(dialect: Dialect) -> Writer:
 def filler_of(dialect: Dialect) -> Filler:
     """Return what gives each row of a new column a value of its own."""
     made: Filler = _part(dialect, "rows", "Filler")
+    return made
+
+
+def remedies_of(dialect: Dialect) -> Remedies:
+    """Return what writes the SQL by which a person could resolve findings."""
+    made: Remedies = _part(dialect, "remedies", "Remedies")
     return made
 
 

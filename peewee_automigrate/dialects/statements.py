@@ -228,6 +228,7 @@ class Statements(SchemaMigrator):
 
     def clauses(self, column: Column, form: ColumnForm) -> Iterator[str]:
         """Yield what stands behind the type of a column in this form."""
+        yield from (clause.sql for clause in column.declared.of_kind("type"))
         null = "NOT NULL" if form.not_null else self.null_word
         if null and not column.generated:
             yield null
@@ -236,7 +237,7 @@ class Statements(SchemaMigrator):
         elif form.default is not None:
             yield f"DEFAULT {self.default_clause(form.default, column.type)}"
         yield from (clause.sql for clause in column.declared.of_kind("generated"))
-        left_out = {"generated"} if form.inline else {"generated", "check"}
+        left_out = {"type", "generated"} | (set() if form.inline else {"check"})
         if form.mark:
             yield form.mark
             left_out.add("comment")

@@ -140,7 +140,7 @@ class Writer(Statements):
             parents=facts.parents(_keys(change), change.table),
         )
         if not column.null and not change.fill_only:
-            yield note("AM305", change.ref, self.dialect.names.alter(change.table, column, "null"))
+            yield note("AM305", change.ref)
 
     def fills(self, value: RowValue) -> bool:
         """Tell whether an interrupted fill goes on by giving each row this value."""

@@ -22,6 +22,7 @@ from ..report import (
     lines_of,
     padded,
     rows_of,
+    script_of,
     told,
 )
 
@@ -117,7 +118,8 @@ def _findings(findings: Sequence[Finding], style: Style) -> list[str]:
         if len(whole) > 1:
             remedied = painted(("remedy", remedy), style, INDENT)
             whole = paragraph(finding.head, style, lead) + remedied
-        lines += [*whole, INDENT + style.paint("sql", f"{sql};")] if sql else whole
+        scripts = script_of(finding) if sql else ()
+        lines += [*whole, *(INDENT + style.paint("sql", line) for line in scripts)]
     return lines
 
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..changes import Change, CreateSchema, CreateTable, Difference, Finding, Step
+from ..changes import AddColumn, Change, CreateSchema, CreateTable, Difference, Finding, Step
 from ..compare.diff import diff
 from ..compare.graph import Graph
-from ..dialects import writer_of
+from ..dialects import remedies_of, writer_of
 from ..dialects.base import Dialect
 from ..models.collect import Collected
 from ..models.declared import Declared, declare
@@ -24,6 +24,7 @@ from ..schema import UNKNOWN, Catalog, Index, Ref, Table, TableName
 from ..texts import note
 
 if TYPE_CHECKING:
+    from ..dialects.remedies import Remedies
     from ..dialects.writing import Writer
 
 
@@ -39,10 +40,16 @@ class Planner:
         self.options = options
         self.collected = collected
         self.bases = set(collected.bases)
+        self.explains = False  # say by which SQL drift could be resolved, which reads
         found = declare(dialect, (*collected.models, *collected.bases))
         self.declared = replace(found, tables=tuple(map(dialect.names.spell, found.tables)))
         self._counted: dict[TableName, int] = {}
         self._last: tuple[Catalog, Plan] | None = None  # where only the catalogue was asked
+
+    @cached_property
+    def remedies(self) -> Remedies:
+        """What writes the SQL of findings, loaded when there are any."""
+        return remedies_of(self.dialect)
 
     @cached_property
     def writer(self) -> Writer:
@@ -71,6 +78,8 @@ class Planner:
             said = [*self._written(difference, declared, catalog), *said]
         steps = tuple(item for item in said if isinstance(item, Step))
         findings = [item for item in said if isinstance(item, Finding)]
+        if self.explains:
+            findings = [self._resolved(found, declared, catalog) for found in findings]
         levels = {level: [f for f in findings if f.level == level] for level in _LEVELS}
         return Plan(
             steps=self.writer.joined(steps) if steps else (),
@@ -78,6 +87,15 @@ class Planner:
             findings=(*levels["drift"], *levels["note"]),
             summary=self._summary(declared),
         )
+
+    def _resolved(self, found: Finding, declared: Declared, catalog: Catalog) -> Finding:
+        """Reads: return drift, or a note, with the SQL that would resolve it."""
+        key_of = self.dialect.names.table_key
+        actual = catalog.tables.get(key_of(found.ref.table))
+        if found.level == "blocked" or found.sql or actual is None:
+            return found
+        tables = (t for t in declared.tables if key_of(t.name) == key_of(found.ref.table))
+        return next((self.remedies.resolved(found, t, actual) for t in tables), found)
 
     def _written(
         self, difference: Difference, declared: Declared, catalog: Catalog
@@ -94,6 +112,11 @@ class Planner:
             if any(not isinstance(change, CreateSchema | CreateTable) for change in changes):
                 stack.enter_context(dialect.limited(locks=self.options.lock_timeout))
             said = steps_and_findings(questions, replace(difference, changes=changes), graph)
+            by_ref = {change.ref: change for change in changes if isinstance(change, AddColumn)}
+            for number, item in enumerate(said):
+                if isinstance(item, Finding) and item.code == "AM101":
+                    sql = self.remedies.filled(by_ref[item.ref], self.writer, questions)
+                    said[number] = replace(item, sql=sql)
         return [*said, *(part for part in parts if isinstance(part, Finding))]
 
     def _summary(self, declared: Declared) -> str:

@@ -218,7 +218,7 @@ def _column(row: _Row, is_mariadb: bool) -> Column:
     _, _, _, name, type_name, nullable, default, remark, _, _ = row
     extra = (remark or "").partition("\n")[0].lower()
     canonical = canonical_type(type_name)
-    generated = ""
+    generated = "identity" if "auto_increment" in extra else ""
     if " generated" in f" {extra}":
         generated = "stored" if "stored" in extra else "virtual"
     found = None if generated else _default(default, canonical, extra, is_mariadb)

@@ -14,7 +14,7 @@ from functools import cache
 from itertools import pairwise
 
 from ...compare.spelling import Names
-from ...schema import UNKNOWN, Column, ForeignKey, Index, Key, Table, TableName
+from ...schema import UNKNOWN, Column, ForeignKey, Index, Key, Table
 from ...sql import tokens, unquote
 
 _SPELLINGS = {
@@ -49,6 +49,9 @@ _SPATIAL = {
     *("multipolygon", "geometrycollection", "geomcollection"),
 }
 _DEFAULT_MODIFIERS = {"char": "1", "binary": "1", "bit": "1", "decimal": "10,0"}
+_NO_TYPE = re.compile(
+    r"\s*\b(auto_increment|character set \w+|charset \w+|collate \w+|unique( key)?|primary key)\b"
+)
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _TYPE = re.compile(r"([a-z0-9_ ]+?)\s*(?:\(([^)]*)\))?\s*((?:\s*\b(?:unsigned|signed|zerofill))*)")
 _BYTES = {"utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "utf8mb3": 3, "utf8": 3, "ucs2": 2}
@@ -67,7 +70,7 @@ def canonical_type(text: str) -> str:
     MySQL 8.0.19 and later leave that width out themselves, but for tinyint(1), which is BOOL.
     """
     text = " ".join(text.split())
-    words = re.sub(r"\s*(auto_increment|character set \w+|collate \w+)\b", "", text.lower())
+    words = _NO_TYPE.sub("", text.lower())
     if words.startswith(("enum", "set")) and "(" in text:
         members = ",".join(_STRING.findall(text))
         return f"{words[: words.index('(')].strip()}({members})"
@@ -281,22 +284,11 @@ class MysqlNames(Names):
     def index_space(self, schema: str | None, table: str) -> str | None:
         return f"{schema}.{self.fold_table(table)}"
 
-    def alter(self, table: TableName, column: Column, what: str) -> str | None:
-        target = f"ALTER TABLE {self.quote_table(table)}"
-        name = self.quote(column.name)
-        if what == "default":
-            change = f"SET DEFAULT {column.default}" if column.default else "DROP DEFAULT"
-            return f"{target} ALTER COLUMN {name} {change}"
-        words = "NULL" if column.null else "NOT NULL"
-        words += " AUTO_INCREMENT" if column.declared.automatic else ""
-        rest = "/* and all else that SHOW CREATE TABLE says of it, or it is lost */"
-        return f"{target} MODIFY COLUMN {name} {column.type} {words} {rest}"
-
-    def add_constraint(self, table: TableName, sql: str) -> str | None:
-        return f"ALTER TABLE {self.quote_table(table)} ADD {sql}"
-
 
 def _spelled_column(column: Column) -> Column:
+    words = [clause.sql for clause in column.declared.of_kind("type")]
+    if words:
+        column = column._replace(type=canonical_type(" ".join([column.type, *words])))
     if column.default is None or column.default == UNKNOWN:
         return column
     return column._replace(default=canonical_default(column.default))

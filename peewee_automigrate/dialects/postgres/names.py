@@ -9,7 +9,6 @@ import re
 from functools import cache
 
 from ...compare.spelling import Names
-from ...schema import Column, TableName
 
 _SPELLINGS = {
     "integer": "int, int4, serial, serial4",
@@ -84,16 +83,3 @@ class PostgresNames(Names):
             return True
         known = {base_type(declared), base_type(actual)} <= KNOWN
         return False if known else None
-
-    def alter(self, table: TableName, column: Column, what: str) -> str | None:
-        change = {
-            "type": f"TYPE {column.type}",
-            "null": "DROP NOT NULL" if column.null else "SET NOT NULL",
-            "default": f"SET DEFAULT {column.default}" if column.default else "DROP DEFAULT",
-        }[what]
-        return (
-            f"ALTER TABLE {self.quote_table(table)} ALTER COLUMN {self.quote(column.name)} {change}"
-        )
-
-    def add_constraint(self, table: TableName, sql: str) -> str | None:
-        return f"ALTER TABLE {self.quote_table(table)} ADD {sql}"

@@ -6,8 +6,8 @@ https://www.sqlite.org/lang_altertable.html.
 
 from __future__ import annotations
 
-import re
 import string
+from collections.abc import Callable
 from functools import cache
 
 from ...compare.spelling import Names
@@ -31,19 +31,25 @@ def canonical_type(text: str) -> str:
 class SqliteNames(Names):
     """Its tables are never altered but by new columns, so that it offers no SQL to change one."""
 
+    adds_keys = False
     fold = staticmethod(fold)
     type = staticmethod(canonical_type)
 
-    def same_type(self, declared: str, actual: str) -> bool | None:
-        """Compare by affinity, and by length where both sides state one.
+    def __init__(self, quote: Callable[..., str], checks_keys: Callable[[], bool]) -> None:
+        super().__init__(quote)
+        self._checks_keys = checks_keys
 
-        A column's type is a hint only, and a column of INTEGER affinity behaves like one of
-        NUMERIC affinity.
+    def checks_keys(self) -> bool:
+        """A key to what is not unique is made, and fails at each write while they are checked:
+        https://www.sqlite.org/foreignkeys.html.
         """
-        if declared == actual:
-            return True
-        lengths = {tuple(re.findall(r"\d+", side)) for side in (declared, actual) if "(" in side}
-        return _affinity(declared) == _affinity(actual) and len(lengths) < 2
+        return self._checks_keys()
+
+    def same_type(self, declared: str, actual: str) -> bool | None:
+        """Compare by affinity. A column's type is a hint only, its length is ignored, and a column
+        of INTEGER affinity behaves like one of NUMERIC affinity.
+        """
+        return declared == actual or _affinity(declared) == _affinity(actual)
 
 
 def _affinity(type_name: str) -> str:

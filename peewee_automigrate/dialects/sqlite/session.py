@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from peewee import OperationalError
+from peewee import Database, OperationalError
 
 from ...schema import Catalog, Table, Wanted
 from ...sql import called_functions
@@ -28,9 +28,12 @@ class Sqlite(Dialect):
     """SQLite, through the standard library's driver, APSW or SQLCipher."""
 
     name = "sqlite"
-    spelling = SqliteNames
     makes_file = True
     transactions = "one"
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.names = SqliteNames(self.quote, lambda: bool(self.rows("PRAGMA foreign_keys")[0][0]))
 
     def place(self) -> str:
         name = str(self.database.database)

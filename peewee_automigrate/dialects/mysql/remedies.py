@@ -1,0 +1,95 @@
+"""MySQL's and MariaDB's remedies: MODIFY with the whole column, as the server tells it.
+
+Enters: tables. Leaves: SQL. Source: https://mariadb.com/kb/en/alter-table/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ...changes import AddColumn, AddForeignKey
+from ...schema import UNKNOWN, Column, Table
+from ...sql import parts_of, redefined, tokens, unquote
+from ..remedies import Remedies, script
+from ..statements import ColumnForm
+from .names import base_type, has_characters, is_number, is_text
+
+if TYPE_CHECKING:
+    from ..base import Facts
+    from ..writing import Writer
+
+_CASTS = {
+    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint"), "SIGNED"),
+    **{name: name.upper() for name in ("date", "datetime", "time")},
+}
+
+
+class MysqlRemedies(Remedies):
+    """ALTER TABLE, of which only MODIFY changes a type."""
+
+    def changed(self, column: Column, standing: Column) -> str | None:
+        name, base = self.quote(standing.name), base_type(column.type)
+        length = re.search(r"\(.*\)", column.type)
+        cast = _CASTS.get(base, "UNSIGNED" if column.type.endswith("unsigned") else "")
+        if base == "decimal" and length:
+            cast = f"DECIMAL{length[0]}"
+        elif base in ("char", "varchar") and length:
+            cast = f"CHAR{length[0]}"
+        same = f"CAST(CAST({name} AS {cast}) AS CHAR) = CAST({name} AS CHAR)"
+        can_tell = cast and base_type(standing.type) != "bit"
+        return f"{name} IS NOT NULL AND NOT {same}" if can_tell else ""
+
+    def retyped(self, table: Table, column: Column, standing: Column) -> Iterable[str]:
+        sides = column.type, standing.type
+        without = {"type"}
+        if not all(map(has_characters, sides)):
+            without |= {"collate"}
+        added = [c.sql for c in column.declared.of_kind("collate")]
+        if is_number(sides[0]) != is_number(sides[1]):
+            without |= {"default"}
+            if column.default not in (None, UNKNOWN):
+                added.append(f"DEFAULT {column.default}")
+        keys = [*table.primary_key, *(name for fk in table.foreign_keys for name in fk.columns)]
+        keys += [name for i in table.indexes if is_text(sides[0]) for name in i.columns]
+        if standing.name in keys:
+            yield "-- what refers to it, or is made of it, has to be dropped first, and added again"
+        yield from self._modified(table, standing.name, column.type, without, *added)
+
+    def filled(self, change: AddColumn, writer: Writer, facts: Facts) -> str:
+        models = facts.models(change.table)
+        (clause,) = writer.add(change, ColumnForm(False, None), models)
+        strict = redefined(
+            clause.removeprefix("ADD COLUMN "), None, {"null", "default"}, "NOT NULL"
+        )
+        value, name = self.sample(change), self.quote(change.column.name)
+        lines = [
+            self.alter(change.table, clause),
+            "-- choose the value",
+            f"UPDATE {self.dialect.names.quote_table(change.table)} SET {name} = {value}",
+            self.alter(change.table, f"MODIFY COLUMN {strict}"),
+        ]
+        if change.foreign_key:
+            lines += writer.add_key(AddForeignKey(change.table, change.foreign_key), models)
+        return script(lines)
+
+    def tightened(self, table: Table, column: Column) -> Iterable[str]:
+        fold, without = self.dialect.names.fold, {"null", "not null"}
+        if any(fold(o.name) == fold(column.name) and o.default is None for o in table.columns):
+            without.add("default")  # which is NULL
+        return self._modified(table, column.name, None, without, "NOT NULL")
+
+    def loosened(self, table: Table, standing: Column) -> Iterable[str]:
+        return self._modified(table, standing.name, None, {"null", "not null"}, "NULL")
+
+    def _modified(
+        self, table: Table, name: str, type_name: str | None, without: set[str], *added: str
+    ) -> Iterable[str]:
+        target = self.dialect.names.quote_table(table.name)
+        parts, _ = parts_of(self.dialect.rows(f"SHOW CREATE TABLE {target}")[0][1])
+        fold = self.dialect.names.fold
+        for part in parts:
+            if part[0] == "`" and fold(unquote(tokens(part)[0])) == fold(name):
+                column = redefined(part, type_name, without, *added)
+                yield self.alter(table.name, f"MODIFY COLUMN {column}")

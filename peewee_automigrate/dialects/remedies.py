@@ -1,0 +1,192 @@
+"""The SQL by which a person could resolve a finding, and what that would lose.
+
+Enters: findings, the table as declared and as it stands. Leaves: findings with SQL. Reads at most;
+nothing of this is ever run by the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from peewee import DatabaseError
+
+from ..changes import AddColumn, Finding
+from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Table, TableName
+from .base import Dialect
+from .statements import ColumnForm
+
+if TYPE_CHECKING:
+    from .base import Facts
+    from .writing import Writer
+
+SECONDS = 10.0  # for one count of rows
+_SAMPLES = ("0", "2000-01-01", "00:00", "00000000-0000-0000-0000-000000000000", "0.0.0.0")
+
+
+class Remedies:
+    """What the remedies of all databases share: those of PostgreSQL and MySQL are ALTER TABLE."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.quote = dialect.quote
+
+    def resolved(self, found: Finding, table: Table, actual: Table) -> Finding:
+        """Read: return a finding with the SQL that resolves it, as it is where there is none."""
+        lines = list(self.lines(found, table, actual))
+        return replace(found, sql=script(lines)) if lines else found
+
+    def lines(self, found: Finding, table: Table, actual: Table) -> Iterable[str]:
+        name, fold = found.ref.name, self.dialect.names.fold
+        column = _named(table.columns, fold, name)
+        standing = _named(actual.columns, fold, name)
+        fk = next((fk for fk in table.foreign_keys if ", ".join(fk.columns) == name), None)
+        match found.code:
+            case "AM201" | "AM213" if column and standing:
+                yield from self._losses(self.changed(column, standing), actual)
+                yield from self.retyped(actual, column, standing)
+            case "AM202" | "AM305" if column and standing and not column.null:
+                yield from self._nulls(actual, column)
+                yield from self.tightened(actual, column)
+            case "AM202" | "AM209" if standing:
+                yield from self.loosened(actual, standing)
+            case "AM203" if column and standing:
+                default = None if column.default == UNKNOWN else column.default
+                yield from self.defaulted(actual, standing, default)
+            case "AM206" | "AM207" if fk:
+                yield from self.keyed(actual, fk, self._standing_key(actual, fk))
+            case "AM208":
+                named = (one for one in table.constraints if one.text in found.fact)
+                for one in (one for one in named if one.name == name):
+                    yield from self.constrained(actual, one)
+                    return
+            case "AM211":
+                yield f"DROP INDEX CONCURRENTLY {self.quote(actual.schema, name)}"
+
+    def _standing_key(self, actual: Table, fk: ForeignKey) -> ForeignKey | None:
+        fold = self.dialect.names.fold
+        wanted = list(map(fold, fk.columns))
+        return next((o for o in actual.foreign_keys if list(map(fold, o.columns)) == wanted), None)
+
+    # What would be lost
+
+    def count(self, table: Table, where: str) -> int | None:
+        """Read: return how many rows fulfil a condition; None where the server can't tell."""
+        source = self.dialect.names.quote_table(table.name)
+        try:
+            with self.dialect.limited(statements=SECONDS), self.dialect.database.atomic():
+                return int(self.dialect.rows(f"SELECT count(*) FROM {source} WHERE {where}")[0][0])
+        except DatabaseError:
+            return None
+
+    def _losses(self, where: str | None, table: Table) -> Iterable[str]:
+        rows = self.count(table, where) if where else None
+        if where == "":
+            yield "-- it changes values perhaps, which can't be told beforehand"
+        elif where and rows is None:
+            yield "-- not every value can be read as the new type"
+        elif where and rows:
+            yield f"-- it changes the values of {rows:,} rows: {self._listed(table, where)}"
+
+    def _listed(self, table: Table, where: str) -> str:
+        return f"SELECT * FROM {self.dialect.names.quote_table(table.name)} WHERE {where}"
+
+    def _nulls(self, table: Table, column: Column) -> Iterable[str]:
+        where = f"{self.quote(column.name)} IS NULL"
+        rows = self.count(table, where) if _named(table.columns, str, column.name) else 0
+        if rows != 0:
+            known = column.default not in (None, UNKNOWN)
+            yield f"-- {rows or 'some'} rows hold NULL" + ("" if known else ", to be filled first:")
+            target = self.dialect.names.quote_table(table.name)
+            value = column.default if known else "..."
+            fill = f"UPDATE {target} SET {self.quote(column.name)} = {value} WHERE {where}"
+            yield fill if known else f"-- {fill}"
+
+    def changed(self, column: Column, standing: Column) -> str | None:
+        """Return a condition that is true of the rows whose value another type would change, ""
+        where there is none that could tell.
+        """
+        return None
+
+    # The remedies
+
+    def alter(self, table: TableName, *parts: str) -> str:
+        return f"ALTER TABLE {self.dialect.names.quote_table(table)} {', '.join(parts)}"
+
+    def retyped(self, table: Table, column: Column, standing: Column) -> Iterable[str]:
+        """Read: return what gives a column the declared type."""
+        raise NotImplementedError
+
+    def tightened(self, table: Table, column: Column) -> Iterable[str]:
+        """Read: return what makes a column NOT NULL."""
+        raise NotImplementedError
+
+    def loosened(self, table: Table, standing: Column) -> Iterable[str]:
+        """Read: return what lets a column be NULL."""
+        raise NotImplementedError
+
+    def defaulted(self, table: Table, standing: Column, default: str | None) -> Iterable[str]:
+        """Read: return what gives a column another default, or none."""
+        change = f"SET DEFAULT {default}" if default else "DROP DEFAULT"
+        yield self.alter(table.name, f"ALTER COLUMN {self.quote(standing.name)} {change}")
+
+    def keyed(self, table: Table, fk: ForeignKey, old: ForeignKey | None) -> Iterable[str]:
+        """Read: return what adds a foreign key in place of an old one, if any."""
+        if old:
+            yield self.alter(table.name, f"DROP FOREIGN KEY {self.quote(old.name)}")
+        yield self.alter(table.name, f"ADD {self.key_clause(fk)}")
+
+    def key_clause(self, fk: ForeignKey) -> str:
+        """Return a foreign key as a constraint of its table."""
+        columns, parents = (
+            ", ".join(map(self.quote, side)) for side in (fk.columns, fk.parent_columns)
+        )
+        actions = f" ON DELETE {fk.on_delete}" if fk.on_delete else ""
+        actions += f" ON UPDATE {fk.on_update}" if fk.on_update else ""
+        name = f"CONSTRAINT {self.quote(fk.name)} " if fk.name else ""
+        parent = self.dialect.names.quote_table(fk.parent)
+        return f"{name}FOREIGN KEY ({columns}) REFERENCES {parent} ({parents}){actions}"
+
+    def constrained(self, table: Table, one: Constraint) -> Iterable[str]:
+        """Read: return what adds a constraint of a table."""
+        yield self.alter(table.name, f"ADD {one.sql}")
+
+    def filled(self, change: AddColumn, writer: Writer, facts: Facts) -> str:
+        """Read: return what adds a NOT NULL column that has no default to a table with rows."""
+        table, column = change.actual, change.column
+        value = self.sample(change)
+        statements = writer.add(change, ColumnForm(False, None), facts.models(table.name))
+        grown = table._replace(columns=(*table.columns, column._replace(null=True)))
+        target = self.dialect.names.quote_table(table.name)
+        return script(
+            [
+                *statements,
+                "-- choose the value",
+                f"UPDATE {target} SET {self.quote(column.name)} = {value}",
+                *self.tightened(grown, column),
+            ]
+        )
+
+    def sample(self, change: AddColumn) -> str:
+        """Read: return a value that a new column can hold."""
+        fk = change.foreign_key
+        if fk:
+            parent = self.dialect.names.quote_table(fk.parent)
+            return f"(SELECT min({self.quote(fk.parent_columns[0])}) FROM {parent})"
+        for text in _SAMPLES:
+            try:
+                return self.dialect.literal(text, change.column.type)
+            except ValueError:
+                continue
+        return "NULL"
+
+
+def script(lines: Iterable[str]) -> str:
+    """Return statements as one text, each but the last closed by a semicolon."""
+    *first, last = lines
+    return "\n".join([*(x if x.startswith("--") else f"{x};" for x in first), last])
+
+
+def _named(items: Iterable[Column], fold: Callable[[str], str], name: str) -> Column | None:
+    return next((one for one in items if fold(one.name) == fold(name)), None)
