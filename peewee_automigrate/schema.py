@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+DEFERRABLE = "deferrable"
+"""The origin of an index that is checked at the end of a transaction only."""
 UNKNOWN = "?"
 """Stands for the text of an expression that could not be read. It equals nothing."""
 

@@ -85,6 +85,15 @@ AM144 row-level security hides rows of the table from this role, so that not all
    -> Migrate as a role with BYPASSRLS, or as the owner while the table does not FORCE it.
 AM145 {constraint} names the column {column}, which the table does not have
    -> Take it out of the constraint, or declare the column.
+AM146 the server refuses what would be asked of the rows: {reason}
+AM147 the table has {limit} indexes by then, which is all that the server allows
+AM148 a table of the engine {engine} has no column of type {type}
+AM149 the table is {what}, and gets its columns from there
+   -> Add it there by your own script, then run again.
+AM150 refers to {parent} ({columns}), whose unique constraint is DEFERRABLE
+   -> Give the columns a unique constraint, or index, that is checked at once.
+AM151 an index of {method} has no operator class for the type {type}
+AM152 this server has stored generated columns only
 AM201 the type is {actual}, the model says {declared}
    -> Nothing is changed.
 AM202 {actual} in the database, {declared} in the model

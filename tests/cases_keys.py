@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from peewee import (
@@ -9,6 +10,7 @@ from peewee import (
     CharField,
     Check,
     CompositeKey,
+    Field,
     ForeignKeyField,
     IdentityField,
     IntegerField,
@@ -209,6 +211,11 @@ UNIQUE = [
         blocked="AM105 t.t_a_n",
     ),
 ]
+
+
+def of_type(name: str, M: Maker, **options: Any) -> Any:
+    """Make the model of a table with a column of a type."""
+    return M.t(n=type("Typed", (Field,), {"field_type": name})(**options))
 
 
 def with_index(M: Maker, index: Any) -> Any:
@@ -691,6 +698,56 @@ FOREIGN_KEYS = [
         on=SERVERS,
         says="t.n: refers to p (code), which is neither its primary key nor unique. "
         "Declare that field unique=True, then run again.",
+    ),
+    Case(
+        "a foreign key to a constraint that is DEFERRABLE is blocked",
+        lambda M: M.t(
+            n=ForeignKeyField(
+                M("p", code=IntegerField(unique=True)),
+                field="code",
+                null=True,
+                column_name="n",
+                index=False,
+            )
+        ),
+        before=ROWS + "CREATE TABLE p (id {id}, code INTEGER NOT NULL UNIQUE DEFERRABLE)",
+        on=[POSTGRES],
+        blocked="AM150 t.n",
+    ),
+    Case(
+        "a foreign key of a type that its parent's can't be compared with is blocked",
+        lambda M: M.t(n=ForeignKeyField(M("p"), null=True, column_name="n", index=False)),
+        before=ROWS + "CREATE TABLE p (id UUID PRIMARY KEY)",
+        on=[POSTGRES],
+        blocked="AM118 t.n",
+    ),
+    Case(
+        "a column of a partition is blocked",
+        lambda M: M("t_1", id=IntegerField(primary_key=True), n=IntegerField(null=True)),
+        before="CREATE TABLE t (id INTEGER PRIMARY KEY) PARTITION BY RANGE (id);"
+        "CREATE TABLE t_1 PARTITION OF t DEFAULT",
+        on=[POSTGRES],
+        bystanders=False,
+        blocked="AM149 t_1.n",
+    ),
+    *(
+        Case(
+            f"an index of a type that has no order is blocked: {name}",
+            partial(of_type, name, index=True),
+            before=f"CREATE TABLE t (id {{id}}, a {{text}} NOT NULL, n {name} NOT NULL)",
+            on=[POSTGRES],
+            blocked="AM151 t.t_n",
+        )
+        for name in ("json", "point", "xml")
+    ),
+    *(
+        Case(
+            f"a type that is no type name is blocked: {name}",
+            partial(of_type, name, null=True),
+            on=[POSTGRES],
+            blocked="AM116 t.n",
+        )
+        for name in ("INT UNSIGNED", "ENUM('a','b')", "ANY", "VARCHAR(20) CHARACTER SET ascii")
     ),
     Case(
         "a foreign key to a column that is not unique is added where none is checked",

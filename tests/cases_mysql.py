@@ -13,6 +13,7 @@ from peewee import (
     BooleanField,
     CharField,
     Check,
+    CompositeKey,
     DateField,
     DateTimeField,
     Field,
@@ -432,6 +433,34 @@ KEYS = [
         before="CREATE TABLE p (id INTEGER UNSIGNED AUTO_INCREMENT PRIMARY KEY,"
         " name VARCHAR(9) NOT NULL)",
         drift="AM201 p.id",
+    ),
+    case(
+        "a unique index without the column of the partitions is blocked",
+        lambda M: M(
+            "t",
+            {"primary_key": CompositeKey("id", "d")},
+            id=IntegerField(),
+            d=IntegerField(),
+            a=CharField(9, unique=True),
+        ),
+        before="CREATE TABLE t (id int NOT NULL, d int NOT NULL, a varchar(9) NOT NULL,"
+        " PRIMARY KEY (id, d)) PARTITION BY HASH (d)",
+        blocked="AM125 t.t_a",
+    ),
+    case(
+        "the index after the last that a table can have is blocked",
+        lambda M: M.t(**{f"c{n}": IntegerField(null=True, index=True) for n in range(63)}),
+        [f"add_index t.t_c{n}" for n in range(62)],
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL, "
+        + ", ".join(f"c{n} int" for n in range(63))
+        + ")",
+        blocked="AM147 t.t_c62",
+    ),
+    case(
+        "a long text in memory is blocked",
+        lambda M: M.t(n=TextField(null=True)),
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL) ENGINE = MEMORY",
+        blocked="AM148 t.n",
     ),
     case(
         "an unknown column that counts up is a note",

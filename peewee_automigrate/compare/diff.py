@@ -20,6 +20,7 @@ from ..changes import (
     ValidateConstraint,
 )
 from ..schema import (
+    DEFERRABLE,
     UNKNOWN,
     Catalog,
     Column,
@@ -175,12 +176,14 @@ class _Comparison:
         key = self._key(fk.parent)
         if key not in self.declared and key not in self.catalog.tables:
             return blocked("AM109", ref, parent=fk.parent)
-        if self._has_unique(self.catalog.tables.get(key), fk) or self._gets_unique(key, fk):
+        actual = self.catalog.tables.get(key)
+        late = (i.columns for i in (actual.indexes if actual else ()) if i.origin == DEFERRABLE)
+        is_late = any(same_names(names, fk.parent_columns, self.names.fold) for names in late)
+        if self._has_unique(actual, fk) or (not is_late and self._gets_unique(key, fk)):
             return None
         columns = ", ".join(fk.parent_columns)
-        if self.names.checks_keys():
-            return blocked("AM117", ref, parent=fk.parent, columns=columns)
-        return note("AM312", ref, parent=fk.parent, columns=columns)
+        code = "AM150" if is_late else "AM117" if self.names.checks_keys() else "AM312"
+        return (note if code == "AM312" else blocked)(code, ref, parent=fk.parent, columns=columns)
 
     def _is_late(self, table: Table, fk: ForeignKey) -> bool:
         """Tell whether the parent of a new table's foreign key, or the key that it refers to, does

@@ -19,7 +19,7 @@ from ..changes import (
     CreateTable,
     ValidateConstraint,
 )
-from ..schema import Catalog, Column, ForeignKey, Index, Ref, Table, TableName
+from ..schema import DEFERRABLE, Catalog, Column, ForeignKey, Index, Ref, Table, TableName
 from ..sql import column_names
 from .spelling import Names
 
@@ -170,6 +170,8 @@ def has_unique(table: Table, fk: ForeignKey, fold: Callable[[str], str]) -> bool
 def _unique_keys(table: Table) -> Iterator[Sequence[str]]:
     """Yield the columns of each key that no two rows have in common, the likeliest first."""
     yield table.primary_key
-    yield from (i.columns for i in table.indexes if i.unique and i.valid and i.is_plain)
+    found = (i for i in table.indexes if i.unique and i.valid and i.is_plain)
+    yield from (i.columns for i in found if i.origin != DEFERRABLE)
     yield from ((column.name,) for column in table.columns if column.is_unique)
-    yield from (one.columns for one in table.constraints if one.is_key)
+    late = {index.name for index in table.indexes if index.origin == DEFERRABLE}
+    yield from (one.columns for one in table.constraints if one.is_key and one.name not in late)

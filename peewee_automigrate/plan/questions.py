@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
-from peewee import Field, Model, Node
+from peewee import DatabaseError, Field, Model, Node
 
 from ..changes import AddColumn, AddIndex, Change, CreateTable, Finding
 from ..dialects.base import RowValue
@@ -190,9 +190,13 @@ class Questions:
             with self.dialect.limited(statements=SECONDS):
                 return question()
         except Exception as error:  # Peewee 3.17 lets the driver's own through
-            if self.dialect.trouble(error) != "late":
+            trouble = self.dialect.trouble(error)
+            if trouble == "late":
+                return note("AM309", change.ref, seconds=f"{SECONDS:.0f}")
+            if trouble or not isinstance(error, DatabaseError):
                 raise
-            return note("AM309", change.ref, seconds=f"{SECONDS:.0f}")
+            reason = str(error).partition("\n")[0] if self.shows_rows else type(error).__name__
+            return blocked("AM146", change.ref, reason=reason)
 
     def refused_by_rows(self, change: AddColumn) -> Finding | None:
         """Read: say why the rows that stand forbid a column with one value for all, or None."""

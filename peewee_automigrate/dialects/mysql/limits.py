@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...changes import AddColumn, AddIndex, Finding
 from ...schema import UNKNOWN, Column, ForeignKey, Index, Key, Ref, Table, TableName
-from ...sql import called_functions, is_constant
+from ...sql import called_functions, column_names, is_constant
 from ...texts import blocked
 from ..base import Facts
 from ..statements import field_of
@@ -21,6 +21,7 @@ from .names import (
     bytes_per_character,
     can_refer,
     has_characters,
+    is_text,
     key_bytes,
     key_limit,
 )
@@ -36,6 +37,10 @@ SELECT '', TABLE_COLLATION FROM information_schema.TABLES
 WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
 _COLLATION = """
 SELECT '', DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"""
+_PARTITIONED = """
+SELECT DISTINCT PARTITION_EXPRESSION FROM information_schema.PARTITIONS
+WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
+_KEYS = 64  # of a table
 _UNLIMITED = 2**32  # bytes
 _STEADY = {"current_timestamp", "now", "localtime", "localtimestamp", "curdate", "utc_timestamp"}
 
@@ -90,6 +95,13 @@ class Limits:
         if charset == "utf8mb4" or self.dialect.rows(f"SELECT {kept} = {default}")[0][0]:
             return None
         return blocked("AM127", change.ref, charset=charset)
+
+    def engine(self, change: AddColumn) -> Finding | None:
+        """Say that the engine of a table has no columns of this type, or None."""
+        engine, type_name = change.actual.options[0], change.column.type
+        if engine != "memory" or not is_text(type_name):
+            return None
+        return blocked("AM148", change.ref, engine="MEMORY", type=type_name)
 
     def fill(self, change: AddColumn) -> Finding | None:
         """Say why the rows of a table can't get a value each, or None."""
@@ -177,6 +189,15 @@ class Limits:
             return blocked("AM132", ref, server=server)
         if not all(key.is_column for key in index.keys):
             return blocked("AM133", ref, server=server) if is_mariadb else None
+        names = [other.name for other in table.indexes]
+        if index.name in names[_KEYS:]:
+            return blocked("AM147", ref, limit=_KEYS)
+        if index.unique and "partitioned" in table.options:
+            columns = set(map(self.fold, index.columns))
+            rows = self.dialect.rows(_PARTITIONED, (table.schema, table.name.name))
+            missing = {n for (text,) in rows for n in column_names(text or "")} - columns
+            if missing:
+                return blocked("AM125", ref, columns=", ".join(sorted(missing)))
         return self._too_long(table, index, ref) if index.method == "btree" else None
 
     def primary_key(self, table: Table) -> Finding | None:

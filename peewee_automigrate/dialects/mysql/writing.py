@@ -324,7 +324,7 @@ class MysqlWriter(Writer, MySQLMigrator):
         if change.column.declared.of_kind("unique"):
             why = "a UNIQUE constraint can't be checked beforehand"
             return blocked("AM120", change.ref, why=why)
-        refusal = self.limits.column(change.ref, change.column)
+        refusal = self.limits.engine(change) or self.limits.column(change.ref, change.column)
         return refusal or self.limits.letters(change, value.expression or "")
 
     def refuses_fill(self, change: AddColumn, facts: Facts) -> Finding | None:

@@ -12,7 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...compare.spelling import constraint, normalize, spelled_keys
-from ...schema import UNKNOWN, Catalog, Column, ForeignKey, Index, Key, Table, TableName, Wanted
+from ...schema import (
+    DEFERRABLE,
+    UNKNOWN,
+    Catalog,
+    Column,
+    ForeignKey,
+    Index,
+    Key,
+    Table,
+    TableName,
+    Wanted,
+)
 from ...sql import order_options, parse_index
 from ..base import MARK, ChangedMeanwhile
 from .names import fold
@@ -33,7 +44,8 @@ SELECT n.nspname, array_position(current_schemas(false), n.nspname), c.oid, c.re
             WHEN c.oid = ANY ({_LOCKED}) THEN '{UNKNOWN}'
             ELSE pg_get_expr(d.adbin, d.adrelid) END,
        a.attgenerated::text, a.attidentity::text, o.collname, b.description,
-       c.relhassubclass, c.relrowsecurity AND row_security_active(c.oid)
+       c.relhassubclass, c.relrowsecurity AND row_security_active(c.oid),
+       CASE WHEN c.relispartition THEN 'a partition' WHEN c.reloftype <> 0 THEN 'of a type' END
 FROM pg_catalog.pg_namespace AS n
 LEFT JOIN pg_catalog.pg_class AS c
        ON c.relnamespace = n.oid AND c.relname = ANY (CAST(%s AS name[]))
@@ -69,7 +81,8 @@ SELECT i.indrelid, 'index' AS kind, x.relname, i.indkey::text, i.indisvalid,
                        ORDER BY u.position) END,
        %s AS nulls_not_distinct,
        NULL::name AS parent_schema, NULL::name AS parent, NULL::text[] AS parent_columns,
-       NULL::text AS actions, NULL::text AS description
+       NULL::text AS actions, NULL::text AS description,
+       NOT i.indimmediate AS is_late
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
 JOIN pg_catalog.pg_am AS m ON m.oid = x.relam
@@ -86,7 +99,7 @@ SELECT k.conrelid, k.contype::text, k.conname, array_to_string(k.conkey, ' '), k
                        JOIN pg_catalog.pg_attribute AS s
                          ON s.attrelid = k.confrelid AND s.attnum = u.number
                        ORDER BY u.position) END,
-       k.confdeltype::text || k.confupdtype::text, b.description
+       k.confdeltype::text || k.confupdtype::text, b.description, NULL
 FROM pg_catalog.pg_constraint AS k
 LEFT JOIN pg_catalog.pg_class AS p ON p.oid = k.confrelid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.relnamespace
@@ -96,7 +109,7 @@ LEFT JOIN pg_catalog.pg_description AS b
 WHERE k.conrelid = ANY (CAST(%%s AS oid[])) AND k.contype IN ('f', 'c', 'u', 'x')
 UNION ALL
 SELECT NULL, 'type', t.typname, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       n.nspname, NULL, NULL, NULL, NULL
+       n.nspname, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
 WHERE t.typrelid = 0 AND t.typelem = 0 AND t.typname = ANY (CAST(%%s AS name[]))
 """
@@ -110,6 +123,7 @@ _KINDS = {
     "S": "sequence",
     "c": "composite type",
 }
+BOUND = {"a partition", "of a type"}
 INHERITED, GUARDED = "inherited", "row security"
 _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
@@ -148,7 +162,19 @@ class _Reader:
         self._details: dict[int, list[Sequence[Any]]] = defaultdict(list)
 
     def add_relations(self, rows: Sequence[Sequence[Any]]) -> None:
-        for schema, place, oid, name, kind, estimate, owner, *column, inherited, guarded in rows:
+        for (
+            schema,
+            place,
+            oid,
+            name,
+            kind,
+            estimate,
+            owner,
+            *column,
+            inherited,
+            guarded,
+            bound,
+        ) in rows:
             self.schemas.add(schema)
             if place is not None:
                 self.path.add((place, schema))
@@ -160,6 +186,7 @@ class _Reader:
                 self._relations[relation] = oid
                 options = [INHERITED] if inherited and kind == "r" else []
                 options += [GUARDED] if guarded else []
+                options += [bound] if bound else []
                 self.oids[oid] = (_KINDS[kind], estimate, tuple(options))
             if column[0] is not None:
                 self._columns[oid].append(_column(column))
@@ -227,7 +254,7 @@ def _index(row: Sequence[Any], names: dict[int, str], collations: dict[str, str 
         where=normalize(parsed.where) if parsed else definition or "",
         nulls_distinct=not equal_nulls,
         valid=valid,
-        origin="pk" if primary else "index",
+        origin="pk" if primary else DEFERRABLE if row[-1] else "index",
         sql=definition or "",
     )
 

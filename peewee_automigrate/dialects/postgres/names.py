@@ -42,6 +42,7 @@ _TYPE = re.compile(
 @cache
 def canonical_type(text: str) -> str:
     """Return the spelling of ``format_type`` for a type as Peewee or a person writes it."""
+    text = re.sub(r" collate .*", "", text, flags=re.IGNORECASE)  # it is no part of the type
     if '"' in text:
         return _PLAIN.sub(r"\1", text.strip())
     words = re.sub(r" generated .*", "", " ".join(text.lower().split()))

@@ -63,11 +63,17 @@ class Postgres(Dialect):
 
     def unknown_types(self, types: Sequence[str]) -> list[str]:
         asked = sorted(set(map(base_type, types)) - KNOWN)
-        if not asked:
-            return []
-        sql = "SELECT t FROM unnest(CAST(%s AS text[])) AS t WHERE to_regtype(t) IS NULL"
-        missing = {row[0] for row in self.rows(sql, (asked,))}
+        missing = {name for name in asked if not self._casts_to(name)}
         return [name for name in types if base_type(name) in missing]
+
+    def _casts_to(self, type_name: str) -> bool:
+        """Read: tell whether a text, which may be no type name at all, is a type."""
+        try:
+            with self.database.atomic():
+                self.rows(f"SELECT CAST(NULL AS {type_name})")
+        except DatabaseError:
+            return False
+        return True
 
     def literal(self, value: Any, type_name: str) -> str:
         """A value other than text goes through its type; the server says whether it is one."""

@@ -11,17 +11,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from peewee import Model
+from peewee import Model, ProgrammingError
 from playhouse.migrate import PostgresqlMigrator
 
-from ...changes import AddColumn, AddIndex, Change, Finding, Step, ValidateConstraint
-from ...schema import Table, TableName
+from ...changes import AddColumn, AddIndex, Change, CreateTable, Finding, Step, ValidateConstraint
+from ...schema import ForeignKey, Table, TableName
 from ...sql import is_constant, tokens
 from ...texts import blocked
 from ..base import MARK, Facts, RowValue
 from ..statements import field_of
 from ..writing import Writer, step_of
-from .catalogue import GUARDED
+from .catalogue import BOUND, GUARDED
 from .names import KNOWN, base_type
 
 _INDEX = re.compile(r"\bINDEX\b", re.IGNORECASE)
@@ -31,6 +31,10 @@ WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal AND tgenabled <> 'D' AND tg
   AND tgattr::text = ''
 ORDER BY 1"""
 _IS_DOMAIN = "SELECT typtype = 'd' FROM pg_catalog.pg_type WHERE oid = to_regtype(%s)"
+_ODD = {"json", "xml", "point", "line", "circle", "box", "path", "polygon"}  # to sort, or to hash
+_HAS_CLASS = """
+SELECT 1 FROM pg_catalog.pg_opclass AS o JOIN pg_catalog.pg_am AS m ON m.oid = o.opcmethod
+WHERE o.opcdefault AND o.opcintype = to_regtype(%s) AND m.amname = %s"""
 _PARTITION_COLUMNS = """
 SELECT a.attname FROM pg_catalog.pg_partitioned_table AS p
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs)
@@ -119,6 +123,11 @@ class PostgresWriter(Writer, PostgresqlMigrator):
         https://www.postgresql.org/docs/current/ddl-rowsecurity.html.
         """
         yield from super().refuses(change, facts)
+        columns = change.table.columns if isinstance(change, CreateTable) else ()
+        columns = (change.column,) if isinstance(change, AddColumn) else columns
+        version = int(self.database.server_version or 0)
+        if version < 180000 and any(column.generated == "virtual" for column in columns):
+            yield blocked("AM152", change.ref)
         match change:
             case AddIndex(_, index, actual) if GUARDED in actual.options and index.unique:
                 yield blocked("AM144", change.ref)
@@ -152,6 +161,12 @@ class PostgresWriter(Writer, PostgresqlMigrator):
 
     def refuses_index(self, table: Table, change: AddIndex) -> Finding | None:
         """A unique index of a partitioned table must have the partition key among its columns."""
+        types = {column.name: base_type(column.type) for column in table.columns}
+        for key in change.index.keys:
+            asked = types.get(key.text, ""), change.index.method
+            is_odd = key.is_column and not key.options and asked[0] in _ODD
+            if is_odd and not self.dialect.rows(_HAS_CLASS, asked):
+                return blocked("AM151", change.ref, type=asked[0], method=asked[1])
         if table.kind != "partitioned" or not change.index.unique:
             return None
         target = self.dialect.names.quote_table(table.name)
@@ -164,6 +179,21 @@ class PostgresWriter(Writer, PostgresqlMigrator):
     def refuses_column(self, change: AddColumn, value: RowValue, facts: Facts) -> Finding | None:
         if change.actual.kind == "partitioned" and change.column.generated == "virtual":
             return blocked("AM124", change.ref)
+        bound = BOUND.intersection(change.actual.options)
+        return blocked("AM149", change.ref, what=bound.pop()) if bound else None
+
+    def refuses_key(self, table: TableName, fk: ForeignKey, facts: Facts) -> Finding | None:
+        """Where both types are the server's own, it says whether they can be compared."""
+        sides = ((table, fk.columns[0]), (fk.parent, fk.parent_columns[0]))
+        types = [_type_of(facts, *side) for side in sides]
+        if types[0] == types[1] or not set(map(base_type, types)) <= KNOWN:
+            return None
+        try:
+            with self.dialect.database.atomic():
+                self.dialect.rows(f"SELECT CAST(NULL AS {types[0]}) = CAST(NULL AS {types[1]})")
+        except ProgrammingError:
+            ref = fk.ref(table)
+            return blocked("AM118", ref, child=types[0], parent=types[1])
         return None
 
     def column_effect(self, change: AddColumn, default: str | None) -> str:
@@ -179,3 +209,9 @@ class PostgresWriter(Writer, PostgresqlMigrator):
         """A trigger on UPDATE OF other columns stays silent."""
         target = self.dialect.names.quote_table(table.name)
         return [row[0] for row in self.dialect.rows(_UPDATE_TRIGGERS, (target,))]
+
+
+def _type_of(facts: Facts, table: TableName, column: str) -> str:
+    """Return the type of a column as it stands, or as it is declared; "" where none is known."""
+    sides = filter(None, (facts.actual(table), facts.declared(table)))
+    return next((one.type for side in sides for one in side.columns if one.name == column), "")
