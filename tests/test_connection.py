@@ -789,6 +789,16 @@ def test_user_who_may_only_read_fails_when_something_is_missing_and_changes_noth
     assert facts(url) == before
 
 
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+@pytest.mark.parametrize("function", [plan, migrate])
+def test_user_who_may_not_even_read_learns_which_right_is_missing(url: str, function: Any) -> None:
+    expected = "permission denied for table .*SELECT"
+    with user(url, "") as powerless, session(powerless) as database:
+        with pytest.raises(AutoMigrateError, match=expected) as caught:
+            function(database, second(database))
+        assert isinstance(caught.value.__cause__, peewee.ProgrammingError)
+
+
 @pytest.mark.parametrize(
     ("kind", "setting"),
     [

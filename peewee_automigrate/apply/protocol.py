@@ -90,6 +90,12 @@ def _planned(planner: Planner) -> Plan:
                     "Run again when it has ended, or raise lock_wait.",
                     holder=holder,
                 ) from error
+            if " denied " in str(error):
+                reason = str(error).partition("\n")[0]
+                raise AutoMigrateError(
+                    f"{reason}. To plan for a table in which something is missing takes the right "
+                    "to SELECT from it. Grant it, then run again."
+                ) from error
             if tries < 1:
                 raise
         time.sleep(random.uniform(0.05, 0.2))
