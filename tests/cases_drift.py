@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from peewee import (
@@ -15,6 +16,7 @@ from peewee import (
     DateTimeField,
     DecimalField,
     DoubleField,
+    Field,
     FloatField,
     ForeignKeyField,
     IntegerField,
@@ -40,6 +42,12 @@ def table(columns: Any) -> Any:
     if isinstance(columns, dict):
         return {kind: table(sql) for kind, sql in columns.items()}
     return f"CREATE TABLE t (id {{id}}, a {{text}} NOT NULL, {columns});"
+
+
+def typed(name: str) -> Field:
+    """Return a field of a type."""
+    made: Field = type("Typed", (Field,), {"field_type": name})()
+    return made
 
 
 TYPES = [
@@ -92,6 +100,23 @@ TYPES = [
         on=[POSTGRES],
     ),
     agrees("what SQLite holds alike", "n BIGINT NOT NULL", lambda: IntegerField(), on=[SQLITE]),
+    *(
+        agrees(f"{own} for {other}", f"n {other} NOT NULL", partial(typed, own), on=[POSTGRES])
+        for own, other in (
+            ("numeric(10)", "numeric(10,0)"),
+            ("float(24)", "real"),
+            ("float(53)", "float8"),
+            ("bit", "bit(1)"),
+            ("dec(5,1)", "numeric(5,1)"),
+            ("integer[3]", "integer[]"),
+        )
+    ),
+    differs(
+        "a type that is none to the server",
+        "n INTEGER NOT NULL",
+        lambda M: M.t(n=typed("float4(7)")),
+        on=[POSTGRES],
+    ),
     agrees("and the reverse", "n INTEGER NOT NULL", lambda: BigIntegerField(), on=[SQLITE]),
     agrees("digits on SQLite", "n DECIMAL(3, 1) NOT NULL", lambda: DecimalField(9, 5), on=[SQLITE]),
     agrees(

@@ -34,7 +34,13 @@ class Remedies:
 
     def resolved(self, found: Finding, table: Table, actual: Table) -> Finding:
         """Read: return a finding with the SQL that resolves it, as it is where there is none."""
-        lines = list(self.lines(found, table, actual))
+        try:
+            with self.dialect.database.atomic():
+                lines = list(self.lines(found, table, actual))
+        except DatabaseError as error:  # such as a type that is none to the server
+            if self.dialect.trouble(error):
+                raise
+            return found
         return replace(found, sql=script(lines)) if lines else found
 
     def lines(self, found: Finding, table: Table, actual: Table) -> Iterable[str]:

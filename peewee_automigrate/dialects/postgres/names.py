@@ -16,7 +16,7 @@ _SPELLINGS = {
     "smallint": "int2, smallserial",
     "character varying": "varchar",
     "character": "char, bpchar",
-    "numeric": "decimal",
+    "numeric": "decimal, dec",
     "boolean": "bool",
     "real": "float4",
     "double precision": "float8, float",
@@ -46,13 +46,17 @@ def canonical_type(text: str) -> str:
     if '"' in text:
         return _PLAIN.sub(r"\1", text.strip())
     words = re.sub(r" generated .*", "", " ".join(text.lower().split()))
-    match = _TYPE.fullmatch(words)
+    match = _TYPE.fullmatch(re.sub(r"\[\d+\]", "[]", words))
     if match is None:
         return text
     base, modifiers, zone, array = match.groups()
     name = _ALIASES.get(f"{base}tz" if zone == "with time zone" else base, base)
-    if name == "character" and modifiers is None:
+    if name in ("character", "bit") and modifiers is None:
         modifiers = "1"
+    if base == "float" and modifiers:
+        name, modifiers = ("real" if int(modifiers) < 25 else "double precision"), None
+    if name == "numeric" and modifiers and "," not in modifiers:
+        modifiers += ",0"
     if modifiers is not None:
         head, _, tail = name.partition(" with")
         inner = ",".join(part.strip() for part in modifiers.split(","))
