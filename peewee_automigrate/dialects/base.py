@@ -96,6 +96,10 @@ class Dialect:
         """Return an expression as a column of this type would hold it; None is NULL."""
         return expression or "NULL"
 
+    def own(self, sql: str) -> str:
+        """Return SQL of ours, without any text of a model, so that it means nobody else's."""
+        return sql
+
     # Questions
 
     def read_catalog(self, wanted: Wanted) -> Catalog:

@@ -74,7 +74,8 @@ class Filler:
             changed = self.dialect.database.execute_sql(sql, values).rowcount
         if given and changed < len(given):
             where, values = self.where(keys, given)
-            query = f"SELECT count(*) FROM {source} WHERE {target} IS NULL AND {where}"
+            own = self.dialect.own
+            query = f"SELECT {own('count(*)')} FROM {source} WHERE {target} IS NULL AND {where}"
             left = self.dialect.rows(query, values)[0][0]
             if left and fill.expression is None:
                 raise NotFilled(
@@ -87,16 +88,19 @@ class Filler:
         """Return what is true for rows behind one: as a list of single comparisons, since a server
         may compare tuples by other rules.
         """
+        own = self.dialect.own
         sides = [(f"t.{name}", self.placeholder(type_name)) for name, type_name in keys]
         parts = []
         for length in range(1, len(sides) + 1):
             *equal, (name, mark) = sides[:length]
-            parts.append(" AND ".join([*(f"{n} = {m}" for n, m in equal), f"{name} > {mark}"]))
+            alike = [column + own(" = ") + other for column, other in equal]
+            parts.append(" AND ".join([*alike, name + own(" > ") + mark]))
         return " OR ".join(parts)
 
     def where(self, keys: Keys, rows: Rows) -> tuple[str, list[Any]]:
         """Return a condition for rows of these keys, and what is sent with it."""
-        marks = [f"{name} = {self.placeholder(type_name)}" for name, type_name in keys]
+        own = self.dialect.own
+        marks = [name + own(" = ") + self.placeholder(type_name) for name, type_name in keys]
         where = " OR ".join([f"({' AND '.join(marks)})"] * len(rows))
         return f"({where})", [item for row in rows for item in row]
 

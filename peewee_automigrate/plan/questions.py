@@ -182,7 +182,8 @@ class Questions:
         return stands and self.has_rows(table, where)
 
     def _count(self, query: str) -> int:
-        return int(self.dialect.rows(f"SELECT count(*) FROM ({query}) AS counted")[0][0])
+        count = self.dialect.own("count(*)")
+        return int(self.dialect.rows(f"SELECT {count} FROM ({query}) AS counted")[0][0])
 
     def _ask(self, question: Callable[[], Finding | None], change: Change) -> Finding | None:
         """Return what a question finds; a note when the answer takes longer than `SECONDS`."""
@@ -241,7 +242,7 @@ class Questions:
         parent, key = self.actual(fk.parent), self.dialect.quote(fk.parent_columns[0])
         if parent:
             source = self._source(parent, key)
-            if self._count(f"SELECT 1 FROM {source} WHERE {key} = {value}"):
+            if self._count(f"SELECT 1 FROM {source} WHERE {key}{self.dialect.own(' = ')}{value}"):
                 return None
         where = f"{fk.parent} ({fk.parent_columns[0]})"
         return blocked("AM115", change.ref, default=default, parent=where)
@@ -272,17 +273,20 @@ class Questions:
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         listed = ", ".join(parts)
         source = self._source(change.actual, f"{listed}{where}")
-        query = f"SELECT {listed}, count(*) FROM {source}{where}"
-        query += f" GROUP BY {listed} HAVING count(*) > 1"
+        shown, query = (
+            f"SELECT {listed}, {own('count(*)')} FROM {source}{where}"
+            f" GROUP BY {listed} HAVING {own('count(*) > 1')}"
+            for own in (str, self.dialect.own)
+        )
         groups = self._count(query)
         if not groups:
             return None
-        order = f"ORDER BY count(*) DESC, {listed} LIMIT {SAMPLES}"
+        order = f"ORDER BY {self.dialect.own('count(*)')} DESC, {listed} LIMIT {SAMPLES}"
         rows = self.dialect.rows(f"{query} {order}") if self.shows_rows else []
         keys = ", ".join(f"({', '.join(map(repr, key))}) {times} times" for *key, times in rows)
         samples = f", for example {keys}" if keys else ""
-        words = {"wanted": index, "groups": f"{groups:,}", "samples": samples, "query": query}
-        return blocked("AM105", change.ref, query, **words)
+        words = {"wanted": index, "groups": f"{groups:,}", "samples": samples, "query": shown}
+        return blocked("AM105", change.ref, shown, **words)
 
     def _key_texts(self, index: Index) -> list[str]:
         """Return what an index compares, as SQL."""

@@ -27,6 +27,7 @@ from ...schema import (
 from ...sql import order_options, parse_index
 from ..base import MARK, ChangedMeanwhile
 from .names import fold
+from .pinned import pinned
 
 # Tables on which a function that locks what it describes would wait.
 _LOCKED = """ARRAY(
@@ -34,11 +35,11 @@ _LOCKED = """ARRAY(
     WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL AND pid <> pg_backend_pid())"""
 
 # One row per column of the wanted relations, one for other relations, one for an empty schema.
-_RELATIONS = f"""
+_RELATIONS = pinned(f"""
 SELECT n.nspname, array_position(current_schemas(false), n.nspname), c.oid, c.relname,
-       c.relkind::text, greatest(c.reltuples::bigint, pg_stat_get_live_tuples(c.oid)),
+       c.relkind::text, GREATEST(c.reltuples::int8, pg_stat_get_live_tuples(c.oid)),
        (SELECT t.relname FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS t
-        ON t.oid = i.indrelid WHERE i.indexrelid = c.oid AND c.relkind IN ('i', 'I')),
+        ON t.oid = i.indrelid WHERE i.indexrelid = c.oid AND c.relkind = ANY ('{{i,I}}')),
        a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        CASE WHEN d.oid IS NULL THEN NULL
             WHEN c.oid = ANY ({_LOCKED}) THEN '{UNKNOWN}'
@@ -48,22 +49,22 @@ SELECT n.nspname, array_position(current_schemas(false), n.nspname), c.oid, c.re
        CASE WHEN c.relispartition THEN 'a partition' WHEN c.reloftype <> 0 THEN 'of a type' END
 FROM pg_catalog.pg_namespace AS n
 LEFT JOIN pg_catalog.pg_class AS c
-       ON c.relnamespace = n.oid AND c.relname = ANY (CAST(%s AS name[]))
+       ON c.relnamespace = n.oid AND c.relname = ANY (%s::name[])
 LEFT JOIN pg_catalog.pg_attribute AS a
        ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-      AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      AND c.relkind = ANY ('{{r,p,v,m,f}}')
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_collation AS o ON o.oid = a.attcollation AND o.collname <> 'default'
 LEFT JOIN pg_catalog.pg_description AS b
        ON b.objoid = c.oid AND b.objsubid = a.attnum
       AND b.classoid = 'pg_catalog.pg_class'::regclass
-WHERE n.nspname = ANY (current_schemas(false)) OR n.nspname = ANY (CAST(%s AS name[]))
+WHERE n.nspname = ANY (current_schemas(false)) OR n.nspname = ANY (%s::name[])
 ORDER BY c.oid, a.attnum
-"""
+""")
 
 # One row per index and one per constraint of the relations with these oids, and one per type that
 # has a wanted name: a table makes a type of its name.
-_DETAILS = f"""
+_DETAILS = pinned(f"""
 SELECT i.indrelid, 'index' AS kind, x.relname, i.indkey::text, i.indisvalid,
        CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN NULL
             WHEN i.indrelid = ANY ({_LOCKED}) THEN '{UNKNOWN}'
@@ -75,7 +76,7 @@ SELECT i.indrelid, 'index' AS kind, x.relname, i.indkey::text, i.indisvalid,
                        FROM unnest(i.indclass::oid[]) WITH ORDINALITY AS u (oid, position)
                        JOIN pg_catalog.pg_opclass AS p ON p.oid = u.oid ORDER BY u.position) END,
        CASE WHEN i.indcollation::oid[] <@ ARRAY[0, 100]::oid[] THEN NULL
-            ELSE ARRAY(SELECT coalesce(p.collname::text, '')
+            ELSE ARRAY(SELECT COALESCE(p.collname::text, '')
                        FROM unnest(i.indcollation::oid[]) WITH ORDINALITY AS u (oid, position)
                        LEFT JOIN pg_catalog.pg_collation AS p ON p.oid = u.oid
                        ORDER BY u.position) END,
@@ -86,7 +87,7 @@ SELECT i.indrelid, 'index' AS kind, x.relname, i.indkey::text, i.indisvalid,
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
 JOIN pg_catalog.pg_am AS m ON m.oid = x.relam
-WHERE i.indrelid = ANY (CAST(%%s AS oid[]))
+WHERE i.indrelid = ANY (%%s::oid[])
 UNION ALL
 SELECT k.conrelid, k.contype::text, k.conname, array_to_string(k.conkey, ' '), k.convalidated,
        CASE WHEN k.contype = 'f' THEN NULL
@@ -106,13 +107,13 @@ LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.relnamespace
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = k.confkey[1]
 LEFT JOIN pg_catalog.pg_description AS b
        ON b.objoid = k.oid AND b.classoid = 'pg_catalog.pg_constraint'::regclass
-WHERE k.conrelid = ANY (CAST(%%s AS oid[])) AND k.contype IN ('f', 'c', 'u', 'x')
+WHERE k.conrelid = ANY (%%s::oid[]) AND k.contype = ANY ('{{f,c,u,x}}')
 UNION ALL
 SELECT NULL, 'type', t.typname, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        n.nspname, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
-WHERE t.typrelid = 0 AND t.typelem = 0 AND t.typname = ANY (CAST(%%s AS name[]))
-"""
+WHERE t.typrelid = 0 AND t.typelem = 0 AND t.typname = ANY (%%s::name[])
+""")
 
 _KINDS = {
     "r": "table",

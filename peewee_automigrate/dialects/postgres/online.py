@@ -13,16 +13,17 @@ from typing import Any
 from peewee import Database, PeeweeException
 
 from ..base import Progress
+from .pinned import pinned
 
 LOCK = 0x70656577  # "peew", the class of our advisory locks
 BUILD = 1  # the advisory lock that a build holds, also when its client has been killed
 _PROBES = 10  # with 8 clients at once, one probe was wrong in 6 of 320 tries, ten in none of 640
 EVERY = 0.5  # seconds between two looks at the progress
 
-_PROGRESS = """
-SELECT phase, blocks_done::float / nullif(blocks_total, 0)
+_PROGRESS = pinned("""
+SELECT phase, CASE WHEN blocks_total > 0 THEN blocks_done::float8 / blocks_total END
 FROM pg_catalog.pg_stat_progress_create_index WHERE pid = %s
-"""
+""")
 
 
 class _Worker(threading.Thread):
@@ -58,7 +59,7 @@ def build(database: Database, statement: str, progress: Progress) -> None:
 
     def work(worker: _Worker) -> None:
         execute = database.execute_sql
-        execute("SELECT pg_advisory_lock(%s, %s)", (LOCK, BUILD))
+        execute(pinned("SELECT pg_advisory_lock(%s, %s)"), (LOCK, BUILD))
         execute("SET lock_timeout = 0")
         execute("SET statement_timeout = 0")
         try:
@@ -122,7 +123,7 @@ def _changes_process(database: Database, pid: int) -> bool:
 def unlock(database: Database, lock: int) -> None:
     """Write: let go of an advisory lock of ours; a lost connection has done so by itself."""
     if _is_usable(database):
-        database.execute_sql("SELECT pg_advisory_unlock(%s, %s)", (LOCK, lock))
+        database.execute_sql(pinned("SELECT pg_advisory_unlock(%s, %s)"), (LOCK, lock))
 
 
 def _is_usable(database: Database) -> bool:
@@ -134,4 +135,4 @@ def _is_usable(database: Database) -> bool:
 
 
 def _pid(database: Database) -> int:
-    return int(database.execute_sql("SELECT pg_backend_pid()").fetchone()[0])
+    return int(database.execute_sql(pinned("SELECT pg_backend_pid()")).fetchone()[0])

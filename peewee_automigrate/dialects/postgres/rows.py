@@ -9,8 +9,10 @@ from __future__ import annotations
 from ...schema import Column, Table
 from ..filling import Filler, Keys, Rows
 from .catalogue import INHERITED
+from .names import KNOWN, base_type
+from .pinned import pinned
 
-_FLOATS = ("real", "double precision")
+_COMPARED = KNOWN - {"real", "double precision"}
 
 
 class PostgresFiller(Filler):
@@ -18,18 +20,18 @@ class PostgresFiller(Filler):
 
     def row_key(self, table: Table) -> Keys:
         """The primary key, or the row's place where there is none, or where two rows may have
-        one key, or a key's text may not be all of it.
+        one key, or a key's text may not be all of it, or its type is somebody's own.
         """
         keys = super().row_key(table)
         is_inherited = INHERITED in table.options
-        if keys and not is_inherited and not any(t in _FLOATS for _, t in keys):
+        if keys and not is_inherited and {base_type(t) for _, t in keys} <= _COMPARED:
             return keys
         spread = is_inherited or table.kind == "partitioned"
         return [*([("tableoid", "oid")] if spread else []), ("ctid", "tid")]
 
     def key_value(self, name: str) -> str:
         """As text: a driver has no value for each value of a key, such as infinity."""
-        return f"CAST({name} AS text)"
+        return name + pinned("::text")
 
     def placeholder(self, type_name: str) -> str:
         return f"CAST(%s AS {type_name})"
@@ -38,7 +40,7 @@ class PostgresFiller(Filler):
         """One UPDATE, and outside of a transaction one short transaction."""
         heads = [f"key_{number}" for number in range(len(keys))]
         pairs = zip(keys, heads, strict=True)
-        join = " AND ".join(f"t.{name} = s.{head}" for (name, _), head in pairs)
+        join = " AND ".join(f"t.{name}{pinned(' = ')}s.{head}" for (name, _), head in pairs)
         types = (column.type, *(type_name for _, type_name in keys))
         marks = ", ".join(map(self.placeholder, types))
         cursor = self.dialect.database.execute_sql(

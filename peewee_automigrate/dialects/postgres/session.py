@@ -24,9 +24,10 @@ from ..waiting import poll
 from . import catalogue, online
 from .names import KNOWN, PostgresNames, base_type
 from .online import BUILD, LOCK
+from .pinned import pinned
 
 _MIGRATION = 0
-_OURS = """l.locktype = 'advisory' AND l.classid::bigint = %s AND l.database = (
+_OURS = """l.locktype = 'advisory' AND l.classid = %s::oid AND l.database = (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
 _BUILDS = """
 SELECT i.indisvalid, p.pid FROM pg_catalog.pg_index AS i
@@ -34,13 +35,13 @@ LEFT JOIN pg_catalog.pg_stat_progress_create_index AS p ON p.index_relid = i.ind
 WHERE i.indexrelid = to_regclass(%s)"""
 _HOLDERS = """
 SELECT DISTINCT a.pid, a.application_name, a.state,
-       round(extract(epoch FROM now() - coalesce(a.xact_start, a.query_start)))
-FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid)
+       round(EXTRACT(epoch FROM now() - COALESCE(a.xact_start, a.query_start)))
+FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.granted AND l.pid <> pg_backend_pid() AND {condition} ORDER BY 1 LIMIT 3"""
 _TROUBLES: dict[str | None, Trouble] = {"55P03": "locked", "57014": "late", "57P01": "lost"}
 _VOLATILITY = """
 SELECT p.proname, p.provolatile = 'v' FROM pg_catalog.pg_proc AS p
-WHERE p.proname = ANY (CAST(%s AS name[]))"""
+WHERE p.proname = ANY (%s::name[])"""
 _SMALL = re.compile(r"-?\d{1,9}")
 
 
@@ -58,6 +59,12 @@ class Postgres(Dialect):
 
     def typed(self, expression: str | None, type_name: str) -> str:
         return f"CAST({expression or 'NULL'} AS {type_name})"
+
+    own = staticmethod(pinned)
+
+    def ask(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+        """Read: return all rows of a query of ours."""
+        return self.rows(pinned(sql), params)
 
     # Questions
 
@@ -82,7 +89,7 @@ class Postgres(Dialect):
         else:
             if not isinstance(value, str):
                 value = Cast(Value(value, converter=False, unpack=False), type_name)
-            literal = self.quoted_value(Cast(value, "text"), "quote_literal")
+            literal = self.quoted_value(Cast(value, "pg_catalog.text"), "pg_catalog.quote_literal")
         is_small = type_name in ("integer", "bigint") and _SMALL.fullmatch(literal)
         if is_small or type_name in ("", "text", "boolean"):
             return literal
@@ -125,8 +132,8 @@ class Postgres(Dialect):
         """Drop the operator classes that a key would have anyway."""
         words = {word for key in index.keys for word in key.options.split() if "_ops" in word}
         sql = "SELECT opcname FROM pg_catalog.pg_opclass"
-        sql += " WHERE opcdefault AND opcname = ANY (CAST(%s AS name[]))"
-        usual = {row[0] for row in self.rows(sql, (sorted(words),))} if words else set()
+        sql += " WHERE opcdefault AND opcname = ANY (%s::name[])"
+        usual = {row[0] for row in self.ask(sql, (sorted(words),))} if words else set()
         return tuple(
             key._replace(options=" ".join(w for w in key.options.split() if w not in usual))
             for key in index.keys
@@ -143,7 +150,7 @@ class Postgres(Dialect):
             if statements is None:
                 yield
                 return
-            before = self.rows("SELECT current_setting('statement_timeout')")[0][0]
+            before = self.ask("SELECT current_setting('statement_timeout')")[0][0]
             self.run(f"SET LOCAL statement_timeout = {int(statements * 1000)}")
             yield
             self.run(f"SET LOCAL statement_timeout = '{before}'")
@@ -164,14 +171,14 @@ class Postgres(Dialect):
     def _describe(self, condition: str, params: tuple[object, ...]) -> str | None:
         found = [
             f"pid {pid} ({name or 'no application_name'}, {state or 'unknown'} for {time or 0} s)"
-            for pid, name, state, time in self.rows(_HOLDERS.format(condition=condition), params)
+            for pid, name, state, time in self.ask(_HOLDERS.format(condition=condition), params)
         ]
         return "; ".join(found) or None
 
     def is_volatile(self, expression: str) -> bool:
         """A function that is unknown counts as volatile."""
         called = set(called_functions(expression))
-        rows = self.rows(_VOLATILITY, (sorted(called),)) if called else []
+        rows = self.ask(_VOLATILITY, (sorted(called),)) if called else []
         return bool(called - {name for name, _ in rows}) or any(volatile for _, volatile in rows)
 
     # Verbs
@@ -207,7 +214,7 @@ class Postgres(Dialect):
                 with ExitStack() as trial:
                     if inside:
                         trial.enter_context(self.database.atomic())
-                    if not self.rows(f"SELECT {function}(%s, %s)", (LOCK, _MIGRATION))[0][0]:
+                    if not self.ask(f"SELECT {function}(%s, %s)", (LOCK, _MIGRATION))[0][0]:
                         return False
                     if not inside:
                         trial.callback(online.unlock, self.database, _MIGRATION)
@@ -220,8 +227,9 @@ class Postgres(Dialect):
 
     def _is_building(self) -> bool:
         """An index build goes on when its client was killed; it holds a lock of its own."""
-        sql = f"SELECT 1 FROM pg_catalog.pg_locks AS l WHERE {_OURS} AND granted AND objid = %s"
-        return bool(self.rows(sql, (LOCK, BUILD)))
+        sql = f"SELECT 1 FROM pg_catalog.pg_locks AS l WHERE {_OURS} AND granted"
+        sql += " AND objid = %s::oid"
+        return bool(self.ask(sql, (LOCK, BUILD)))
 
     def _lock_holder(self) -> str | None:
         return self._describe(_OURS, (LOCK,))
@@ -247,7 +255,7 @@ class Postgres(Dialect):
         self.run(f"SET LOCAL lock_timeout = {max(int(seconds * 1000), 1)}")
 
     def is_built(self, table: TableName, index: str) -> bool | None:
-        for is_valid, builder in self.rows(_BUILDS, (self.quote(table.schema, index),)):
+        for is_valid, builder in self.ask(_BUILDS, (self.quote(table.schema, index),)):
             return None if builder else bool(is_valid)
         return False
 

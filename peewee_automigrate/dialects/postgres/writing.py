@@ -23,22 +23,23 @@ from ..statements import field_of
 from ..writing import Writer, step_of
 from .catalogue import BOUND, GUARDED
 from .names import KNOWN, base_type
+from .pinned import pinned
 
 _INDEX = re.compile(r"\bINDEX\b", re.IGNORECASE)
-_UPDATE_TRIGGERS = """
+_UPDATE_TRIGGERS = pinned("""
 SELECT tgname FROM pg_catalog.pg_trigger
 WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 = 16
   AND tgattr::text = ''
-ORDER BY 1"""
-_IS_DOMAIN = "SELECT typtype = 'd' FROM pg_catalog.pg_type WHERE oid = to_regtype(%s)"
+ORDER BY 1""")
+_IS_DOMAIN = pinned("SELECT typtype = 'd' FROM pg_catalog.pg_type WHERE oid = to_regtype(%s)")
 _ODD = {"json", "xml", "point", "line", "circle", "box", "path", "polygon"}  # to sort, or to hash
-_HAS_CLASS = """
+_HAS_CLASS = pinned("""
 SELECT 1 FROM pg_catalog.pg_opclass AS o JOIN pg_catalog.pg_am AS m ON m.oid = o.opcmethod
-WHERE o.opcdefault AND o.opcintype = to_regtype(%s) AND m.amname = %s"""
-_PARTITION_COLUMNS = """
+WHERE o.opcdefault AND o.opcintype = to_regtype(%s) AND m.amname = %s""")
+_PARTITION_COLUMNS = pinned("""
 SELECT a.attname FROM pg_catalog.pg_partitioned_table AS p
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs)
-WHERE p.partrelid = to_regclass(%s)"""
+WHERE p.partrelid = to_regclass(%s)""")
 
 
 class PostgresWriter(Writer, PostgresqlMigrator):
