@@ -82,7 +82,8 @@ class Remedies:
         source = self.dialect.names.quote_table(table.name)
         try:
             with self.dialect.limited(statements=SECONDS), self.dialect.database.atomic():
-                return int(self.dialect.rows(f"SELECT count(*) FROM {source} WHERE {where}")[0][0])
+                query = f"SELECT {self.dialect.own('count(*)')} FROM {source} WHERE {where}"
+                return int(self.dialect.rows(query)[0][0])
         except DatabaseError:
             return None
 

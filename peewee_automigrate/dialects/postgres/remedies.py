@@ -12,18 +12,19 @@ from ...changes import Finding
 from ...schema import UNKNOWN, Column, Constraint, ForeignKey, Table
 from ..remedies import Remedies
 from .names import KNOWN, base_type
+from .pinned import pinned
 
 # Whether ALTER .. TYPE finds the way by itself, and whether a cast does.
-_CASTS = """
-SELECT coalesce(bool_or(c.castcontext <> 'e'), false) OR s.oid = t.oid OR t.typcategory = 'S',
+_CASTS = pinned("""
+SELECT COALESCE(bool_or(c.castcontext <> 'e'), false) OR s.oid = t.oid OR t.typcategory = 'S',
        count(c.oid) > 0 OR s.typcategory = 'S'
 FROM pg_catalog.pg_type AS s CROSS JOIN pg_catalog.pg_type AS t
 LEFT JOIN pg_catalog.pg_cast AS c ON c.castsource = s.oid AND c.casttarget = t.oid
 WHERE s.oid = to_regtype(%s) AND t.oid = to_regtype(%s)
-GROUP BY s.oid, s.typcategory, t.oid, t.typcategory"""
-_ENFORCED = """
+GROUP BY s.oid, s.typcategory, t.oid, t.typcategory""")
+_ENFORCED = pinned("""
 SELECT to_jsonb(k) ->> 'conenforced' FROM pg_catalog.pg_constraint AS k
-WHERE k.conrelid = to_regclass(%s) AND k.conname = %s"""
+WHERE k.conrelid = to_regclass(%s) AND k.conname = %s""")
 
 
 class PostgresRemedies(Remedies):
