@@ -23,15 +23,17 @@ from pathlib import Path
 
 import peewee
 
-from tests.support import blockers, kills, rolling, rounds
+from peewee_automigrate.dialects.mysql import lease
+from tests.support import blockers, galera, kills, rolling, rounds
 from tests.support.crew import Crew, crew
+from tests.support.galera import Cluster
 from tests.support.mysql_servers import main_mysql
 from tests.support.places import Places, ask
 from tests.support.servers import main_postgres
 
 MISSING = "left out: MySQL and MariaDB, since no server is there (apt-get install mariadb-server)"
 MOST = {"mysql": 16}  # processes of a round
-PARTS = ("rounds", "kills", "blockers", "release")
+PARTS = ("rounds", "kills", "blockers", "release", "galera")
 HOLD = 2.0  # seconds for which somebody is busy with a table
 LOCK_TIMEOUT = 0.5
 GENEROUS = 1.0
@@ -147,6 +149,54 @@ class Chaos:
             f"{rolled.reader * 1000:.0f} ms; {rolled.writes:,} writes, "
             f"the longest {rolled.writer * 1000:.0f} ms.",
             flush=True,
+        )
+
+    def galera(self) -> None:
+        """Three nodes: many at once, kills of processes and of nodes, nodes that are cut off."""
+        with ExitStack() as stack:
+            cluster = stack.enter_context(galera.run_cluster())
+            if cluster is None:
+                print(galera.MISSING)
+                return
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+            places = Places("mysql", cluster.server, folder)
+            stack.callback(places.close)
+            lease.SECONDS = galera.LEASE
+            self._galera_rounds(cluster, places)
+            self._galera_kills(cluster, places)
+
+    def _galera_rounds(self, cluster: Cluster, places: Places) -> None:
+        count = max(self.options.rounds // 5, 1)
+        for grown in (False, True):
+            for number in range(count):
+                found = galera.one_round(self.crew, cluster, places, processes=24, grown=grown)
+                self.note(f"galera round {number}", found)
+        print(f"\n{2 * count} rounds of 24 processes on three nodes", flush=True)
+        entries, deaths, found = galera.holding_rounds(
+            self.crew, cluster, places, processes=24, rounds=10, die=0.04
+        )
+        self.note("galera lease", found)
+        print(f"{entries} holders of the lease by turns, of which {deaths} died", flush=True)
+
+    def _galera_kills(self, cluster: Cluster, places: Places) -> None:
+        done = 0
+        for grown in (True, False):
+            for number, when in self._boundaries(places, grown):
+                found = kills.kill_at(
+                    *(self.crew, places, number, when),
+                    grown=grown,
+                    writes=False,
+                    elsewhere=lambda url: cluster.over(1, url),
+                )
+                self.note("galera kill", found)
+                done += 1
+        print(f"{done} kills, before each statement and after the last", flush=True)
+        count = kills.statements(self.crew, places, grown=True, writes=True)
+        for number in range(1, count + 1, 4):
+            for how in ("killed", "cut off"):
+                self.note("galera node", galera.node_lost(self.crew, cluster, places, number, how))
+        print(
+            f"{2 * len(range(1, count + 1, 4))} nodes killed or cut off in the middle", flush=True
         )
 
 

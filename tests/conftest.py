@@ -21,7 +21,7 @@ from tests.support.sqlite import PRAGMAS
 
 pytest_plugins = ["tests.support.fixtures"]
 
-SERVERS = ("postgres", "mysql")
+SERVERS = ("postgres", "mysql", "galera")
 KIND = re.compile(r"(postgres|mysql)\b")
 SLOW = {"crew", "program", "terminal"}  # these start processes
 

@@ -15,7 +15,7 @@ from ..changes import AddColumn, Change, CreateSchema, CreateTable, Difference, 
 from ..compare.diff import diff
 from ..compare.graph import Graph
 from ..dialects import remedies_of, writer_of
-from ..dialects.base import Dialect
+from ..dialects.base import ChangedMeanwhile, Dialect
 from ..models.collect import Collected
 from ..models.declared import Declared, declare
 from ..options import Options
@@ -62,9 +62,22 @@ class Planner:
         if self._last and self._last[0] == catalog and self._knows_types():
             return self._last[1]
         made = self._plan(declared, catalog, left_out)
+        if any(found.code == "AM146" for found in made.blocked):
+            self._expect(catalog)
         creates = {"create_schema", "create_table"} >= {step.kind for step in made.steps}
         self._last = (catalog, made) if creates and not made.blocked else None
         return made
+
+    def _expect(self, catalog: Catalog) -> None:
+        """Reads: raise `ChangedMeanwhile` unless the columns still stand as they were read: of what
+        another process has just added a question may be refused.
+        """
+        before, now = (
+            {key: table.columns for key, table in found.tables.items()}
+            for found in (catalog, self._read()[1])
+        )
+        if before != now:
+            raise ChangedMeanwhile("the tables were changed while their rows were asked about")
 
     def _knows_types(self) -> bool:
         """Reads: tell whether the server knows each type; the catalogue does not say it."""

@@ -80,6 +80,10 @@ class Worker:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         os.kill(self.pid, signal.SIGINT)

@@ -13,6 +13,7 @@ from tests.support.catalogue import Facts
 from tests.support.clients import READ, holding, waiting
 from tests.support.crew import Crew, Migrate, Order, Worker
 from tests.support.crew import crew as new_crew
+from tests.support.galera import MISSING, Cluster, run_cluster
 from tests.support.places import Places
 from tests.support.rounds import order, undisturbed
 from tests.support.workers import database_of, second
@@ -45,6 +46,23 @@ sqlite_places = places_of("sqlite")
 postgres_places = places_of("postgres")
 postgres_system_places = places_of("postgres-system")
 mysql_places = places_of("mysql")
+
+
+@pytest.fixture(scope="session")
+def galera() -> Iterator[Cluster]:
+    """A cluster of three nodes, started once for all tests."""
+    with run_cluster() as made:
+        if made is None:
+            pytest.skip(MISSING)
+        yield made
+
+
+@pytest.fixture(scope="session")
+def galera_places(galera: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """Fresh databases of the cluster, over its first node."""
+    made = Places("mysql", galera.server, tmp_path_factory.mktemp("places"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])

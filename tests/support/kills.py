@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -36,8 +37,11 @@ def kill_at(
     grown: bool,
     writes: bool,
     rows: int = ROWS,
+    elsewhere: Callable[[str], str] = str,
 ) -> list[str]:
-    """Kill a migration before or after its n-th statement; say what is wrong afterwards."""
+    """Kill a migration before or after its n-th statement; say what is wrong after the next run,
+    over the URL that ``elsewhere`` makes of the first one's.
+    """
     wanted = undisturbed(crew, places, grown)
     with places.given(grown, rows) as url:
         worker = crew.take(1)[0]
@@ -46,7 +50,8 @@ def kill_at(
         found = [] if worker.answer() is None else ["it was not killed"]
         crew.take(1)  # the next one starts meanwhile
         return [
-            f"{when} statement {statement}: {line}" for line in found + after(url, wanted, rows)
+            f"{when} statement {statement}: {line}"
+            for line in found + after(elsewhere(url), wanted, rows)
         ]
 
 
@@ -143,3 +148,13 @@ def stop(worker: Worker) -> None:
     """Kill a worker, whatever it does, and wait for its end."""
     worker.kill()
     worker.close()
+
+
+def wait_stopped(worker: Worker, seconds: float = 30.0) -> None:
+    """Wait until a worker has paused itself."""
+    deadline = time.monotonic() + seconds
+    while (
+        state := Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    ) != "T":
+        assert time.monotonic() < deadline and state != "Z", "it never paused"
+        time.sleep(0.02)

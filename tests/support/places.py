@@ -16,6 +16,7 @@ from typing import Any
 import psycopg2
 from peewee import Database, OperationalError, SqliteDatabase
 
+from peewee_automigrate.dialects.mysql import lease
 from peewee_automigrate.dialects.mysql.session import lock_name
 from tests.support import catalogue
 from tests.support.servers import Server
@@ -144,6 +145,8 @@ def advisory_locks(url: str) -> int:
              SELECT oid FROM pg_database WHERE datname = current_database())"""
     if url.startswith("mysql"):
         sql = f"SELECT IS_USED_LOCK('{lock_name(Server.name_of(url))}') IS NOT NULL"
+        if ask(url, f"SHOW TABLES LIKE '{lease.TABLE}'"):
+            sql = f"SELECT count(*) FROM {lease.TABLE} WHERE id = 1"
     return int(ask(url, sql)[0][0])
 
 

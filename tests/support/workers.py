@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import re
 import select
 import signal
@@ -18,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import peewee
@@ -38,6 +40,8 @@ from peewee import (
 from playhouse.db_url import parse
 
 from peewee_automigrate import migrate
+from peewee_automigrate.dialects import dialect_for
+from peewee_automigrate.dialects.mysql import lease
 
 try:
     from playhouse.postgres_ext import Psycopg3Database
@@ -51,6 +55,7 @@ DOUBLED = """
         SELECT 2 * n.i + b.i FROM n JOIN (SELECT 0 AS i UNION ALL SELECT 1) AS b
         WHERE 2 * n.i + b.i <= %d
     )"""
+LEASE = lease.SECONDS
 WRITES = re.compile(r"\s*(ALTER|COMMENT|CREATE|DROP|UPDATE)", re.IGNORECASE)
 
 Models = list[type[Model]]
@@ -221,6 +226,7 @@ Job = Iterator[dict[str, Any] | None]
 def do_migrate(order: dict[str, Any]) -> Job:
     """Migrate to a release, and tell everything that came of it."""
     database = _opened(order)
+    lease.SECONDS = order.get("lease", LEASE)
     models = RELEASES[order["release"]](database)
     answer: dict[str, Any] = {"log": [], "events": [], "error": None, "text": ""}
     if order.get("kill"):
@@ -267,6 +273,39 @@ def do_read(order: dict[str, Any]) -> Job:
     _, post = first(database)
     yield None
     yield _repeated(lambda: list(post.select().where(post.id < 20)), database)
+
+
+def do_hold(order: dict[str, Any]) -> Job:
+    """Take the migration lock again and again, and write down who is inside, at the start and at
+    the end; a round is sometimes the last one. Tells of a row that is not as it should be.
+    """
+    database = _opened(order)
+    lease.SECONDS = order.get("lease", LEASE)
+    chance, me, found = random.Random(os.getpid()), f"{os.getpid()}", []
+    yield None
+    with database.connection_context():
+        dialect = dialect_for(database)
+        for _ in range(order["rounds"]):
+            with dialect.migration_lock(order.get("seconds", 60.0), 3.0, lambda *_: None):
+                who = dialect.rows("SELECT who FROM inside")[0][0]
+                if who and _lives(int(who)):
+                    found.append(f"{me} came in beside {who}")
+                dialect.run(f"UPDATE inside SET who = '{me}', entries = entries + 1")
+                time.sleep(chance.uniform(0.0, 0.05))
+                if chance.random() < order.get("die", 0.0):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                cursor = database.execute_sql("UPDATE inside SET who = '' WHERE who = %s", (me,))
+                if cursor.rowcount != 1:
+                    found.append(f"{me} was no longer inside")
+    yield {"error": None, "found": found}
+
+
+def _lives(pid: int) -> bool:
+    """Tell whether a process runs, and is not only still to be waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _repeated(work: Callable[[], object], database: Database) -> dict[str, Any]:
@@ -317,8 +356,11 @@ def _logged(lines: list[str]) -> Iterator[None]:
     log.removeHandler(handler)
 
 
-def _kill_at(database: Any, statement: int, when: str, writes: bool = True) -> None:
-    """Kill this process before or after its n-th statement, of those that write or of all.
+def _kill_at(
+    database: Any, statement: int, when: str, writes: bool = True, by: int = signal.SIGKILL
+) -> None:
+    """Kill this process before or after its n-th statement, of those that write or of all, or
+    pause it ``by`` SIGSTOP.
 
     With n = 0 nothing is killed; the statements are counted all the same.
     """
@@ -330,10 +372,10 @@ def _kill_at(database: Any, statement: int, when: str, writes: bool = True) -> N
         database.statements += counts
         now = counts and database.statements == statement
         if now and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
         result = send(sql, *args, **options)
-        if now:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if now and when == "after":
+            os.kill(os.getpid(), by)
         return result
 
     database.execute_sql = execute_sql
@@ -343,6 +385,7 @@ JOBS: dict[str, Callable[[dict[str, Any]], Job]] = {
     "migrate": do_migrate,
     "write": do_write,
     "read": do_read,
+    "hold": do_hold,
 }
 
 

@@ -24,7 +24,8 @@ from ...schema import Catalog, TableName, Wanted
 from ...sql import called_functions
 from ..base import Dialect, Trouble
 from ..waiting import poll
-from . import catalogue
+from . import catalogue, cluster
+from .lease import Lease, leased
 from .names import (
     KNOWN,
     MysqlNames,
@@ -48,6 +49,7 @@ _TROUBLES: dict[int | None, Trouble] = {
     **{0: "lost", 2006: "lost", 2013: "lost"},
 }
 _IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the protocol
+_NOT_READY = 1047  # a node of Galera
 _REFUSED_ALGORITHM = {1845, 1846, 4092}
 _HOLDERS = """
 SELECT ID, USER, HOST, COMMAND, TIME FROM information_schema.PROCESSLIST
@@ -59,6 +61,7 @@ class Mysql(Dialect):
 
     name = "mysql"
     transactions = "none"
+    lease: Lease | None = None  # that is held in a cluster, and checked before each statement
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -76,7 +79,21 @@ class Mysql(Dialect):
             )
         return found
 
+    @cached_property
+    def cluster(self) -> cluster.Kind:
+        """Read: whether other nodes take writes too, once."""
+        return cluster.kind(self)
+
     # Questions
+
+    def rows(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+        """A node that is cut off from its cluster reads no table."""
+        try:
+            return super().rows(sql, params)
+        except PeeweeException as error:
+            if _number(error) == _NOT_READY:
+                cluster.refuse(self)
+            raise
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
         return catalogue.read(self.rows, self.settings, self.names.fold_table, wanted)
@@ -123,11 +140,11 @@ class Mysql(Dialect):
             settings["max_execution_time"] = int(statements * 1000)
         with ExitStack() as stack:
             for name, value in settings.items():
-                stack.enter_context(self._kept([name]))
+                stack.enter_context(self.kept([name]))
                 self.run(f"SET SESSION {name} = {value}")
             yield
 
-    def _kept(self, names: Sequence[str]) -> AbstractContextManager[None]:
+    def kept(self, names: Sequence[str]) -> AbstractContextManager[None]:
         """Read: put settings of the session back in the end."""
         values = self.rows("SELECT " + ", ".join(f"@@SESSION.{name}" for name in names))[0]
         return self._ending("SET SESSION " + ", ".join(f"{name} = %s" for name in names), values)
@@ -200,6 +217,8 @@ class Mysql(Dialect):
 
     def run(self, statement: str) -> str:
         """Where the server can't do it at once after all, let it choose how."""
+        if self.lease:
+            self.lease.check()
         freely = _ALGORITHM.sub("", statement)
         try:
             return super().run(statement)
@@ -209,8 +228,8 @@ class Mysql(Dialect):
         return super().run(freely)
 
     def prepare(self, steps: Sequence[Step], *, atomic: bool) -> None:
-        """Refuse to be part of a transaction that the first DDL statement would commit, and to
-        run in a Galera cluster, where a lock of one node says nothing to the others.
+        """Refuse to be part of a transaction that the first DDL statement would commit, and a node
+        of a cluster that is not one with the others.
         """
         if atomic:
             raise AutoMigrateError(
@@ -222,18 +241,23 @@ class Mysql(Dialect):
                 f"called inside of a transaction, which the first DDL statement of {self.name} "
                 "would commit. Call migrate outside of atomic()."
             )
-        rows = self.rows("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")
-        if rows and str(rows[0][1]).upper() in ("ON", "1"):
-            raise AutoMigrateError(
-                "the server is a node of a Galera cluster, where GET_LOCK holds on one node only, "
-                "so that two migrators could run at once. Print the statements by "
-                "`plan --format sql`, run them on one node, and fill the columns that it names."
-            )
+        cluster.refuse(self)
 
     @contextmanager
     def migration_lock(
         self, lock_wait: float, lock_timeout: float, waiting: Callable[[float, str], None]
     ) -> Iterator[float]:
+        """In a cluster a lease, since GET_LOCK is granted on each node."""
+        settings = ["foreign_key_checks", *_WAITS]
+        settings += ["max_statement_time"] if self.settings.is_mariadb else []
+        hold = leased(self, lock_wait, waiting) if self.cluster else self._named(lock_wait, waiting)
+        with hold as waited, self.kept(settings):
+            if self.settings.is_mariadb:  # there it would stop DDL
+                self.run("SET SESSION max_statement_time = 0")
+            yield waited
+
+    @contextmanager
+    def _named(self, lock_wait: float, waiting: Callable[[float, str], None]) -> Iterator[float]:
         """GET_LOCK survives the commits of DDL, and ends with the connection."""
         name = lock_name(self.settings.schema or "")
 
@@ -244,16 +268,12 @@ class Mysql(Dialect):
             return self._described("ID = IS_USED_LOCK(%s)", (name,))
 
         waited = poll(attempt, holder, lock_wait, waiting)
-        settings = ["foreign_key_checks", *_WAITS]
-        settings += ["max_statement_time"] if self.settings.is_mariadb else []
-        with self._ending("SELECT RELEASE_LOCK(%s)", (name,)), self._kept(settings):
+        with self._ending("SELECT RELEASE_LOCK(%s)", (name,)):
             if not self.rows("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (name,))[0][0]:
                 raise AutoMigrateError(
                     "the migration lock is held by another connection of the same pooler. "
                     "Migrate over a direct URL of the server."
                 )
-            if self.settings.is_mariadb:  # there it would stop DDL
-                self.run("SET SESSION max_statement_time = 0")
             yield waited
 
     @contextmanager

@@ -3,8 +3,7 @@ mark in a column's comment says what is not complete. Foreign keys come last, by
 
 Enters: changes, facts. Leaves: steps, findings. Sources:
 https://dev.mysql.com/doc/refman/8.0/en/innodb-online-ddl-operations.html and
-https://mariadb.com/kb/en/innodb-online-ddl-operations-with-the-instant-alter-algorithm/. MySQL 8
-itself was not run: where the two differ, what its manual says stands here, the cautious way.
+https://mariadb.com/kb/en/innodb-online-ddl-operations-with-the-instant-alter-algorithm/.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from ..base import MARK, Facts, RowValue
 from ..statements import ColumnForm, Models, field_of
 from ..writing import Writer, step_of
 from .catalogue import KEY_MARK
+from .cluster import told
 from .limits import Limits
 from .names import is_text
 
@@ -84,7 +84,7 @@ class MysqlWriter(Writer, MySQLMigrator):
             for table, group in groups.items()
             for step, new in zip(group, self._altered(table, group), strict=True)
         }
-        return tuple(made.get(id(step), step) for step in steps)
+        return told(self.limits.dialect, [made.get(id(step), step) for step in steps])
 
     def _altered(self, table: TableName, group: Sequence[Step]) -> Iterator[Step]:
         """Yield steps with the statement of all in the first one; each has brought a clause."""
