@@ -94,6 +94,8 @@ AM150 refers to {parent} ({columns}), whose unique constraint is DEFERRABLE
    -> Give the columns a unique constraint, or index, that is checked at once.
 AM151 an index of {method} has no operator class for the type {type}
 AM152 this server has stored generated columns only
+AM153 a temporary table of this session hides {table}
+   -> Drop it, or migrate over another connection.
 AM201 the type is {actual}, the model says {declared}
    -> Nothing is changed.
 AM202 {actual} in the database, {declared} in the model

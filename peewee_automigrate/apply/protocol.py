@@ -20,6 +20,7 @@ from peewee import Database, InterfaceError, PeeweeException
 from ..changes import Step
 from ..dialects import dialect_for
 from ..dialects.base import ChangedMeanwhile, Dialect
+from ..dialects.waiting import pause
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from ..models.collect import Models, bound, collect, unwrapped
 from ..options import Options, StepEvent
@@ -98,7 +99,7 @@ def _planned(planner: Planner) -> Plan:
                 ) from error
             if tries < 1:
                 raise
-        time.sleep(random.uniform(0.05, 0.2))
+        pause(random.uniform(0.05, 0.2))
 
 
 def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
@@ -121,7 +122,7 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
                     "Run again when they have ended, or raise lock_wait."
                 ) from error
             waiting(time.monotonic() - begun, "the database is in use by others, trying again")
-        time.sleep(random.uniform(0.1, 0.5))
+        pause(random.uniform(0.1, 0.5))
     log.info("%s", report)
     if callers:
         raise callers
@@ -215,7 +216,7 @@ def _connect(dialect: Dialect, options: Options) -> None:
     """Connect, and while the database can't be reached try again for ``wait`` seconds; while it
     is locked (by a switch of the journal mode, say) for ``lock_wait``.
     """
-    waiting, started, pause = _waiting(options), time.monotonic(), 0.1
+    waiting, started, length = _waiting(options), time.monotonic(), 0.1
     while True:
         try:
             dialect.database.connect()
@@ -224,13 +225,13 @@ def _connect(dialect: Dialect, options: Options) -> None:
             text = " ".join(str(error).split())
             locked = dialect.trouble(error) == "locked"
             seconds = max(options.wait, options.lock_wait if locked else 0.0)
-            if time.monotonic() + pause >= started + seconds:
+            if time.monotonic() + length >= started + seconds:
                 waited = f" within {seconds:.0f} s" if seconds else ""
                 raise AutoMigrateError(f"can't connect to the database{waited}: {text}") from error
             line = f"can't connect yet, trying again: {text}"
             waiting(time.monotonic() - started, line)
-        time.sleep(pause)
-        pause = min(pause * 2, 2.0)
+        pause(length)
+        length = min(length * 2, 2.0)
 
 
 def _refuse_blocked(made: Plan, options: Options) -> None:

@@ -30,7 +30,7 @@ from ..changes import (
 from ..dialects import filler_of
 from ..dialects.base import ChangedMeanwhile, Dialect
 from ..dialects.statements import field_of
-from ..dialects.waiting import poll
+from ..dialects.waiting import pause, poll
 from ..errors import AutoMigrateError
 from ..options import Options, StepEvent
 from ..plan.planner import Planner
@@ -194,7 +194,7 @@ class Run:
         altered = [step.change.table for step in steps if isinstance(step.change, AddColumn)]
         parents = sorted({parent for step in steps for parent in step.parents}, key=str)
         table = altered[0] if altered and locks else None
-        deadline, pause = time.monotonic() + self.options.lock_wait, 0.05
+        deadline, length = time.monotonic() + self.options.lock_wait, 0.05
         for tries in count():
             try:
                 seconds, others = self.options.lock_timeout, parents if locks else ()
@@ -211,8 +211,8 @@ class Run:
                 line = f"{steps[0].table} is locked by {holder or 'somebody'}, trying again"
                 self._quietly(log.info, "%s", line)
                 self._tell(group[0], "waiting", line)
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(pause * 2, 2.0)
+            pause(length * random.uniform(0.5, 1.5))
+            length = min(length * 2, 2.0)
 
     def _blockers(self, steps: Sequence[Step]) -> str | None:
         changes = (step.change for step in steps)
@@ -303,11 +303,11 @@ class Run:
 
     def _remaining(self) -> set[Ref]:
         """Read what is still missing, again while others change the schema between two reads."""
-        for pause in (0.05, 0.1, 0.2, 0.4):
+        for seconds in (0.05, 0.1, 0.2, 0.4):
             try:
                 return self.planner.remaining()
             except ChangedMeanwhile:
-                time.sleep(pause)
+                pause(seconds)
         return self.planner.remaining()
 
     def _verify(self) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
 from playhouse.migrate import SchemaMigrator
 
-from ..errors import UnsupportedDatabase
+from ..errors import AutoMigrateError, UnsupportedDatabase
 from ..models.collect import unwrapped
-from .base import Dialect
+from .base import Dialect, is_async
 
 if TYPE_CHECKING:
     from .filling import Filler
@@ -65,6 +65,11 @@ def dialect_for(database: Database) -> Dialect:
         raise UnsupportedDatabase(
             f"{type(database).__name__}: a thread of its own writes, outside of any transaction. "
             "Migrate over a SqliteDatabase of the same file before it starts."
+        )
+    if is_async(database) and import_module("greenlet").getcurrent().parent is None:
+        raise AutoMigrateError(
+            f"{type(database).__name__}: called outside of its event loop. "
+            "Call it by the database: await database.run(migrate, database, models)."
         )
     is_cockroach = "CockroachDatabase" in names
     if isinstance(database, SqliteDatabase):

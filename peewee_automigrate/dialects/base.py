@@ -25,6 +25,11 @@ Progress: TypeAlias = Callable[[str, float | None], None]
 """Is told what goes on, and the fraction done (0 to 1, None when unknown)."""
 
 
+def is_async(database: Database) -> bool:
+    """Tell one of Peewee's asyncio databases, `playhouse.pwasyncio`."""
+    return any(base.__name__ == "AsyncDatabaseMixin" for base in type(database).__mro__)
+
+
 class ChangedMeanwhile(AutoMigrateError):
     """Two reads of the schema contradict each other."""
 
@@ -112,6 +117,10 @@ class Dialect:
         """Read: tell whether the server reads two indexes alike, None when it can't tell."""
         return False
 
+    def hidden(self, tables: Sequence[TableName]) -> set[TableName]:
+        """Read: return those of the tables whose name means a temporary table in this session."""
+        return set()
+
     def unknown_types(self, types: Sequence[str]) -> list[str]:
         """Read: return those of the types that the server does not know."""
         return []
@@ -124,7 +133,7 @@ class Dialect:
 
     def rows(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
         """Read: return all rows of a query; without ``params`` a per cent sign is only that."""
-        sql = escaped(self.database, sql) if params is None else sql
+        sql = self.sent(sql) if params is None else sql
         return list(self.database.execute_sql(sql, params).fetchall())
 
     def is_volatile(self, expression: str) -> bool:
@@ -158,8 +167,12 @@ class Dialect:
 
     def run(self, statement: str) -> str:
         """Write: send one statement as it is. Returns what was sent."""
-        self.database.execute_sql(escaped(self.database, statement))
+        self.database.execute_sql(self.sent(statement))
         return statement
+
+    def sent(self, sql: str) -> str:
+        """Return SQL without parameters as Peewee is given it."""
+        return escaped(self.database, sql)
 
     def prepare(self, steps: Sequence[Step], *, atomic: bool) -> None:
         """Read: raise `AutoMigrateError` where steps can't be run over this connection."""

@@ -6,12 +6,26 @@ Enters: a function that tries. Leaves: the seconds that were waited, or `LockTim
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable
 
 from ..errors import LockTimeout
 
 FIRST_PAUSE, LONGEST_PAUSE, LINE_EVERY = 0.02, 1.0, 5.0  # seconds
+
+
+def pause(seconds: float) -> None:
+    """Sleep; below `playhouse.pwasyncio` so that the event loop's other tasks go on."""
+    bridge = sys.modules.get("playhouse.pwasyncio")
+    try:
+        is_async = bridge and bridge.asyncio.get_running_loop() and bridge.getcurrent().parent
+    except RuntimeError:  # no loop in this thread
+        is_async = False
+    if bridge and is_async:
+        bridge.await_(bridge.asyncio.sleep(seconds))
+    else:
+        time.sleep(seconds)
 
 
 def poll(
@@ -27,7 +41,7 @@ def poll(
     `LockTimeout` with the holder after ``seconds``.
     """
     started = time.monotonic()
-    pause, next_line = FIRST_PAUSE, 0.0
+    length, next_line = FIRST_PAUSE, 0.0
     while not attempt():
         waited = time.monotonic() - started
         if waited >= seconds:
@@ -41,6 +55,6 @@ def poll(
             whose = holder() or "another connection"
             waiting(waited, f"waited {waited:.1f} s for the lock of {whose}")
             next_line = waited + LINE_EVERY
-        time.sleep(min(pause, max(seconds - waited, 0.0)) * random.uniform(0.5, 1.0))
-        pause = min(pause * 1.6, LONGEST_PAUSE)
+        pause(min(length, max(seconds - waited, 0.0)) * random.uniform(0.5, 1.0))
+        length = min(length * 1.6, LONGEST_PAUSE)
     return time.monotonic() - started

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
-from peewee import DatabaseError, Field, Model, Node
+from peewee import DatabaseError, Field, Model, Node, SelectBase
 
 from ..changes import AddColumn, AddIndex, Change, CreateTable, Finding
 from ..dialects.base import RowValue
@@ -50,6 +50,7 @@ class Questions:
             or self.dialect.database.in_transaction()
         )
         self.may_build_online = not whole
+        self.changes = changes
         self.columns = [change for change in changes if isinstance(change, AddColumn)]
         self.indexes = [change for change in changes if isinstance(change, AddIndex)]
         self.new_tables = [change for change in changes if isinstance(change, CreateTable)]
@@ -68,6 +69,11 @@ class Questions:
             if change.table.kind == "table":
                 types |= {column.type for column in change.table.columns}
         return frozenset(self.dialect.unknown_types(sorted(types - {""})))
+
+    @cached_property
+    def hidden(self) -> set[TableName]:
+        """Reads: the tables to be changed or referred to that a temporary one hides."""
+        return self.dialect.hidden(sorted(set().union(*map(tables_of, self.changes)), key=str))
 
     @cached_property
     def values(self) -> dict[tuple[TableName, str], RowValue]:
@@ -126,7 +132,7 @@ class Questions:
                 if default and default.is_sql:
                     return self._evaluated(column, default.value)
                 literal = self._literal(owner, column, default.value) if default else None
-        except Exception as error:  # whatever a model's callable or a field class raises
+        except (Exception, SystemExit) as error:  # whatever a callable or a field class raises
             varies = default is not None and default.per_row is not None
             reason = "what the callable gives does not fit" if varies else str(error)
             return RowValue(problem=f"{type(error).__name__}: {reason}")
@@ -136,6 +142,7 @@ class Questions:
     def _evaluated(self, column: Column, node: Node) -> RowValue:
         """Return SQL that may give each row another value as it is, and else what it gives."""
         made = render(self.dialect, node)
+        made = f"({made})" if isinstance(node, SelectBase) else made
         if self.dialect.is_volatile(made):
             return RowValue(made, each=True)
         given = self.dialect.rows(f"SELECT {self.dialect.typed(made, column.type)}")[0][0]
@@ -143,6 +150,9 @@ class Questions:
 
     def _literal(self, owner: Field, column: Column, value: Any) -> str | None:
         stored = owner.db_value(value)
+        is_text = isinstance(stored, str) and not isinstance(value, str)
+        if is_text and stored == str(value) and " at 0x" in stored:
+            raise ValueError(f"{stored} is no value, but where one is in memory")
         length = getattr(owner, "max_length", None)
         if isinstance(stored, str) and length and len(stored) > length:
             raise ValueError(f"{stored!r} is longer than {length} characters")
@@ -327,3 +337,10 @@ class Questions:
                 found.append(change)
                 names |= set(map(fold, column_names(change.column.expression)))
         return found[::-1]
+
+
+def tables_of(change: Change) -> set[TableName]:
+    """Return the tables that a change alters, makes or refers to."""
+    found: list[ForeignKey | None] = [getattr(change, "foreign_key", None)]
+    found += change.table.foreign_keys if isinstance(change, CreateTable) else ()
+    return {change.ref.table, *(fk.parent for fk in found if fk)}

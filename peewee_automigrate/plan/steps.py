@@ -24,7 +24,7 @@ from ..changes import (
 from ..compare.graph import Graph, Need
 from ..schema import Ref
 from ..texts import blocked
-from .questions import Questions
+from .questions import Questions, tables_of
 
 Said: TypeAlias = list[Step | Finding]
 
@@ -81,6 +81,10 @@ def _blocked(items: Said) -> list[Finding]:
 
 
 def _items(questions: Questions, change: Change) -> Iterator[Step | Finding]:
+    hidden = questions.hidden & tables_of(change)
+    if hidden:
+        yield blocked("AM153", change.ref, table=min(hidden, key=str))
+        return
     match change:
         case CreateTable():
             yield from _table_items(questions, change)

@@ -227,6 +227,21 @@ class Mysql(Dialect):
                 raise
         return super().run(freely)
 
+    def hidden(self, tables: Sequence[TableName]) -> set[TableName]:
+        """It is not in the catalogue, and hides the qualified name too. MariaDB counts those that
+        a session has made: https://mariadb.com/kb/en/com_create_temporary_table/.
+        """
+        made = self.rows("SHOW SESSION STATUS LIKE 'Com_create_temporary_table'")
+        if made and not int(made[0][1]):
+            return set()
+        return {table for table in tables if self._is_temporary(table)}
+
+    def _is_temporary(self, table: TableName) -> bool:
+        with suppress(PeeweeException):  # there is no such table
+            (row,) = self.rows(f"SHOW CREATE TABLE {self.names.quote_table(table)}")
+            return str(row[1]).startswith("CREATE TEMPORARY ")
+        return False
+
     def prepare(self, steps: Sequence[Step], *, atomic: bool) -> None:
         """Refuse to be part of a transaction that the first DDL statement would commit, and a node
         of a cluster that is not one with the others.

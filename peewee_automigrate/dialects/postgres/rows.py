@@ -34,15 +34,16 @@ class PostgresFiller(Filler):
         return name + pinned("::text")
 
     def placeholder(self, type_name: str) -> str:
-        return f"CAST(%s AS {type_name})"
+        """It was read as text, and is sent as such to a driver that asks of what type it is."""
+        return f"CAST(CAST(%s AS pg_catalog.text) AS {type_name})"
 
     def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> int:
         """One UPDATE, and outside of a transaction one short transaction."""
         heads = [f"key_{number}" for number in range(len(keys))]
         pairs = zip(keys, heads, strict=True)
         join = " AND ".join(f"t.{name}{pinned(' = ')}s.{head}" for (name, _), head in pairs)
-        types = (column.type, *(type_name for _, type_name in keys))
-        marks = ", ".join(map(self.placeholder, types))
+        own = [self.placeholder(type_name) for _, type_name in keys]
+        marks = ", ".join([f"CAST(%s AS {column.type})", *own])
         cursor = self.dialect.database.execute_sql(
             f"UPDATE {source} AS t SET {target} = s.value"
             f" FROM (VALUES {', '.join([f'({marks})'] * len(rows))})"

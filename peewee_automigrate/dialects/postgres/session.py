@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from peewee import Cast, DatabaseError, InterfaceError, OperationalError, Value
+from peewee import Cast, Database, DatabaseError, InterfaceError, OperationalError, Value
 
 from ...changes import Step
 from ...errors import AutoMigrateError
 from ...models.rendering import escaped
 from ...schema import Catalog, Index, Key, Table, TableName, Wanted
 from ...sql import called_functions, parse_index
-from ..base import Dialect, Progress, Trouble
+from ..base import Dialect, Progress, Trouble, is_async
 from ..waiting import poll
 from . import catalogue, online
 from .names import KNOWN, PostgresNames, base_type
@@ -42,18 +42,33 @@ _TROUBLES: dict[str | None, Trouble] = {"55P03": "locked", "57014": "late", "57P
 _VOLATILITY = """
 SELECT p.proname, p.provolatile = 'v' FROM pg_catalog.pg_proc AS p
 WHERE p.proname = ANY (%s::name[])"""
+_TEMPORARY = pinned("""
+SELECT relname FROM pg_catalog.pg_class
+WHERE relnamespace = pg_my_temp_schema() AND pg_table_is_visible(oid)""")
 _SMALL = re.compile(r"-?\d{1,9}")
 
 
 class Postgres(Dialect):
-    """PostgreSQL, through psycopg2 or psycopg 3."""
+    """PostgreSQL, through psycopg2, psycopg 3 or asyncpg."""
 
     name = "postgresql"
     spelling = PostgresNames
 
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.is_async = is_async(database)
+        if self.is_async:  # its second connection would be another task's
+            self.transactions = "one"
+
+    def sent(self, sql: str) -> str:
+        """Of asyncpg a per cent sign without parameters is no placeholder."""
+        return sql if self.is_async else super().sent(sql)
+
     def place(self) -> str:
         """Ask the connection: Peewee's name of the database may be a URL with a password."""
-        info = self.database.connection().info
+        info = getattr(self.database.connection(), "info", None)
+        if info is None:
+            return super().place()
         port = "" if not info.host or info.host.startswith("/") else f":{info.port}"
         return f"{self.name} {info.dbname}" + (f" at {info.host}{port}" if info.host else "")
 
@@ -67,6 +82,10 @@ class Postgres(Dialect):
         return self.rows(pinned(sql), params)
 
     # Questions
+
+    def hidden(self, tables: Sequence[TableName]) -> set[TableName]:
+        found = {row[0] for row in self.rows(_TEMPORARY)}
+        return {table for table in tables if not table.schema and table.name in found}
 
     def unknown_types(self, types: Sequence[str]) -> list[str]:
         asked = sorted(set(map(base_type, types)) - KNOWN)
@@ -187,7 +206,7 @@ class Postgres(Dialect):
         """Where a pooler changes server processes a session lock protects nothing: then everything
         has to happen in one transaction.
         """
-        if self.database.in_transaction() or not online.is_pooled(self.database):
+        if self.is_async or self.database.in_transaction() or not online.is_pooled(self.database):
             return
         self.transactions = "one"
         names = ", ".join(f"{step.table}.{step.name}" for step in steps if step.online)

@@ -26,5 +26,7 @@ class SqliteFiller(Filler):
         where = " AND ".join(f"{name} = ?" for name, _ in keys)
         statement = f"UPDATE {source} SET {target} = ? WHERE {where}"
         cursor = self.dialect.database.cursor()
+        if not hasattr(cursor, "executemany"):  # one of Peewee's asyncio databases
+            return sum(self.dialect.database.execute_sql(statement, row).rowcount for row in rows)
         cursor.executemany(statement, rows)
         return int(cursor.rowcount)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from peewee import Database, OperationalError
 
-from ...schema import Catalog, Table, Wanted
+from ...schema import Catalog, Table, TableName, Wanted
 from ...sql import called_functions
 from ..base import Dialect, Trouble
 from ..waiting import poll
 from . import catalogue
-from .names import ROWIDS, SqliteNames
+from .names import ROWIDS, SqliteNames, fold
 
 _VARYING = {"random", "randomblob", "changes", "total_changes", "last_insert_rowid"}
 
@@ -42,6 +42,8 @@ class Sqlite(Dialect):
     def literal(self, value: Any, type_name: str) -> str:
         """Infinity has no literal of its own; a string ends at a NUL character."""
         if isinstance(value, int):
+            if not -(2**63) <= value < 2**63:
+                raise ValueError(f"{value} is longer than 64 bits")
             return str(int(value))
         if isinstance(value, float) and math.isinf(value):
             return "9e999" if value > 0 else "-9e999"
@@ -57,6 +59,10 @@ class Sqlite(Dialect):
         called = set(called_functions(expression))
         sql = "SELECT name FROM pragma_function_list WHERE builtin"
         return bool(called & _VARYING or called - {row[0] for row in self.rows(sql)})
+
+    def hidden(self, tables: Sequence[TableName]) -> set[TableName]:
+        found = {fold(row[0]) for row in self.rows("SELECT name FROM sqlite_temp_master")}
+        return {table for table in tables if not table.schema and fold(table.name) in found}
 
     def estimated_rows(self, table: Table) -> int:
         """The largest rowid is found at once, where a count would read the whole table."""
