@@ -55,6 +55,7 @@ _NO_TYPE = re.compile(
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _TYPE = re.compile(r"([a-z0-9_ ]+?)\s*(?:\(([^)]*)\))?\s*((?:\s*\b(?:unsigned|signed|zerofill))*)")
 _BYTES = {"utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "utf8mb3": 3, "utf8": 3, "ucs2": 2}
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _NOW = re.compile(
     r"(?<!`)\b(current_timestamp|now|localtime|localtimestamp)\b(\s*\(\s*(\d*)\s*\))?", re.I
@@ -291,7 +292,10 @@ def _spelled_column(column: Column) -> Column:
         column = column._replace(type=canonical_type(" ".join([column.type, *words])))
     if column.default is None or column.default == UNKNOWN:
         return column
-    return column._replace(default=canonical_default(column.default))
+    default = canonical_default(column.default)
+    if base_type(column.type) in _STRINGS and _NUMBER.fullmatch(default):
+        default = f"'{default}'"  # which it becomes
+    return column._replace(default=default)
 
 
 def _spelled_key(fk: ForeignKey) -> ForeignKey:
