@@ -9,7 +9,7 @@ from __future__ import annotations
 import string
 from pathlib import Path
 
-from peewee_automigrate.texts import TEXTS
+from peewee_automigrate.texts import QUESTIONS, TEXTS
 
 PATH = Path(__file__).with_suffix(".md")
 
@@ -36,7 +36,6 @@ LEVELS = {
     "note": "only informs.",
 }
 SERIES = {"1": "blocked", "2": "drift", "3": "note"}
-QUESTIONS = {"AM210"}  # notes, that stand beside the drift that they ask about
 
 WORDS = {
     "actual": "this",

@@ -58,12 +58,13 @@ class Declaration(NamedTuple):
     """What a model says of a column beyond what a catalogue tells.
 
     ``default_is``: "" (none, or a value), "callable" or "sql"; ``automatic``: it counts up;
-    ``clauses`` in order, but for NULL and DEFAULT.
+    ``clauses`` in order, but for NULL and DEFAULT; ``is_new``: it is no other one renamed.
     """
 
     default_is: str = ""
     automatic: bool = False
     clauses: tuple[Clause, ...] = ()
+    is_new: bool = False
 
     def of_kind(self, *kinds: str) -> tuple[Clause, ...]:
         """Return the clauses of some kinds, in order."""
@@ -89,6 +90,11 @@ class Column(NamedTuple):
     def is_unique(self) -> bool:
         """True when a clause of its own allows each value only once."""
         return bool(self.declared.of_kind("unique", "primary key"))
+
+    @property
+    def needs_value(self) -> bool:
+        """True when an insert that leaves it out fails."""
+        return not (self.null or self.default is not None or self.generated)
 
     @property
     def expression(self) -> str:

@@ -1,7 +1,7 @@
 """The texts of all findings, by code. A code never changes its meaning.
 
 Enters: the object and the words that a text needs. Leaves: a `Finding`.
-AM1xx is blocked, AM2xx drift, AM3xx a note, and AM210 too.
+AM1xx is blocked, AM2xx drift, AM3xx a note, and so are QUESTIONS.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from functools import partial
 
 from .changes import Finding
 from .schema import Ref
+
+QUESTIONS = ("AM210", "AM214")
+"""The notes to answer before a run, which a log has as warnings."""
 
 _OTHERWISE = "Declare it otherwise, or add it by your own script, then run again."
 _TABLE = """
@@ -96,6 +99,10 @@ AM151 an index of {method} has no operator class for the type {type}
 AM152 this server has stored generated columns only
 AM153 a temporary table of this session hides {table}
    -> Drop it, or migrate over another connection.
+AM154 missing, beside {other} of the same type, NOT NULL without a default, which no model knows:
+      renamed? Inserts without it would fail
+   -> If so, rename by hand, then run again: {sql}. If not, let {other} be NULL, and say
+      automigrate_not_renamed = ("{name}",) in class Meta.
 AM201 the type is {actual}, the model says {declared}
    -> Nothing is changed.
 AM202 {actual} in the database, {declared} in the model
@@ -119,8 +126,10 @@ AM212 the foreign key {constraint} is not validated
 AM213 the type is {actual}, the model says {declared}, and an interrupted run has marked the
       column as not complete
    -> Bring the two together, then run again.
-AM210 missing, beside {others} of the same type, which no model knows: renamed?
+AM210 missing, beside {other} of the same type, which no model knows: renamed?
    -> If so, rename by hand before you run; otherwise the new column is added.
+AM214 missing, beside {other} with the same columns, which no model knows: renamed?
+   -> If so, rename by hand before you run; otherwise the new table is created.
 AM301 not in the model
    -> It stays.
 AM302 the {index} is in no model, and can refuse rows that the model allows

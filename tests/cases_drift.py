@@ -21,6 +21,7 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     TextField,
+    UUIDField,
 )
 
 from tests.cases_base import ALL, MYSQL, POSTGRES, ROWS, SERVERS, SQLITE, Case, sql_default
@@ -428,7 +429,58 @@ UNKNOWN = [
         lambda M: M.t(karma=IntegerField(default=7)),
         "add_column t.karma",
         before=table("points INTEGER"),
-        notes=("AM301 t.points", "AM210 t.karma"),
+        notes=("AM210 t.karma", "AM301 t.points"),
+        bystanders=False,
+    ),
+    Case(
+        "of two missing columns beside one unknown column the one of the more alike name is asked",
+        lambda M: M.t(score=IntegerField(default=1), karma_points=IntegerField(default=7)),
+        ("add_column t.score", "add_column t.karma_points"),
+        before=table("points INTEGER DEFAULT 3"),
+        notes=("AM210 t.karma_points", "AM301 t.points"),
+        bystanders=False,
+    ),
+    Case(
+        "a missing column beside one of its type that every insert must name is blocked",
+        lambda M: M.t(
+            {"indexes": ((("karma",), True), (("a", "karma"), False))},
+            karma=IntegerField(default=7),
+        ),
+        before=table("points INTEGER NOT NULL"),
+        blocked=("AM154 t.karma", "AM111 t.t_a_karma", "AM111 t.t_karma"),
+        drift="AM209 t.points",
+        bystanders=False,
+    ),
+    Case(
+        "a missing column that the model says to be new is added without a question",
+        lambda M: M.t({"automigrate_not_renamed": ("karma",)}, karma=IntegerField(default=7)),
+        "add_column t.karma",
+        before=table("points INTEGER NOT NULL"),
+        drift="AM209 t.points",
+        bystanders=False,
+    ),
+    Case(
+        "a missing UUID beside an unknown VARCHAR is new",
+        lambda M: M.t(token=UUIDField(null=True)),
+        "add_column t.token",
+        before=table("name VARCHAR(255)"),
+        notes="AM301 t.name",
+        bystanders=False,
+    ),
+    Case(
+        "a missing table beside an unknown one of the same columns may be renamed; it is created",
+        lambda M: M("client", name=CharField(), city=CharField()),
+        "create_table client",
+        before="CREATE TABLE customer (id {id}, city VARCHAR(255), name VARCHAR(255));"
+        "CREATE TABLE other (id {id}, name VARCHAR(255))",
+        notes="AM214 client",
+        bystanders=False,
+    ),
+    Case(
+        "a missing table beside one of the same columns that a model knows is new",
+        lambda M: [M("client", name=CharField()), M("customer", name=CharField())],
+        "create_table client",
+        before="CREATE TABLE customer (id {id}, name VARCHAR(255) NOT NULL)",
         bystanders=False,
     ),
     Case(
@@ -452,7 +504,7 @@ UNKNOWN = [
         lambda M: M.t(karma=IntegerField()),
         before=table("points INTEGER") + "INSERT INTO t (a) VALUES ('x')",
         blocked="AM101 t.karma",
-        notes=("AM301 t.points", "AM210 t.karma"),
+        notes=("AM210 t.karma", "AM301 t.points"),
         bystanders=False,
     ),
     Case(

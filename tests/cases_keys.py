@@ -660,7 +660,7 @@ FOREIGN_KEYS = [
             M.t(n=ForeignKeyField(p, field="code", null=True, column_name="n", index=False)),
         ],
         before=ROWS + PARENT.replace("code", "number"),
-        blocked=("AM101 p.Code", "AM111 p.p_Code", "AM111 t.n"),
+        blocked=("AM154 p.Code", "AM111 p.p_Code", "AM111 t.n"),
         drift="AM209 p.number",
     ),
     Case(

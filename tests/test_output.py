@@ -80,7 +80,7 @@ SHOP = """
             automigrate = False
 """
 STANDING = """
-    CREATE TABLE user (id INTEGER PRIMARY KEY, name VARCHAR(255) NOT NULL, secret TEXT NOT NULL);
+    CREATE TABLE user (id INTEGER PRIMARY KEY, name VARCHAR(255) NOT NULL, secret BLOB NOT NULL);
     CREATE UNIQUE INDEX user_name ON user (name);
     INSERT INTO user (name, secret) VALUES ('ann', ''), ('bob', '');
     CREATE TABLE subscription (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, plan INTEGER);
@@ -257,7 +257,7 @@ def test_plain_plan_has_blocked_items_then_drift_then_notes_then_a_count(made: P
     assert "".join(signs) == "".join(sorted(signs, key="!~·T".index))
     assert set(signs) == set("!~·T")
     assert str(made).splitlines()[-1] == (
-        "To add: 1 table, 3 columns, 3 indexes, 2 blocked. 4 drift, 3 notes."
+        "To add: 1 table, 3 columns, 3 indexes, 2 blocked. 4 drift, 1 note."
     )
 
 

@@ -26,6 +26,7 @@ from ..models.collect import Models, bound, collect, unwrapped
 from ..options import Options, StepEvent
 from ..plan.planner import Planner
 from ..report import Plan, Report
+from ..texts import QUESTIONS
 
 _TRIES = 5  # of a plan, while others change the schema that it reads
 _IN_PROCESS: dict[tuple[object, ...], threading.RLock] = {}  # by process and database
@@ -184,6 +185,9 @@ def _report(
     for finding in done.blocked:
         shown = finding if options.samples else finding.without_samples()
         log.warning("skipped: %s %s", finding.code, shown)
+    for finding in done.findings:
+        if finding.code in QUESTIONS:
+            log.warning("%s %s %s;", finding.code, finding, finding.sql)
     duration = time.monotonic() - started
     return Report(applied, done.findings, done.blocked, waited, duration)
 

@@ -34,6 +34,7 @@ from ..schema import (
 from ..texts import blocked, drift, note
 from .drift import differences, does_constraint, find_key, matched, same_names
 from .graph import has_unique, in_order, mentioned
+from .renames import renamed_columns
 from .spelling import Names
 
 
@@ -213,8 +214,7 @@ class _Comparison:
         ref = Ref("index", table, index.name)
         space = self.names.index_space(schema, table.name)
         name = TableName(space, self.names.fold(index.name))
-        owner = self.taken.get(name)
-        if owner:
+        if owner := self.taken.get(name):
             self._stop(ref)
             return blocked("AM106", ref, owner=owner, wanted=index)
         self.taken[name] = f"an index of {table}"
@@ -236,14 +236,15 @@ class _Comparison:
         fold = self.names.fold
         columns = matched(table, actual, fold)
         missing = {fold(column.name): column for column in columns.missing}
+        asked = renamed_columns(table.name, columns.missing, columns.unknown, self.names)
         needs = {name: map(fold, mentioned(column)) for name, column in missing.items()}
         for column in map(missing.__getitem__, in_order(needs)[0]):
             fk = table.key_of(column.name)
             problem = self._unaddable(table, actual, column, fk)
-            if problem:
-                yield problem
-            if problem and problem.level == "blocked":
-                self._stop(problem.ref)
+            said = list(filter(None, (asked.get(column.name), problem)))
+            yield from said
+            if "blocked" in [finding.level for finding in said]:
+                self._stop(Ref("column", table.name, column.name))
             else:
                 yield AddColumn(table.name, column, fk, actual)
         if actual.filling or actual.keys_due:

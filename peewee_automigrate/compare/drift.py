@@ -52,9 +52,7 @@ def differences(table: Table, actual: Table, columns: Columns, names: Names) -> 
         if other != column and not _is_alike(column, other):
             yield from _column(table, column, other, names)
     for column in columns.unknown:
-        yield _unknown_column(table, column, names)
-    for column in columns.missing:
-        yield from _renamed(table, column, columns.unknown, names)
+        yield _unknown_column(table, column)
     keys = table.primary_key, actual.primary_key
     if keys[0] != keys[1] and not _is_same_key(*keys, actual, names):
         texts = [", ".join(key) or "none" for key in keys]
@@ -136,22 +134,9 @@ def _default_value(default: str | None) -> tuple[str, object]:
         return ("text" if text.startswith("'") else "expression"), text
 
 
-def _unknown_column(table: Table, column: Column, names: Names) -> Finding:
+def _unknown_column(table: Table, column: Column) -> Finding:
     ref = Ref("column", table.name, column.name)
-    if column.null or column.default is not None or column.generated:
-        return note("AM301", ref)
-    return drift("AM209", ref)
-
-
-def _renamed(
-    table: Table, column: Column, unknown: Sequence[Column], names: Names
-) -> Iterator[Finding]:
-    found = [other for other in unknown if not other.generated]
-    alike = [other.name for other in found if names.same_type(column.type, other.type)]
-    if alike:
-        quote, target = names.quote, names.quote_table(table.name)
-        sql = f"ALTER TABLE {target} RENAME COLUMN {quote(alike[0])} TO {quote(column.name)}"
-        yield note("AM210", Ref("column", table.name, column.name), sql, others=", ".join(alike))
+    return drift("AM209", ref) if column.needs_value else note("AM301", ref)
 
 
 def _foreign_key(table: Table, actual: Table, fk: ForeignKey, names: Names) -> Iterator[Finding]:

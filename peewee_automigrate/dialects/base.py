@@ -121,6 +121,10 @@ class Dialect:
         """Read: return those of the tables whose name means a temporary table in this session."""
         return set()
 
+    def all_columns(self, schema: str | None) -> list[tuple[str, str]]:
+        """Read: return the tables of a schema with their columns; None is where new ones come."""
+        return []
+
     def unknown_types(self, types: Sequence[str]) -> list[str]:
         """Read: return those of the types that the server does not know."""
         return []

@@ -75,6 +75,9 @@ class Remedies:
         wanted = list(map(fold, fk.columns))
         return next((o for o in actual.foreign_keys if list(map(fold, o.columns)) == wanted), None)
 
+    def renamed(self, old: TableName, new: TableName) -> str:
+        return f"ALTER TABLE {self.dialect.names.quote_table(old)} RENAME TO {self.quote(new.name)}"
+
     # What would be lost
 
     def count(self, table: Table, where: str) -> int | None:

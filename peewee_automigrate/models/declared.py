@@ -131,6 +131,7 @@ class _Reader:
         self.meta = model._meta
         self.types = types
         self.is_virtual = hasattr(self.meta, "extension_module")
+        self.new = _not_renamed(model)
 
     def table(self) -> Table:
         meta = self.meta
@@ -187,7 +188,10 @@ class _Reader:
             source = "callable" if is_computed else ""
             default = UNKNOWN if source else self._known_default(field)
         automatic = bool(field.auto_increment or field.sequence)
-        declared = Declaration(source, automatic) if source or automatic else PLAIN
+        is_new = field.column_name in self.new
+        declared = PLAIN
+        if source or automatic or is_new:
+            declared = Declaration(source, automatic, is_new=is_new)
         type_name = self.types.get(field)
         column = Column(field.column_name, type_name, bool(field.null), default, "", declared)
         if field.constraints or field.collation:
@@ -241,6 +245,14 @@ class _Reader:
                 "Run it by your own script, and take it out of Meta.indexes."
             )
         return parsed
+
+
+def _not_renamed(model: type[Model]) -> tuple[str, ...]:
+    """Return the columns that a model, and no base of it, says to be new."""
+    said = getattr(model._meta, "automigrate_not_renamed", ())
+    bases = [base._meta for base in model.__mro__[1:] if hasattr(base, "_meta")]
+    inherited = any(getattr(base, "automigrate_not_renamed", None) is said for base in bases)
+    return () if inherited else tuple(ensure_tuple(said) or ())
 
 
 def _constrained(column: Column, found: Iterable[Clause]) -> Column:

@@ -6,6 +6,7 @@ about data and writes steps is loaded when there is something to add.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..changes import AddColumn, Change, CreateSchema, CreateTable, Difference, Finding, Step
 from ..compare.diff import diff
 from ..compare.graph import Graph
+from ..compare.renames import renamed_tables
 from ..dialects import remedies_of, writer_of
 from ..dialects.base import ChangedMeanwhile, Dialect
 from ..models.collect import Collected
@@ -130,7 +132,19 @@ class Planner:
                 if isinstance(item, Finding) and item.code == "AM101":
                     sql = self.remedies.filled(by_ref[item.ref], self.writer, questions)
                     said[number] = replace(item, sql=sql)
-        return [*said, *(part for part in parts if isinstance(part, Finding))]
+        said += [part for part in parts if isinstance(part, Finding)]
+        return [*said, *self._renamed([c.table for c in changes if isinstance(c, CreateTable)])]
+
+    def _renamed(self, missing: list[Table]) -> Iterator[Finding]:
+        """Reads: ask about each table to be created beside an unknown one of the same columns."""
+        known = {self.dialect.names.table_key(table.name) for table in self.declared.tables}
+        others: dict[TableName, list[str]] = {}
+        for schema in {table.name.schema for table in missing}:
+            for table, column in self.dialect.all_columns(schema):
+                others.setdefault(TableName(schema, table), []).append(column)
+        unknown = {n: c for n, c in others.items() if self.dialect.names.table_key(n) not in known}
+        for new, old in renamed_tables(missing, unknown, self.dialect.names).items():
+            yield note("AM214", Ref("table", new), self.remedies.renamed(old, new), other=old)
 
     def _summary(self, declared: Declared) -> str:
         tables = declared.tables if self.bases else ()

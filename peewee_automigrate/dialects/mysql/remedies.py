@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ...changes import AddColumn, AddForeignKey
-from ...schema import UNKNOWN, Column, Table
+from ...schema import UNKNOWN, Column, Table, TableName
 from ...sql import parts_of, redefined, tokens, unquote
 from ..remedies import Remedies, script
 from ..statements import ColumnForm
@@ -40,6 +40,10 @@ class MysqlRemedies(Remedies):
         same = f"CAST(CAST({name} AS {cast}) AS CHAR) = CAST({name} AS CHAR)"
         can_tell = cast and base_type(standing.type) != "bit"
         return f"{name} IS NOT NULL AND NOT {same}" if can_tell else ""
+
+    def renamed(self, old: TableName, new: TableName) -> str:
+        names = self.dialect.names
+        return f"RENAME TABLE {names.quote_table(old)} TO {names.quote_table(new)}"
 
     def retyped(self, table: Table, column: Column, standing: Column) -> Iterable[str]:
         sides = column.type, standing.type

@@ -242,6 +242,12 @@ class Mysql(Dialect):
             return str(row[1]).startswith("CREATE TEMPORARY ")
         return False
 
+    def all_columns(self, schema: str | None) -> list[tuple[str, str]]:
+        sql = """
+            SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS
+            WHERE TABLE_SCHEMA = COALESCE(%s, DATABASE())"""
+        return self.rows(sql, (schema,))
+
     def prepare(self, steps: Sequence[Step], *, atomic: bool) -> None:
         """Refuse to be part of a transaction that the first DDL statement would commit, and a node
         of a cluster that is not one with the others.

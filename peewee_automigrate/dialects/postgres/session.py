@@ -45,6 +45,12 @@ WHERE p.proname = ANY (%s::name[])"""
 _TEMPORARY = pinned("""
 SELECT relname FROM pg_catalog.pg_class
 WHERE relnamespace = pg_my_temp_schema() AND pg_table_is_visible(oid)""")
+_COLUMNS = pinned("""
+SELECT c.relname, a.attname FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
+WHERE n.nspname = COALESCE(%s, current_schema()) AND (c.relkind = 'r' OR c.relkind = 'p')
+AND a.attnum > 0 AND NOT a.attisdropped""")
 _SMALL = re.compile(r"-?\d{1,9}")
 
 
@@ -86,6 +92,9 @@ class Postgres(Dialect):
     def hidden(self, tables: Sequence[TableName]) -> set[TableName]:
         found = {row[0] for row in self.rows(_TEMPORARY)}
         return {table for table in tables if not table.schema and table.name in found}
+
+    def all_columns(self, schema: str | None) -> list[tuple[str, str]]:
+        return self.rows(_COLUMNS, (schema,))
 
     def unknown_types(self, types: Sequence[str]) -> list[str]:
         asked = sorted(set(map(base_type, types)) - KNOWN)

@@ -64,6 +64,12 @@ class Sqlite(Dialect):
         found = {fold(row[0]) for row in self.rows("SELECT name FROM sqlite_temp_master")}
         return {table for table in tables if not table.schema and fold(table.name) in found}
 
+    def all_columns(self, schema: str | None) -> list[tuple[str, str]]:
+        sql = f"""
+            SELECT m.name, c.name FROM {self.quote(schema or "main", "sqlite_master")} AS m
+            JOIN pragma_table_info(m.name, ?) AS c WHERE m.type = 'table'"""
+        return self.rows(sql, (schema or "main",))
+
     def estimated_rows(self, table: Table) -> int:
         """The largest rowid is found at once, where a count would read the whole table."""
         from .rows import SqliteFiller
