@@ -39,11 +39,10 @@ def _question(ref: Ref, old: Column, names: Names) -> Finding:
 def _may_be(new: Column, old: Column, names: Names) -> bool:
     if new.declared.is_new or old.generated in ("virtual", "stored"):
         return False
-    return bool(names.same_type(new.type, old.type)) and _word(new.type) == _word(old.type)
-
-
-def _word(type_name: str) -> str:
-    return type_name.partition("(")[0].strip().lower()
+    words = [c.type.partition("(")[0].strip().lower() for c in (new, old)]
+    # SQLite takes all texts for one type; MariaDB calls JSON LONGTEXT.
+    is_alike = words[0] in (words[1], "json")
+    return is_alike and bool(names.same_type(new.type, old.type))
 
 
 def renamed_tables(
