@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from peewee import Database, Model
+from peewee import Database, Model, MySQLDatabase
 
 from examples.kagent import v1, v2, v3
 from peewee_automigrate import Finding, MigrationBlocked, Report, migrate, plan
@@ -173,6 +173,7 @@ def with_key(table: kagent.Table, *key: str) -> kagent.Table:
 
 # The hostile way: tables with rows, whose next releases ask for what cannot be added.
 
+DESCRIPTION = {("tool", "description")}  # TEXT, on MariaDB beside a LONGTEXT of the old release
 HOSTILE = [
     pytest.param(
         OLDEST,
@@ -205,13 +206,23 @@ HOSTILE = [
         id="pre-v0.4.2 to v1",
     ),
 ]
+
+
+def renamed(database: Database, blocked: Objects, applied: Any) -> tuple[Objects, Any]:
+    """Return what is expected on a database: the types tell what may be renamed."""
+    if isinstance(database, MySQLDatabase) and blocked >= DESCRIPTION:
+        return blocked - DESCRIPTION, applied | {("add_column", "tool", "description")}
+    return blocked, applied
+
+
 hostile = pytest.mark.parametrize(("release", "models", "blocked", "applied"), HOSTILE)
 
 
 @hostile
 def test_hostile_upgrade_names_all_that_is_blocked_and_changes_nothing(
-    database: Database, release: kagent.Release, models: Any, blocked: Objects, applied: object
+    database: Database, release: kagent.Release, models: Any, blocked: Objects, applied: Any
 ) -> None:
+    blocked, applied = renamed(database, blocked, applied)
     kagent.build(database, release)
     kagent.fill(database, release)
     before = kagent.dump(database)
@@ -223,8 +234,9 @@ def test_hostile_upgrade_names_all_that_is_blocked_and_changes_nothing(
 
 @hostile
 def test_hostile_upgrade_with_skip_applies_the_rest(
-    database: Database, release: kagent.Release, models: Any, blocked: Objects, applied: object
+    database: Database, release: kagent.Release, models: Any, blocked: Objects, applied: Any
 ) -> None:
+    blocked, applied = renamed(database, blocked, applied)
     kagent.build(database, release)
     kagent.fill(database, release)
     before = kagent.rows(database, release)
@@ -236,8 +248,9 @@ def test_hostile_upgrade_with_skip_applies_the_rest(
 
 @hostile
 def test_hostile_upgrade_with_skip_converges(
-    database: Database, release: kagent.Release, models: Any, blocked: Objects, applied: object
+    database: Database, release: kagent.Release, models: Any, blocked: Objects, applied: Any
 ) -> None:
+    blocked, applied = renamed(database, blocked, applied)
     kagent.build(database, release)
     kagent.fill(database, release)
     migrate(database, models, on_blocked="skip")
@@ -255,7 +268,8 @@ def test_hostile_upgrade_through_all_releases_skips_only_what_the_last_one_lacks
     before = kagent.rows(database, OLDEST)
     migrate(database, kagent.models(OLDER), on_blocked="skip")
     report = migrate(database, v1, on_blocked="skip")
-    assert added(report) == {("add_column", "tool", "description")}
+    on_mysql = isinstance(database, MySQLDatabase)
+    assert added(report) == (set() if on_mysql else {("add_column", "tool", "description")})
     assert named(report.skipped, "blocked") == {
         ("agent", "config"),
         ("agent", "type"),

@@ -49,7 +49,8 @@ class Outcome:
         """Return what came first: a ROLLBACK over a lost connection fails too."""
         first, before = error, error.__context__
         while before is not None and before is not self.outer:
-            first = before if isinstance(before, PeeweeException) else first
+            is_first = isinstance(before, PeeweeException) or not isinstance(before, Exception)
+            first = before if is_first else first
             before = before.__context__
         return first
 

@@ -73,6 +73,8 @@ class Run:
             raise
         except Exception as error:
             first, place = self.outcome.first(error), f"{self.number} of {self.total}"
+            if not isinstance(first, Exception):  # an interrupt
+                raise first from None
             raise self.outcome.failed(first, self.statement, place) from first
 
     def finish(self) -> None:

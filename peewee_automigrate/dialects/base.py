@@ -19,6 +19,10 @@ from ..errors import AutoMigrateError
 from ..models.rendering import escaped
 from ..schema import Catalog, Column, ForeignKey, Index, Table, TableName, Wanted
 
+SESSION_LOST = (
+    "not sent, since the connection that held the migration lock was lost, and something has "
+    "connected anew: another migrator may hold the lock"
+)
 MARK = "peewee_automigrate: unfinished"
 Trouble: TypeAlias = Literal["locked", "late", "lost"]
 Progress: TypeAlias = Callable[[str, float | None], None]
@@ -32,6 +36,10 @@ def is_async(database: Database) -> bool:
 
 class ChangedMeanwhile(AutoMigrateError):
     """Two reads of the schema contradict each other."""
+
+
+class LockLost(Exception):
+    """Another migrator may hold the migration lock by now; what was to be sent was not."""
 
 
 @dataclass(frozen=True, slots=True)

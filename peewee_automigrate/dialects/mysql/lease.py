@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from peewee import PeeweeException
 
 from ...errors import AutoMigrateError
+from ..base import LockLost
 from ..waiting import poll
 from . import cluster
 
@@ -45,10 +46,6 @@ _TAKE_OVER_FROM = f"""
 UPDATE {TABLE} SET owner = %s, beat = 0, holder = %s WHERE id = 1 AND owner = %s AND beat = %s"""
 _BEAT = f"UPDATE {TABLE} SET beat = beat + 1 WHERE id = 1 AND owner = %s"
 _GIVE_BACK = f"DELETE FROM {TABLE} WHERE owner = %s"
-
-
-class LeaseLost(Exception):
-    """Another migrator may hold the lease by now."""
 
 
 class Lease:
@@ -132,9 +129,9 @@ class Lease:
             raise AutoMigrateError(f"{text}: {self._error}") from self._error
 
     def check(self) -> None:
-        """Write: raise `LeaseLost` unless this one still holds it."""
+        """Write: raise `LockLost` unless this one still holds it."""
         if not self._insist(_BEAT):
-            raise LeaseLost(
+            raise LockLost(
                 "not sent, since the migration lock is lost: this process was paused or cut off, "
                 f"and {self.holder() or 'another migrator'} may have taken it over"
             )

@@ -22,7 +22,7 @@ from ...changes import AddForeignKey, Change, Step
 from ...errors import AutoMigrateError, UnsupportedDatabase
 from ...schema import Catalog, TableName, Wanted
 from ...sql import called_functions
-from ..base import Dialect, Trouble
+from ..base import SESSION_LOST, Dialect, LockLost, Trouble
 from ..waiting import poll
 from . import catalogue, cluster
 from .lease import Lease, leased
@@ -301,9 +301,21 @@ class Mysql(Dialect):
     def transaction(
         self, seconds: float, altered: TableName | None, parents: Sequence[TableName], tries: int
     ) -> Iterator[None]:
-        """There is none; the waits are short until `migration_lock` puts them back."""
-        self.run("SET SESSION " + ", ".join(f"{name} = {_whole(seconds)}" for name in _WAITS))
-        yield
+        """DDL commits it, but nothing connects anew by itself in what Peewee takes for one. The
+        waits are short until `migration_lock` puts them back.
+        """
+        with self.database.atomic():
+            self._check_lock()
+            self.run("SET SESSION " + ", ".join(f"{name} = {_whole(seconds)}" for name in _WAITS))
+            yield
+
+    def _check_lock(self) -> None:
+        """Read: raise `LockLost` where another session goes on than the one that has the lock; a
+        lease is checked before each statement.
+        """
+        sql = "SELECT IS_USED_LOCK(%s) = CONNECTION_ID()"
+        if not self.lease and not self.rows(sql, (lock_name(self.settings.schema or ""),))[0][0]:
+            raise LockLost(SESSION_LOST)
 
 
 def lock_name(schema: str) -> str:

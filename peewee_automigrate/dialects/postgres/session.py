@@ -19,7 +19,7 @@ from ...errors import AutoMigrateError
 from ...models.rendering import escaped
 from ...schema import Catalog, Index, Key, Table, TableName, Wanted
 from ...sql import called_functions, parse_index
-from ..base import Dialect, Progress, Trouble, is_async
+from ..base import SESSION_LOST, Dialect, LockLost, Progress, Trouble, is_async
 from ..waiting import poll
 from . import catalogue, online
 from .names import KNOWN, PostgresNames, base_type
@@ -259,6 +259,15 @@ class Postgres(Dialect):
         sql += " AND objid = %s::oid"
         return bool(self.ask(sql, (LOCK, BUILD)))
 
+    def _check_lock(self) -> None:
+        """Read: raise `LockLost` where another session goes on than the one that has the lock.
+        Peewee's `ReconnectMixin` connects anew between transactions, never inside of one.
+        """
+        sql = f"SELECT 1 FROM pg_catalog.pg_locks AS l WHERE {_OURS} AND granted"
+        sql += " AND objid = %s::oid AND pid = pg_backend_pid()"
+        if not self.ask(sql, (LOCK, _MIGRATION)):
+            raise LockLost(SESSION_LOST)
+
     def _lock_holder(self) -> str | None:
         return self._describe(_OURS, (LOCK,))
 
@@ -273,6 +282,7 @@ class Postgres(Dialect):
             modes = []  # ALTER TABLE waits for it
         start = tries % len(modes) if modes else 0
         with self.database.atomic():
+            self._check_lock()
             self._set_lock_timeout(seconds)
             for place, (name, mode) in enumerate(modes[start:] + modes[:start]):
                 lock = f"LOCK TABLE {self.names.quote_table(name)} IN {mode} MODE"
@@ -288,4 +298,5 @@ class Postgres(Dialect):
         return False
 
     def run_online(self, statement: str, progress: Progress) -> None:
+        self._check_lock()
         online.build(self.database, escaped(self.database, statement), progress)
