@@ -775,7 +775,7 @@ def test_option_of_migrate_comes_from_the_environment(
         given.update(options)
         return migrate(*items, **options)
 
-    monkeypatch.setattr("peewee_automigrate.faces.cli.migrate", noting)
+    monkeypatch.setattr("peewee_automigrate.faces.commands.migrate", noting)
     result = project.on(project.url, "migrate", "app", env={f"PEEWEE_AUTOMIGRATE_{name}": value})
     assert (result.exit_code, given[option]) == (0, expected)
 
