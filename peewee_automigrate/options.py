@@ -5,8 +5,9 @@ Leaves: `Options`, and for those who take them as text their help and `read`.
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,6 +57,12 @@ def _is_seconds(value: Any) -> bool:
     return is_number and 0 <= value < threading.TIMEOUT_MAX
 
 
+def _is_lines(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(
+        isinstance(line, str) and re.fullmatch(r"AM[23]\d\d \S.*", line) for line in value
+    )
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -66,6 +73,7 @@ FLAG = Kind(
     "True or False", "", lambda text: _FLAGS[text.lower()], lambda value: isinstance(value, bool)
 )
 _WORD = Kind('"raise" or "skip"', "raise|skip", str, ("raise", "skip").__contains__)
+_LINES = Kind('lines such as "AM201 table.column"', "", str, _is_lines)
 _CALLED = Kind("a function", "", str, callable)
 
 
@@ -87,7 +95,8 @@ class Options:
     the database has changed meanwhile: what it was given last is what runs.
     ``wait``: seconds to wait for a database that can't be reached yet. ``samples``: False leaves
     values of rows out of all that is said, True shows them in logged lines too, which else have
-    none.
+    none. ``accept``: findings that are known, each as "CODE target", such as "AM201 user.age";
+    they are told apart, and not logged.
     """
 
     on_blocked: Literal["raise", "skip"] = _option(
@@ -111,6 +120,7 @@ class Options:
         FLAG,
         "Show values of rows, such as keys that repeat; logged lines show them when asked only.",
     )
+    accept: Collection[str] = _option((), _LINES)
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a value of another type, or one that means nothing."""

@@ -32,13 +32,14 @@ class Plan:
     """What `migrate` would do, and what it would not. True when there is anything to add.
 
     ``steps`` are in the order in which they would run; ``blocked`` is missing and must not be
-    added blindly; ``findings`` are all others, drift before notes.
+    added blindly; ``findings`` are all others, drift before notes, but for those ``accepted``.
     """
 
     steps: tuple[Step, ...]
     blocked: tuple[Finding, ...] = ()
     findings: tuple[Finding, ...] = ()
     summary: str = field(default="", compare=False)
+    accepted: tuple[Finding, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.blocked)
@@ -63,6 +64,7 @@ class Plan:
             "steps": [_step_dict(step) for step in self.steps],
             "blocked": [_finding_dict(finding) for finding in self.blocked],
             "findings": [_finding_dict(finding) for finding in self.findings],
+            "accepted": [_finding_dict(finding) for finding in self.accepted],
         }
 
 
@@ -190,6 +192,7 @@ def count_line(plan: Plan) -> str:
     notes = len(told(plan)) - len(plan.drift)
     rest = [f"{len(plan.drift)} drift"] if plan.drift else []
     rest += [_number(notes, "note")] if notes else []
+    rest += [f"{len(plan.accepted)} accepted"] if plan.accepted else []
     lead = "To add: " if plan.steps else ""
     found = f" {', '.join(rest)}." if rest else ""
     return f"{lead}{', '.join(todo) or 'Nothing to do'}.{found}"

@@ -79,7 +79,7 @@ def _planned(planner: Planner) -> Plan:
     tries = 1 if dialect.database.in_transaction() else _TRIES
     while True:
         try:
-            return planner.plan()
+            return _accepted(planner.plan(), planner)
         except (PeeweeException, ChangedMeanwhile) as error:
             locked = dialect.trouble(error) == "locked"
             tries -= not locked
@@ -101,6 +101,16 @@ def _planned(planner: Planner) -> Plan:
             if tries < 1:
                 raise
         pause(random.uniform(0.05, 0.2))
+
+
+def _accepted(made: Plan, planner: Planner) -> Plan:
+    """Set apart what the options and the models accept."""
+    lines = {*planner.options.accept, *planner.declared.accept}
+    if not lines:
+        return made
+    from ..accepted import with_accepted
+
+    return with_accepted([made], lines)[0]
 
 
 def _locked_run(planner: Planner, made: Plan, started: float) -> Report:

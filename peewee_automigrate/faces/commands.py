@@ -16,10 +16,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ..accepted import lines_in, text_of, with_accepted
 from ..apply.protocol import migrate, plan
 from ..models.collect import grouped
-from ..options import FLAG, TEXTUAL, Kind, read
-from ..report import Plan, markdown, sql_text
+from ..options import FLAG, TEXTUAL, Kind, Options, read
+from ..report import Plan, lead_of, markdown, sql_text
 from .database import open_url, refuse_missing_file
 from .group import EARLY, EPILOG, VOLUME
 from .group import main as main
@@ -27,6 +28,7 @@ from .terminal import Screen
 
 APPLICATION = "peewee_automigrate.application"  # in `meta` where a group around them has one
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
 _READING = tuple(name for name in TEXTUAL if name != "on_blocked")  # of a plan
 _ENVIRONMENT = {"auto_envvar_prefix": "PEEWEE_AUTOMIGRATE"}  # of each command: one name for all
 
@@ -185,17 +187,41 @@ def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> N
 @click.command("check", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
 @_option("--strict", is_flag=True, help="Fail on drift too.")
+@_option("--accept", type=_FILE, help="Findings that are known: a code and a target in a line.")
+@_option("--write-accept", type=_FILE, help="Write such a file, with all that is found now.")
 @_options(*_READING)
-def check_command(models: Sequence[str], url: str | None, strict: bool, **options: Any) -> None:
+def check_command(
+    models: Sequence[str],
+    url: str | None,
+    strict: bool,
+    accept: Path | None,
+    write_accept: Path | None,
+    **options: Any,
+) -> None:
     """Tell by the exit code whether anything is missing. Writes nothing."""
     screen = _screen()
     made = _planned(models, url, options)
+    if write_accept:
+        write_accept.write_text(text_of(one for one, _ in made), "utf-8")
+    lines = [line for file in (accept, write_accept) if file for line in _accepting(file)]
+    plans = with_accepted([one for one, _ in made], lines)
+    for stale in (each for each in plans[0].findings if each.code == "AM313"):
+        screen.say(f"{lead_of(stale)[1]} {stale}")
+    made = list(zip(plans, (seconds for _, seconds in made), strict=True))
     for one, seconds in made:
         screen.check(one, seconds, is_only=len(made) == 1)
     if any(one for one, _ in made):
         sys.exit(1)
     if strict and any(one.drift for one, _ in made):
         sys.exit(5)
+
+
+def _accepting(file: Path) -> Sequence[str]:
+    """Return the lines of a file that accepts findings."""
+    try:
+        return tuple(Options(accept=lines_in(file.read_text("utf-8"))).accept)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{file}: {error}") from error
 
 
 COMMANDS = (plan_command, migrate_command, check_command)
