@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -63,6 +63,20 @@ def _is_lines(value: Any) -> bool:
     )
 
 
+def _is_document(value: Any) -> bool:
+    """Tell whether a value is a plan, or several, with the steps that they need."""
+    if not isinstance(value, Mapping) or value.get("version") != 1:
+        return False
+    try:
+        return all(
+            {"kind", "table", "name", "statements"} <= step.keys()
+            for part in value.get("plans", [value])
+            for step in part["steps"]
+        )
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -74,6 +88,7 @@ FLAG = Kind(
 )
 _WORD = Kind('"raise" or "skip"', "raise|skip", str, ("raise", "skip").__contains__)
 _LINES = Kind('lines such as "AM201 table.column"', "", str, _is_lines)
+_DOCUMENT = Kind("a plan as JSON, of this version", "", str, _is_document)
 _CALLED = Kind("a function", "", str, callable)
 
 
@@ -96,7 +111,7 @@ class Options:
     ``wait``: seconds to wait for a database that can't be reached yet. ``samples``: False leaves
     values of rows out of all that is said, True shows them in logged lines too, which else have
     none. ``accept``: findings that are known, each as "CODE target", such as "AM201 user.age";
-    they are told apart, and not logged.
+    they are told apart, and not logged. ``reviewed``: what `Plan.to_dict` gave; nothing else runs.
     """
 
     on_blocked: Literal["raise", "skip"] = _option(
@@ -121,6 +136,7 @@ class Options:
         "Show values of rows, such as keys that repeat; logged lines show them when asked only.",
     )
     accept: Collection[str] = _option((), _LINES)
+    reviewed: Mapping[str, Any] | None = _option(None, _DOCUMENT)
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a value of another type, or one that means nothing."""

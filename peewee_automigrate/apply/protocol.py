@@ -51,7 +51,8 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
 
     Returns the `Report`; a run that finds nothing to do takes no lock and sends no DDL. Raises
     what `plan` raises, and `MigrationBlocked` before anything ran, `LockTimeout` when a lock was
-    not free in time, `MigrationFailed` when a statement failed.
+    not free in time, `MigrationFailed` when a statement failed, `PlanChanged` when the plan is
+    not the ``reviewed`` one.
     """
     chosen = Options(**options)
     started = time.monotonic()
@@ -79,7 +80,7 @@ def _planned(planner: Planner) -> Plan:
     tries = 1 if dialect.database.in_transaction() else _TRIES
     while True:
         try:
-            return _accepted(planner.plan(), planner)
+            return _held(_accepted(planner.plan(), planner), planner.options)
         except (PeeweeException, ChangedMeanwhile) as error:
             locked = dialect.trouble(error) == "locked"
             tries -= not locked
@@ -111,6 +112,15 @@ def _accepted(made: Plan, planner: Planner) -> Plan:
     from ..accepted import with_accepted
 
     return with_accepted([made], lines)[0]
+
+
+def _held(made: Plan, options: Options) -> Plan:
+    """Hold a plan to the reviewed one, if there is one."""
+    if options.reviewed is None:
+        return made
+    from ..reviewed import as_reviewed
+
+    return as_reviewed(made, options.reviewed)
 
 
 def _locked_run(planner: Planner, made: Plan, started: float) -> Report:

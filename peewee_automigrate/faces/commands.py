@@ -20,7 +20,7 @@ from ..accepted import lines_in, text_of, with_accepted
 from ..apply.protocol import migrate, plan
 from ..models.collect import grouped
 from ..options import FLAG, TEXTUAL, Kind, Options, read
-from ..report import Plan, lead_of, markdown, sql_text
+from ..report import Plan, joined, lead_of, markdown, sql_text
 from .database import open_url, refuse_missing_file
 from .group import EARLY, EPILOG, VOLUME
 from .group import main as main
@@ -34,7 +34,6 @@ _ENVIRONMENT = {"auto_envvar_prefix": "PEEWEE_AUTOMIGRATE"}  # of each command: 
 
 _PRINT: dict[str, Callable[[Plan], str]] = {
     "sql": sql_text,
-    "json": lambda made: json.dumps(made.to_dict(), indent=2) + "\n",
     "markdown": markdown,
 }
 
@@ -153,7 +152,7 @@ def _planned(
     "--format",
     "form",
     envvar="PEEWEE_AUTOMIGRATE_FORMAT",
-    type=click.Choice(["text", *_PRINT]),
+    type=click.Choice(["text", "json", *_PRINT]),
     default="text",
     help="How to print the plan.",
 )
@@ -162,7 +161,9 @@ def plan_command(models: Sequence[str], url: str | None, form: str, **options: A
     """Show what would be added, and what would not. Writes nothing."""
     screen = _screen()
     made = _planned(models, url, options)
-    for one, seconds in made:
+    if form == "json":
+        screen.write(json.dumps(joined([one for one, _ in made]), indent=2) + "\n")
+    for one, seconds in made if form != "json" else ():
         if form == "text":
             screen.plan(one, seconds)
         else:
@@ -173,9 +174,20 @@ def plan_command(models: Sequence[str], url: str | None, form: str, **options: A
 
 @click.command("migrate", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
+@_option(
+    "--plan",
+    "file",
+    type=_FILE,
+    envvar="PEEWEE_AUTOMIGRATE_PLAN",
+    allow_from_autoenv=False,
+    help="Run what `plan --format json` wrote, and nothing else.",
+)
 @_options(*TEXTUAL)
-def migrate_command(models: Sequence[str], url: str | None, **options: Any) -> None:
+def migrate_command(
+    models: Sequence[str], url: str | None, file: Path | None, **options: Any
+) -> None:
     """Add what is missing, and say what was done."""
+    options["reviewed"] = _document(file) if file else None
     screen = _screen()
     for database, items in _databases(models, url, must_exist=False):
         with screen.running(logging.getLogger("peewee_automigrate")):
@@ -214,6 +226,15 @@ def check_command(
         sys.exit(1)
     if strict and any(one.drift for one, _ in made):
         sys.exit(5)
+
+
+def _document(file: Path) -> Any:
+    """Return the reviewed plan of a file."""
+    try:
+        return Options(reviewed=json.loads(file.read_text("utf-8"))).reviewed
+    except (OSError, ValueError) as error:
+        reason = str(error).rpartition("; ")[2]
+        raise click.UsageError(f"{file}: no plan as JSON: {reason}") from error
 
 
 def _accepting(file: Path) -> Sequence[str]:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 import peewee
 
-from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
+from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed, PlanChanged
 from . import OURS
 from .configured import configured
 
@@ -25,7 +25,7 @@ Exit codes:
   0  nothing to do, or done
   1  check found pending work
   2  wrong usage: no models, no database, bad URL
-  3  blocked: something must not be added blindly
+  3  blocked: something must not be added blindly, or was not reviewed
   4  failed while applying, a lock was not free in time, or anything unexpected
   5  check --strict found drift
 
@@ -52,7 +52,7 @@ class _Commands(click.Group):
             if context.meta.get(VOLUME) == "verbose":
                 traceback.print_exc()
             click.echo(f"Error: {_said(error, context)}", err=True)
-            code = 3 if isinstance(error, MigrationBlocked) else 2
+            code = 3 if isinstance(error, MigrationBlocked | PlanChanged) else 2
             context.exit(4 if isinstance(error, MigrationFailed | LockTimeout) else code)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
