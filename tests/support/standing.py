@@ -48,9 +48,62 @@ _POSTGRES = {
         SELECT n.nspname, c.relname, pg_get_viewdef(c.oid)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname {SYSTEM} AND c.relkind IN ('v', 'm')""",
+    "relation's ways": f"""
+        SELECT n.nspname, c.relname, c.relowner::regrole::text, c.relacl::text, c.relpersistence,
+               c.relreplident, c.relforcerowsecurity, c.reltablespace, c.relam
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname {SYSTEM}""",
+    "column's ways": f"""
+        SELECT n.nspname, c.relname, a.attname, a.attacl::text, a.attstattarget,
+               a.attoptions::text, a.attstorage, a.attinhcount, a.attislocal
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname {SYSTEM} AND a.attnum > 0 AND NOT a.attisdropped""",
+    "schema": f"""
+        SELECT nspname, nspowner::regrole::text, nspacl::text
+        FROM pg_namespace WHERE nspname {SYSTEM}""",
+    "comment": """
+        SELECT classoid::regclass::text, objoid, objsubid, description
+        FROM pg_description WHERE objoid >= 16384""",
+    "rule": f"""
+        SELECT schemaname, tablename, rulename, definition
+        FROM pg_rules WHERE schemaname {SYSTEM}""",
+    "policy": f"""
+        SELECT schemaname, tablename, policyname, permissive, roles::text, cmd, qual, with_check
+        FROM pg_policies WHERE schemaname {SYSTEM}""",
+    "function": f"""
+        SELECT n.nspname, p.proname, p.oid, p.proowner::regrole::text, p.proacl::text,
+               CASE WHEN p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) END
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname {SYSTEM}""",
+    "sequence": f"""
+        SELECT schemaname, sequencename, data_type::text, start_value, min_value, max_value,
+               increment_by, cycle, cache_size
+        FROM pg_sequences WHERE schemaname {SYSTEM}""",
+    "type": f"""
+        SELECT n.nspname, t.typname, t.typtype, t.typowner::regrole::text, t.typacl::text,
+               t.typnotnull, t.typdefault, ARRAY(
+                   SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY 1)
+        FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname {SYSTEM}""",
+    "statistics": """
+        SELECT stxnamespace::regnamespace::text, stxname, stxrelid::regclass::text,
+               stxkeys::text, stxkind::text, stxstattarget
+        FROM pg_statistic_ext""",
+    "event trigger": "SELECT evtname, evtevent, evtenabled, evtfoid FROM pg_event_trigger",
+    "default right": """
+        SELECT defaclrole::regrole::text, defaclnamespace, defaclobjtype, defaclacl::text
+        FROM pg_default_acl""",
+    "extension": "SELECT extname, extversion, extnamespace FROM pg_extension",
+    "setting": "SELECT setdatabase, setrole, setconfig::text FROM pg_db_role_setting",
 }
 _KEY_LENGTH = {
     "column": 3,
+    "column's ways": 3,
+    "comment": 3,
+    "rule": 3,
+    "policy": 3,
+    "function": 3,
+    "default right": 3,
+    "right": 5,
+    "column right": 5,
     "constraint": 3,
     "file": 3,
     "check": 3,
@@ -98,6 +151,21 @@ _MYSQL = {
     "view": f"""
         SELECT table_schema, table_name, view_definition
         FROM information_schema.views WHERE table_schema {_OURS}""",
+    "routine": f"""
+        SELECT routine_schema, routine_name, routine_type, routine_definition, sql_mode, definer
+        FROM information_schema.routines WHERE routine_schema {_OURS}""",
+    "event": f"""
+        SELECT event_schema, event_name, event_definition, status, definer
+        FROM information_schema.events WHERE event_schema {_OURS}""",
+    "right": f"""
+        SELECT table_schema, table_name, '', grantee, privilege_type, is_grantable
+        FROM information_schema.table_privileges WHERE table_schema {_OURS}""",
+    "column right": f"""
+        SELECT table_schema, table_name, column_name, grantee, privilege_type, is_grantable
+        FROM information_schema.column_privileges WHERE table_schema {_OURS}""",
+    "schema": f"""
+        SELECT schema_name, default_character_set_name, default_collation_name
+        FROM information_schema.schemata WHERE schema_name {_OURS}""",
     "file": """
         SELECT SUBSTRING_INDEX(name, '/', 1), name, SUBSTRING_INDEX(name, '/', -1), table_id
         FROM information_schema.innodb_sys_tables
@@ -115,7 +183,13 @@ BEGIN INSERT INTO public."by hand log" (word) VALUES (TG_OP); RETURN NULL; END $
 """
 _POSTGRES_TABLE = """
 ALTER TABLE {table} ADD COLUMN "by hand" text DEFAULT 'kept' CHECK ("by hand" <> '');
+ALTER TABLE {table} ALTER COLUMN "by hand" SET STATISTICS 17;
 CREATE INDEX "by hand {n}" ON {table} ("by hand");
+COMMENT ON TABLE {table} IS 'kept';
+COMMENT ON COLUMN {table}."by hand" IS 'kept too';
+GRANT SELECT, UPDATE ("by hand") ON {table} TO PUBLIC;
+CREATE POLICY "by hand" ON {table} USING ("by hand" = 'kept');
+CREATE RULE "by hand" AS ON DELETE TO {table} WHERE old."by hand" = 'gone' DO NOTHING;
 CREATE VIEW {schema}"by hand view {n}" AS SELECT "by hand", count(*) FROM {table} GROUP BY 1;
 CREATE TRIGGER "by hand trigger" AFTER UPDATE OR DELETE ON {table}
 FOR EACH ROW EXECUTE FUNCTION public."by hand watch"();
