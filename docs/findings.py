@@ -44,7 +44,7 @@ WORDS = {
     "declared": "that",
     "default": "value",
     "engine": "MyISAM, or another",
-    "groups": "so many",
+    "groups": "so many keys stand",
     "limit": "so many",
     "others": "columns",
     "owner": "another object",

@@ -9,7 +9,6 @@ from .errors import (
     MigrationBlocked,
     MigrationFailed,
     ModelsNotFound,
-    PlanChanged,
     UnsupportedDatabase,
 )
 from .options import Options, StepEvent
@@ -26,7 +25,6 @@ __all__ = [
     "ModelsNotFound",
     "Options",
     "Plan",
-    "PlanChanged",
     "Report",
     "Step",
     "StepEvent",

@@ -24,7 +24,7 @@ AM102 {what}, which can't be added to a table that stands
 AM103 the default {default} is not a constant, and SQLite adds no such column to a table with rows
 AM104 unique, and its constant default would stand in {rows} rows
    -> Give it null=True without a default, or a default that differs for each row.
-AM105 {wanted} over duplicate rows: {groups} keys stand more than once{samples}
+AM105 {wanted} over duplicate rows: {groups} more than once{samples}
    -> Remove the duplicates, then run again. This query lists them: {query}
 AM106 the name is taken by {owner}, and {wanted} is missing
    -> Give the index another name, or rename the other one.
@@ -151,8 +151,6 @@ AM311 temporary, and left out
 AM312 refers to {parent} ({columns}), which is not unique, and the connection checks no foreign
       keys
    -> With PRAGMA foreign_keys on each write would fail; declare that field unique=True.
-AM313 accepted as {known}, which is no finding here
-   -> Take the line out.
 AM309 can't tell within {seconds} s whether the rows allow it
    -> The database decides when it is added.
 AM308 an INVALID leftover of the same definition

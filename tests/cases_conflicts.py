@@ -52,7 +52,7 @@ UNIQUE = [
         lambda M: wide(M, (("a", "b"), True)),
         wide_with("INSERT INTO t (a, b) VALUES ('x', 1), ('y', NULL), ('y', NULL);"),
         "t_a_b",
-        "t.t_a_b: unique index (a, b) over duplicate rows: 1 keys stand more than once, for "
+        "t.t_a_b: unique index (a, b) over duplicate rows: 1 key stands more than once, for "
         "example ('x', 1) 2 times. Remove the duplicates, then run again. This query lists them: "
         'SELECT "a", "b", count(*) FROM "t" WHERE "a" IS NOT NULL AND "b" IS NOT NULL '
         'GROUP BY "a", "b" HAVING count(*) > 1',
@@ -105,7 +105,7 @@ UNIQUE = [
         lambda M: wide(M, SQL("CREATE UNIQUE INDEX i ON t (b) NULLS NOT DISTINCT")),
         wide_with("INSERT INTO t (a) VALUES ('v'), ('w');"),
         "i",
-        "t.i: unique index (b) nulls not distinct over duplicate rows: 1 keys stand more than "
+        "t.i: unique index (b) nulls not distinct over duplicate rows: 1 key stands more than "
         "once, for example (None) 2 times. Remove the duplicates, then run again. This query "
         'lists them: SELECT "b", count(*) FROM "t" GROUP BY "b" HAVING count(*) > 1',
         on=[POSTGRES],

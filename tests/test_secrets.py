@@ -61,7 +61,7 @@ def test_without_samples_no_text_has_values_of_rows(
     logged, texts = said(database, doubled, caplog, samples=False)
     assert SECRET not in logged
     assert [text for text in texts if SECRET in text] == []
-    assert "1 keys stand more than once. Remove the duplicates" in texts[0]
+    assert "1 key stands more than once. Remove the duplicates" in texts[0]
 
 
 APP = """

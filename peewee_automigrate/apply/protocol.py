@@ -12,10 +12,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from peewee import Database, InterfaceError, PeeweeException
+from peewee import Database, InterfaceError, PeeweeException, SqliteDatabase
 
 from ..changes import Step
 from ..dialects import dialect_for
@@ -41,9 +41,21 @@ def plan(database: Database, models: Models, **options: Any) -> Plan:
     Raises `ModelsNotFound`, `UnsupportedDatabase`, or the driver's error while reading.
     """
     chosen = Options(**options)
-    with _session(database, models, chosen) as planner:
+    with ExitStack() as stack:
+        database = unwrapped(database)
+        if dialect_for(database).existence == "missing" and database.is_closed():
+            database = stack.enter_context(_empty(database))
+        planner = stack.enter_context(_session(database, models, chosen))
         planner.explains = True
         return _planned(planner)
+
+
+@contextmanager
+def _empty(missing: Database) -> Iterator[Database]:
+    """Stand in for an SQLite file that is not there, and that a plan must not make."""
+    with SqliteDatabase(":memory:") as database:
+        database.database = f"{missing.database}, which is not there yet"
+        yield database
 
 
 def migrate(database: Database, models: Models, **options: Any) -> Report:
@@ -51,8 +63,7 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
 
     Returns the `Report`; a run that finds nothing to do takes no lock and sends no DDL. Raises
     what `plan` raises, and `MigrationBlocked` before anything ran, `LockTimeout` when a lock was
-    not free in time, `MigrationFailed` when a statement failed, `PlanChanged` when the plan is
-    not the ``reviewed`` one.
+    not free in time, `MigrationFailed` when a statement failed.
     """
     chosen = Options(**options)
     started = time.monotonic()
@@ -80,7 +91,7 @@ def _planned(planner: Planner) -> Plan:
     tries = 1 if dialect.database.in_transaction() else _TRIES
     while True:
         try:
-            return _held(_accepted(planner.plan(), planner), planner.options)
+            return planner.plan()
         except (PeeweeException, ChangedMeanwhile) as error:
             locked = dialect.trouble(error) == "locked"
             tries -= not locked
@@ -102,25 +113,6 @@ def _planned(planner: Planner) -> Plan:
             if tries < 1:
                 raise
         pause(random.uniform(0.05, 0.2))
-
-
-def _accepted(made: Plan, planner: Planner) -> Plan:
-    """Set apart what the options and the models accept."""
-    lines = {*planner.options.accept, *planner.declared.accept}
-    if not lines:
-        return made
-    from ..accepted import with_accepted
-
-    return with_accepted([made], lines)[0]
-
-
-def _held(made: Plan, options: Options) -> Plan:
-    """Hold a plan to the reviewed one, if there is one."""
-    if options.reviewed is None:
-        return made
-    from ..reviewed import as_reviewed
-
-    return as_reviewed(made, options.reviewed)
 
 
 def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
@@ -221,7 +213,7 @@ def _session(database: Any, models: Models, options: Options) -> Iterator[Planne
     with bound(database, collected):
         was_closed = database.is_closed()
         try:
-            if was_closed and not dialect.makes_file:
+            if was_closed and dialect.existence != "missing":
                 _connect(dialect, options)
             try:
                 planner = Planner(dialect, collected, options)  # before a connection makes a file
@@ -232,7 +224,7 @@ def _session(database: Any, models: Models, options: Options) -> Iterator[Planne
                 _connect(dialect, options)
             yield planner
         finally:
-            if was_closed and not database.is_closed():
+            if was_closed and not (database.is_closed() or dialect.existence == "temporary"):
                 database.close()
 
 

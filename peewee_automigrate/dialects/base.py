@@ -83,13 +83,17 @@ class Dialect:
 
     name = ""
     spelling: type[Names] = Names
-    makes_file = False  # to connect makes a database where there is none
     transactions: Literal["one", "some", "none"] = "some"
     # "one": a whole run is one, "none": each statement of DDL commits by itself
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.names = self.spelling(self.quote)
+
+    @property
+    def existence(self) -> Literal["kept", "missing", "temporary"]:
+        """Tell whether to connect makes the database, or whether it ends with its connection."""
+        return "kept"
 
     def place(self) -> str:
         """Return the database's kind, name and host for a person. A name that is a URL or a list

@@ -1,14 +1,13 @@
-"""The database that a command line names by a URL, and SQLite files that are not there.
+"""The database that a command line names by a URL.
 
-Enters: a URL, a database. Leaves: a database, not connected. Reads no models.
+Enters: a URL. Leaves: a database, not connected. Reads no models.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from peewee import Database, ImproperlyConfigured, SqliteDatabase
+from peewee import Database, ImproperlyConfigured
 from playhouse import db_url
 
 from ..errors import AutoMigrateError
@@ -46,11 +45,3 @@ def open_url(url: str) -> Database:
             f"Write {scheme}://user:password@host/name, or sqlite:///file.db."
         ) from None
     return database
-
-
-def refuse_missing_file(database: Database) -> None:
-    """Raise `AutoMigrateError` for an SQLite file that is not there; connecting would make it."""
-    name = str(database.database or ":memory:")
-    is_file = isinstance(database, SqliteDatabase) and not name.startswith((":memory:", "file:"))
-    if is_file and not Path(name).exists():
-        raise AutoMigrateError(f"{name}: there is no such file. `migrate` makes it.")

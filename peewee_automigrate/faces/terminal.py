@@ -19,7 +19,7 @@ from typing import Any, Literal
 import click
 
 from ..options import StepEvent
-from ..report import Plan, Report, count_line
+from ..report import Plan, Report, brief, count_line
 from .layout import Style, body, painted, paragraph, plain, text
 
 COLOURS: dict[str, dict[str, Any]] = {
@@ -90,12 +90,15 @@ class Screen:
             self.say(f"planned in {seconds:.2f} s.")
 
     def check(self, made: Plan, seconds: float, *, is_only: bool) -> None:
-        """Print the line that counts; all of the plan when verbose."""
+        """Print a line for each thing that is pending, blocked or drifting, and one that counts;
+        all of the plan when verbose.
+        """
         if self.volume == "verbose":
             return self.plan(made, seconds)
         words = count_line(made) if is_only else f"{made.summary}: {count_line(made)}"
         role = "blocked" if made.blocked else "heading"
-        self.say(*painted((role, words), self.style))
+        cells = [*brief(made), (role, words)]
+        self.say(*(line for cell in cells for line in painted(cell, self.style)))
 
     def before(self, made: Plan) -> None:
         """Print what is about to run; once more when it has changed."""

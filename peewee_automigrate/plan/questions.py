@@ -295,7 +295,8 @@ class Questions:
         rows = self.dialect.rows(f"{query} {order}") if self.shows_rows else []
         keys = ", ".join(f"({', '.join(map(repr, key))}) {times} times" for *key, times in rows)
         samples = f", for example {keys}" if keys else ""
-        words = {"wanted": index, "groups": f"{groups:,}", "samples": samples, "query": shown}
+        stand = f"{groups:,} key{' stands' if groups == 1 else 's stand'}"
+        words = {"wanted": index, "groups": stand, "samples": samples, "query": shown}
         return blocked("AM105", change.ref, shown, **words)
 
     def _key_texts(self, index: Index) -> list[str]:

@@ -10,7 +10,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from peewee import Database, OperationalError
 
@@ -28,7 +29,19 @@ class Sqlite(Dialect):
     """SQLite, through the standard library's driver, APSW or SQLCipher."""
 
     name = "sqlite"
-    makes_file = True
+
+    @property
+    def existence(self) -> Literal["kept", "missing", "temporary"]:
+        """A database in memory, or without a name, is temporary:
+        https://www.sqlite.org/inmemorydb.html.
+        """
+        name = str(self.database.database or ":memory:")
+        if name == ":memory:" or (name.startswith("file:") and "memory" in name):
+            return "temporary"
+        path = Path(name)
+        is_missing = path.parent.is_dir() and not path.exists() and not name.startswith("file:")
+        return "missing" if is_missing else "kept"
+
     transactions = "one"
 
     def __init__(self, database: Database) -> None:
