@@ -9,6 +9,7 @@ from .errors import (
     MigrationBlocked,
     MigrationFailed,
     ModelsNotFound,
+    PlanChanged,
     UnsupportedDatabase,
 )
 from .options import Options, StepEvent
@@ -25,6 +26,7 @@ __all__ = [
     "ModelsNotFound",
     "Options",
     "Plan",
+    "PlanChanged",
     "Report",
     "Step",
     "StepEvent",

@@ -157,10 +157,14 @@ class Finding:
         return self.ref.name or None
 
     @property
+    def subject(self) -> str:
+        """The object, as a text shows it."""
+        return visible(f"{self.table}.{self.name}" if self.name else self.table)
+
+    @property
     def head(self) -> str:
         """The object and the fact, without the remedy."""
-        subject = f"{self.table}.{self.name}" if self.name else self.table
-        return visible(f"{subject}: {self.fact}{'' if self.fact.endswith('?') else '.'}")
+        return visible(f"{self.subject}: {self.fact}{'' if self.fact.endswith('?') else '.'}")
 
     def without_samples(self) -> Finding:
         """Return it without values of rows."""

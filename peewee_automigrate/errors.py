@@ -37,6 +37,10 @@ class MigrationBlocked(AutoMigrateError):
         super().__init__("\n  ".join(map(str, (head, *self.blocked))))
 
 
+class PlanChanged(AutoMigrateError):
+    """The plan is not the one that was reviewed; nothing ran."""
+
+
 class MigrationFailed(AutoMigrateError):
     """A statement failed, or what was added did not read back as declared.
 

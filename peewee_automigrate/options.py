@@ -1,11 +1,15 @@
-"""The options of `plan` and `migrate`, in one value."""
+"""The options of `plan` and `migrate`, in one value, and all that is to be known of each.
+
+Leaves: `Options`, and for those who take them as text their help and `read`.
+"""
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from .changes import Step
 
@@ -34,6 +38,66 @@ class StepEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """What an option may be: ``allowed`` says it to a person, ``form`` in a usage line; ``parse``
+    reads a text, ``fits`` checks a value.
+    """
+
+    allowed: str
+    form: str
+    parse: Callable[[str], Any]
+    fits: Callable[[Any], bool]
+
+
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _is_seconds(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value < threading.TIMEOUT_MAX
+
+
+def _is_lines(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(
+        isinstance(line, str) and re.fullmatch(r"AM[23]\d\d \S.*", line) for line in value
+    )
+
+
+def _is_document(value: Any) -> bool:
+    """Tell whether a value is a plan, or several, with the steps that they need."""
+    if not isinstance(value, Mapping) or value.get("version") != 1:
+        return False
+    try:
+        return all(
+            {"kind", "table", "name", "statements"} <= step.keys()
+            for part in value.get("plans", [value])
+            for step in part["steps"]
+        )
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_SECONDS = Kind("a number of seconds, 0 or more", "SECONDS", float, _is_seconds)
+_COUNT = Kind("a whole number, 0 or more", "NUMBER", int, _is_count)
+FLAG = Kind(
+    "True or False", "", lambda text: _FLAGS[text.lower()], lambda value: isinstance(value, bool)
+)
+_WORD = Kind('"raise" or "skip"', "raise|skip", str, ("raise", "skip").__contains__)
+_LINES = Kind('lines such as "AM201 table.column"', "", str, _is_lines)
+_DOCUMENT = Kind("a plan as JSON, of this version", "", str, _is_document)
+_CALLED = Kind("a function", "", str, callable)
+
+
+def _option(default: Any, kind: Kind, words: str = "") -> Any:
+    """Make a field; without ``words`` it is for Python only."""
+    return field(default=default, metadata={"kind": kind, "help": words})
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How to migrate.
 
@@ -46,26 +110,59 @@ class Options:
     the database has changed meanwhile: what it was given last is what runs.
     ``wait``: seconds to wait for a database that can't be reached yet. ``samples``: False leaves
     values of rows out of all that is said, True shows them in logged lines too, which else have
-    none.
+    none. ``accept``: findings that are known, each as "CODE target", such as "AM201 user.age";
+    they are told apart, and not logged. ``reviewed``: what `Plan.to_dict` gave; nothing else runs.
     """
 
-    on_blocked: Literal["raise", "skip"] = "raise"
-    lock_wait: float = 60.0
-    lock_timeout: float = 3.0
-    online_rows: int = 10_000
-    atomic: bool = False
-    on_step: Callable[[StepEvent], None] | None = None
-    on_plan: Callable[[Plan], None] | None = None
-    wait: float = 0.0
-    samples: bool | None = None
+    on_blocked: Literal["raise", "skip"] = _option(
+        "raise", _WORD, "Stop before anything runs, or skip what is blocked and do the rest."
+    )
+    lock_wait: float = _option(60.0, _SECONDS, "Seconds to wait for other migrators.")
+    lock_timeout: float = _option(
+        3.0, _SECONDS, "Seconds that a statement may wait for a table's lock; tried again."
+    )
+    online_rows: int = _option(
+        10_000, _COUNT, "Build indexes without blocking writes on tables with more rows."
+    )
+    atomic: bool = _option(False, FLAG, "One transaction, no online builds.")
+    on_step: Callable[[StepEvent], None] | None = _option(None, _CALLED)
+    on_plan: Callable[[Plan], None] | None = _option(None, _CALLED)
+    wait: float = _option(
+        0.0, _SECONDS, "Seconds to wait for a database that can't be reached yet."
+    )
+    samples: bool | None = _option(
+        None,
+        FLAG,
+        "Show values of rows, such as keys that repeat; logged lines show them when asked only.",
+    )
+    accept: Collection[str] = _option((), _LINES)
+    reviewed: Mapping[str, Any] | None = _option(None, _DOCUMENT)
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a value that means nothing."""
-        if self.on_blocked not in ("raise", "skip"):
-            raise ValueError(f'on_blocked is {self.on_blocked!r}; use "raise" or "skip".')
-        for name in ("lock_wait", "lock_timeout", "online_rows", "wait"):
-            value = getattr(self, name)
-            if value < 0:
-                raise ValueError(f"{name} is {value}; it must not be negative.")
-            if not value < threading.TIMEOUT_MAX:
-                raise ValueError(f"{name} is {value}; it must be a number of some size.")
+        """Raise `ValueError` for a value of another type, or one that means nothing."""
+        for known in fields(self):
+            _checked(known.name, getattr(self, known.name))
+
+
+TEXTUAL = {known.name: known for known in fields(Options) if known.metadata["help"]}
+"""The options that can be given as text, by name: each field, whose metadata has the rest."""
+
+
+def _checked(name: str, value: Any) -> Any:
+    known = Options.__dataclass_fields__[name]
+    kind = known.metadata["kind"]
+    if not (value is None is known.default or kind.fits(value)):
+        raise ValueError(f"{name} is {value!r}; use {kind.allowed}.")
+    return value
+
+
+def read(name: str, text: object) -> Any:
+    """Return the value of an option that environments and files hold as text.
+
+    Raises `ValueError` for one that means nothing.
+    """
+    kind = TEXTUAL[name].metadata["kind"]
+    try:
+        return _checked(name, kind.parse(str(text)))
+    except (ValueError, KeyError):
+        raise ValueError(f"{name} is {text!r}; use {kind.allowed}.") from None

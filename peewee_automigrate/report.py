@@ -5,6 +5,7 @@ Enters: steps and findings. Leaves: text and plain dicts. Runs nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -24,6 +25,8 @@ UNFILLED = (
     "fill them by hand, or let migrate add the column."
 )
 _SIGNS = {"blocked": "!", "drift": "~", "note": "·"}
+_MARKS = re.compile(r"[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])")
+_FOLDED = 6  # lines of a script that a plan shows whole
 _LONG = 60  # a longer step moves only its own cost
 
 
@@ -32,13 +35,15 @@ class Plan:
     """What `migrate` would do, and what it would not. True when there is anything to add.
 
     ``steps`` are in the order in which they would run; ``blocked`` is missing and must not be
-    added blindly; ``findings`` are all others, drift before notes.
+    added blindly; ``findings`` are all others, drift before notes, but for those ``accepted``.
     """
 
     steps: tuple[Step, ...]
     blocked: tuple[Finding, ...] = ()
     findings: tuple[Finding, ...] = ()
     summary: str = field(default="", compare=False)
+    accepted: tuple[Finding, ...] = ()
+    database: str = field(default="", compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.blocked)
@@ -56,13 +61,19 @@ class Plan:
         """Return the statements that `migrate` would send, in order, without transactions."""
         return [statement for step in self.steps for statement in step.statements]
 
+    def _repr_markdown_(self) -> str:
+        """Return it for a notebook."""
+        return markdown(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-ready dicts, under a ``version`` that rises when keys change."""
         return {
             "version": VERSION,
+            "database": self.database,
             "steps": [_step_dict(step) for step in self.steps],
             "blocked": [_finding_dict(finding) for finding in self.blocked],
             "findings": [_finding_dict(finding) for finding in self.findings],
+            "accepted": [_finding_dict(finding) for finding in self.accepted],
         }
 
 
@@ -98,6 +109,12 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
     return {name: getattr(finding, name) for name in names}
 
 
+def joined(plans: Sequence[Plan]) -> dict[str, Any]:
+    """Return one document for the plans of several databases; that of one is its own."""
+    parts = [made.to_dict() for made in plans]
+    return parts[0] if len(parts) == 1 else {"version": VERSION, "plans": parts}
+
+
 def _step_dict(step: Step) -> dict[str, Any]:
     names = ("kind", "table", "name", "statements", "effect", "rows", "blocks", "reason")
     return {name: getattr(step, name) for name in names} | {"statements": list(step.statements)}
@@ -131,7 +148,7 @@ def lines_of(plan: Plan, *, sql: bool = False) -> list[list[Cell]]:
     for finding in (*plan.blocked, *told(plan)):
         lines.append([lead_of(finding), ("", f" {finding}")])
         if finding.sql and finding.sql not in str(finding):
-            lines += [[("", INDENT), ("sql", one)] for one in script_of(finding)]
+            lines += [[("", INDENT), ("sql", one)] for one in script_of(finding, is_whole=sql)]
     return lines
 
 
@@ -166,9 +183,13 @@ def told(plan: Plan) -> list[Finding]:
     return [finding for finding in plan.findings if finding.code != "AM307"]
 
 
-def script_of(finding: Finding) -> list[str]:
-    """Return the lines of a finding's SQL."""
-    return [visible(line) for line in f"{finding.sql};".split("\n")]
+def script_of(finding: Finding, *, is_whole: bool = True) -> list[str]:
+    """Return the lines of a finding's SQL; a long script is cut unless it is wanted whole."""
+    lines = [visible(line) for line in f"{finding.sql};".split("\n")]
+    if is_whole or len(lines) <= _FOLDED:
+        return lines
+    more = f"-- ... and {len(lines) - 2} more lines, with --verbose, --format markdown or in .sql"
+    return [*lines[:2], more]
 
 
 def lead_of(finding: Finding) -> Cell:
@@ -190,6 +211,7 @@ def count_line(plan: Plan) -> str:
     notes = len(told(plan)) - len(plan.drift)
     rest = [f"{len(plan.drift)} drift"] if plan.drift else []
     rest += [_number(notes, "note")] if notes else []
+    rest += [f"{len(plan.accepted)} accepted"] if plan.accepted else []
     lead = "To add: " if plan.steps else ""
     found = f" {', '.join(rest)}." if rest else ""
     return f"{lead}{', '.join(todo) or 'Nothing to do'}.{found}"
@@ -226,16 +248,29 @@ def closed(statements: Sequence[str]) -> list[str]:
 
 def markdown(plan: Plan) -> str:
     """Return a plan as Markdown, for a pull request's comment."""
-    lines = [plan.summary, ""] if plan.summary else []
+    lines = [_cell(plan.summary), ""] if plan.summary else []
     if plan.steps:
         lines += ["| step | cost | why |", "|---|---|---|"]
         lines += [f"| {_cell(s)} | {_cost(s)} | {_cell(s.reason)} |" for s in plan.steps]
-        lines += ["", "```sql", sql_text(plan).rstrip(), "```", ""]
+        lines += ["", *_fenced(sql_text(plan).rstrip().split("\n")), ""]
     findings = (*plan.blocked, *told(plan))
-    lines += [f"- **{item.level}** `{item.code}` {_cell(item)}" for item in findings]
+    for item in findings:
+        lines.append(f"- **{item.level}** `{item.code}` {_cell(item)}")
+        if item.sql:
+            sql = _fenced(script_of(item))
+            folded = ["", "<details><summary>SQL</summary>", "", *sql, "", "</details>", ""]
+            lines += [f"  {line}".rstrip() for line in folded]
     lines += [""] if findings else []
     return "\n".join([*lines, count_line(plan)]) + "\n"
 
 
 def _cell(value: object) -> str:
-    return visible(str(value)).replace("|", "\\|")
+    """Return a text in which Markdown, and HTML, find nothing of theirs."""
+    return _MARKS.sub(r"\\\g<0>", visible(str(value)))
+
+
+def _fenced(lines: Sequence[str]) -> list[str]:
+    """Return lines of SQL between fences, which are longer than what looks like one."""
+    runs = map(len, re.findall("`+", "\n".join(lines)))
+    fence = "`" * max(3, 1 + max(runs, default=0))
+    return [f"{fence}sql", *lines, fence]

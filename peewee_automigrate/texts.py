@@ -151,6 +151,8 @@ AM311 temporary, and left out
 AM312 refers to {parent} ({columns}), which is not unique, and the connection checks no foreign
       keys
    -> With PRAGMA foreign_keys on each write would fail; declare that field unique=True.
+AM313 accepted as {known}, which is no finding here
+   -> Take the line out.
 AM309 can't tell within {seconds} s whether the rows allow it
    -> The database decides when it is added.
 AM308 an INVALID leftover of the same definition

@@ -327,7 +327,7 @@ def test_plan_on_60_columns_reads_well() -> None:
     database.execute_sql("INSERT INTO person (name) VALUES (1)")
     made = plan(database, [Person])
     one, other = (
-        "".join(f"      {line}\n" for line in script_of(found))
+        "".join(f"      {line}\n" for line in script_of(found, is_whole=False))
         for found in (*made.blocked, *made.drift)
     )
     assert (
@@ -776,7 +776,7 @@ def test_option_of_migrate_comes_from_the_environment(
         given.update(options)
         return migrate(*items, **options)
 
-    monkeypatch.setattr("peewee_automigrate.faces.cli.migrate", noting)
+    monkeypatch.setattr("peewee_automigrate.faces.commands.migrate", noting)
     result = project.on(project.url, "migrate", "app", env={f"PEEWEE_AUTOMIGRATE_{name}": value})
     assert (result.exit_code, given[option]) == (0, expected)
 

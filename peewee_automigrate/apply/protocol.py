@@ -63,7 +63,8 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
 
     Returns the `Report`; a run that finds nothing to do takes no lock and sends no DDL. Raises
     what `plan` raises, and `MigrationBlocked` before anything ran, `LockTimeout` when a lock was
-    not free in time, `MigrationFailed` when a statement failed.
+    not free in time, `MigrationFailed` when a statement failed, `PlanChanged` when the plan is
+    not the ``reviewed`` one.
     """
     chosen = Options(**options)
     started = time.monotonic()
@@ -91,7 +92,7 @@ def _planned(planner: Planner) -> Plan:
     tries = 1 if dialect.database.in_transaction() else _TRIES
     while True:
         try:
-            return planner.plan()
+            return _held(_accepted(planner.plan(), planner), planner.options)
         except (PeeweeException, ChangedMeanwhile) as error:
             locked = dialect.trouble(error) == "locked"
             tries -= not locked
@@ -115,6 +116,25 @@ def _planned(planner: Planner) -> Plan:
         pause(random.uniform(0.05, 0.2))
 
 
+def _accepted(made: Plan, planner: Planner) -> Plan:
+    """Set apart what the options and the models accept."""
+    lines = {*planner.options.accept, *planner.declared.accept}
+    if not lines:
+        return made
+    from ..accepted import with_accepted
+
+    return with_accepted([made], lines)[0]
+
+
+def _held(made: Plan, options: Options) -> Plan:
+    """Hold a plan to the reviewed one, if there is one."""
+    if options.reviewed is None:
+        return made
+    from ..reviewed import as_reviewed
+
+    return as_reviewed(made, options.reviewed)
+
+
 def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
     """Plan again under the lock and run; try again when the end of it waits for readers."""
     dialect, options = planner.dialect, planner.options
@@ -128,6 +148,12 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
             busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
             if not busy or dialect.transactions != "one":
                 _raise_failed(error, made)
+            if dialect.database.in_transaction():
+                raise LockTimeout(
+                    "the database is in use by others, and the transaction in which migrate was "
+                    "called has read it before them. Nothing was changed. Call migrate outside of "
+                    'it, or begin it by transaction("IMMEDIATE"), then run again.'
+                ) from error
             if time.monotonic() >= begun + options.lock_wait:
                 raise LockTimeout(
                     f"the database was in use by others for {options.lock_wait:.1f} s, and the "

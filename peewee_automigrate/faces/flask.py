@@ -1,15 +1,14 @@
 """The Flask extension: migrate at start, and ``flask automigrate plan | migrate | check``.
 
 Enters: an application, its database and models, its ``AUTOMIGRATE_`` configuration. Leaves: a
-`Setup` in ``app.extensions``, the commands of `cli` under ``app.cli``. Keeps no global state.
+`Setup` in ``app.extensions``, those of `commands` under ``app.cli``. Keeps no global state.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
@@ -21,9 +20,9 @@ from playhouse.pool import PooledDatabase
 from ..apply.protocol import migrate, plan
 from ..errors import AutoMigrateError, ModelsNotFound
 from ..models.collect import Models, grouped, unwrapped
-from ..options import Options
+from ..options import TEXTUAL, Options, read
 from ..report import Plan, Report
-from .cli import APPLICATION, main
+from .commands import APPLICATION, main
 from .starting import arrange
 
 OnStart: TypeAlias = Literal["migrate", "check", "warn"]
@@ -32,18 +31,6 @@ _SHOWN = 10  # changes that a message names
 _OFF = (None, False, "", "off")
 _ON_START: tuple[OnStart, ...] = ("migrate", "check", "warn")
 _HELP = "Without MODELS those of the application, in its database (DATABASE_URL is not read here)."
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_SECONDS = float, "a number of seconds, 0 or more"
-# How the text of an option is read, and what is allowed.
-_OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "on_blocked": ({"raise": "raise", "skip": "skip"}.__getitem__, '"raise" or "skip"'),
-    "lock_wait": _SECONDS,
-    "lock_timeout": _SECONDS,
-    "online_rows": (int, "a whole number, 0 or more"),
-    "atomic": (lambda text: _BOOLEANS[text.lower()], "True or False"),
-    "wait": _SECONDS,
-    "samples": (lambda text: _BOOLEANS[text.lower()], "True or False"),
-}
 
 
 class AutoMigrate:
@@ -179,17 +166,15 @@ def _on_start(config: Mapping[str, Any]) -> OnStart | None:
 def _configured(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that the configuration sets; text, as environments hold it, is read."""
     options = {}
-    for name, (read, allowed) in _OPTIONS.items():
+    for name, known in TEXTUAL.items():
         key = f"AUTOMIGRATE_{name.upper()}"
         value = config.get(key)
         if value is None:
             continue
         try:
-            options[name] = read(str(value))
-        except (ValueError, KeyError):
-            raise _wrong(key, value, allowed) from None
-        if name != "on_blocked" and not 0 <= options[name] < math.inf:
-            raise _wrong(key, value, allowed)
+            options[name] = read(name, value)
+        except ValueError:
+            raise _wrong(key, value, known.metadata["kind"].allowed) from None
     return options
 
 
@@ -206,9 +191,8 @@ def _commands(setup: Setup) -> click.Group:
     def enter() -> None:
         context = click.get_current_context()
         context.meta[APPLICATION] = setup.app
-        reading = {"samples": setup.options.samples}
-        options = {name: getattr(setup.options, name) for name in _OPTIONS}
-        context.default_map = {"migrate": options, "plan": reading, "check": reading}
+        options = {name: getattr(setup.options, name) for name in TEXTUAL}
+        context.default_map = dict.fromkeys(main.commands, options)
 
     group = copy.copy(main)
     group.name, group.callback = "automigrate", enter

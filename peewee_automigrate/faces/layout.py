@@ -118,7 +118,7 @@ def _findings(findings: Sequence[Finding], style: Style) -> list[str]:
         if len(whole) > 1:
             remedied = painted(("remedy", remedy), style, INDENT)
             whole = paragraph(finding.head, style, lead) + remedied
-        scripts = script_of(finding) if sql else ()
+        scripts = script_of(finding, is_whole=style.sql) if sql else ()
         lines += [*whole, *(INDENT + style.paint("sql", line) for line in scripts)]
     return lines
 

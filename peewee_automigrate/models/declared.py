@@ -6,7 +6,7 @@ them, and who declares each. Asks the database only for literals that need its q
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,12 @@ class Declared:
 
     tables: tuple[Table, ...]
     models: Mapping[TableName, tuple[type[Model], ...]]
+
+    @property
+    def accept(self) -> list[str]:
+        """The findings that the models' own ``Meta`` accepts, each as "CODE target"."""
+        each = (model for models in self.models.values() for model in models)
+        return [line for model in each for line in _accepted(model)]
 
     def wanted(self) -> Wanted:
         """Return what to look up in the catalogue."""
@@ -131,7 +137,7 @@ class _Reader:
         self.meta = model._meta
         self.types = types
         self.is_virtual = hasattr(self.meta, "extension_module")
-        self.new = _not_renamed(model)
+        self.new = tuple(ensure_tuple(_own(model, "automigrate_not_renamed")) or ())
 
     def table(self) -> Table:
         meta = self.meta
@@ -247,12 +253,20 @@ class _Reader:
         return parsed
 
 
-def _not_renamed(model: type[Model]) -> tuple[str, ...]:
-    """Return the columns that a model, and no base of it, says to be new."""
-    said = getattr(model._meta, "automigrate_not_renamed", ())
+def _own(model: type[Model], name: str) -> Any:
+    """Return what ``Meta`` of a model, and of no base of it, says under a name, if anything."""
+    said = getattr(model._meta, name, None)
     bases = [base._meta for base in model.__mro__[1:] if hasattr(base, "_meta")]
-    inherited = any(getattr(base, "automigrate_not_renamed", None) is said for base in bases)
-    return () if inherited else tuple(ensure_tuple(said) or ())
+    return None if any(getattr(base, name, None) is said for base in bases) else said
+
+
+def _accepted(model: type[Model]) -> Iterator[str]:
+    """Yield a line for each finding that a model accepts: {"AM201": ["price"], "AM214": ""}."""
+    for code, names in (_own(model, "automigrate_accept") or {}).items():
+        for name in ensure_tuple(names):
+            field = model._meta.fields.get(name)
+            target = (str(_name(model._meta)), field.column_name if field else name)
+            yield f"{code} {'.'.join(filter(None, target))}"
 
 
 def _constrained(column: Column, found: Iterable[Clause]) -> Column:

@@ -18,7 +18,7 @@ from ..compare.graph import Graph
 from ..compare.renames import renamed_tables
 from ..dialects import remedies_of, writer_of
 from ..dialects.base import ChangedMeanwhile, Dialect
-from ..models.collect import Collected
+from ..models.collect import Collected, without_password
 from ..models.declared import Declared, declare
 from ..options import Options
 from ..report import Plan
@@ -101,6 +101,7 @@ class Planner:
             blocked=tuple(sorted(levels["blocked"], key=_place)),
             findings=(*levels["drift"], *levels["note"]),
             summary=self._summary(declared),
+            database=without_password(self.dialect.place()),
         )
 
     def _resolved(self, found: Finding, declared: Declared, catalog: Catalog) -> Finding:

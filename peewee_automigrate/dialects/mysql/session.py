@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
@@ -301,10 +301,11 @@ class Mysql(Dialect):
     def transaction(
         self, seconds: float, altered: TableName | None, parents: Sequence[TableName], tries: int
     ) -> Iterator[None]:
-        """DDL commits it, but nothing connects anew by itself in what Peewee takes for one. The
-        waits are short until `migration_lock` puts them back.
+        """DDL commits it, but nothing connects anew by itself in what Peewee takes for one; where
+        a lease is checked, that statement has to commit by itself. The waits are short until
+        `migration_lock` puts them back.
         """
-        with self.database.atomic():
+        with nullcontext() if self.lease else self.database.atomic():
             self._check_lock()
             self.run("SET SESSION " + ", ".join(f"{name} = {_whole(seconds)}" for name in _WAITS))
             yield

@@ -1,0 +1,249 @@
+"""The commands, which Flask has too. COMMANDS lists all of them.
+
+Enters: arguments, the environment. Leaves: text on standard output, an exit code. Nothing prompts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ..accepted import lines_in, text_of, with_accepted
+from ..apply.protocol import migrate, plan
+from ..models.collect import grouped
+from ..options import FLAG, TEXTUAL, Kind, Options, read
+from ..report import Plan, joined, lead_of, markdown, sql_text
+from .database import open_url
+from .group import EARLY, EPILOG, LOGGER, VOLUME
+from .group import main as main
+from .terminal import Screen
+
+APPLICATION = "peewee_automigrate.application"  # in `meta` where a group around them has one
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_READING = tuple(name for name in TEXTUAL if name != "on_blocked")  # of a plan
+_ENVIRONMENT = {"auto_envvar_prefix": "PEEWEE_AUTOMIGRATE"}  # of each command: one name for all
+
+_PRINT: dict[str, Callable[[Plan], str]] = {
+    "sql": sql_text,
+    "markdown": markdown,
+}
+
+
+def _option(*names: str, **settings: Any) -> Callable[..., Any]:
+    """Make an option whose help names its environment variable and its default."""
+    shows_default = "default" in settings
+    return click.option(*names, **{"show_envvar": True, "show_default": shows_default, **settings})
+
+
+class _Typed(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """Text is read, and values of files are checked, as the option of that name says."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.name = kind.form
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return read(str(param and param.name), value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add these options of `Options` to a command."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for known in (TEXTUAL[name] for name in reversed(names)):
+            kind, word = known.metadata["kind"], "--" + known.name.replace("_", "-")
+            settings: dict[str, Any] = {"type": _Typed(kind), "metavar": kind.form}
+            if kind is FLAG:
+                settings = {"is_flag": True}
+                word += "" if known.default is False else f"/--no-{known.name}"
+            shown = known.default not in (False, None)
+            settings |= {"default": known.default, "show_default": shown}
+            command = _option(word, help=known.metadata["help"], **settings)(command)
+        return command
+
+    return decorate
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what all commands share."""
+    volume = {**EARLY, "callback": _remember}
+    for decorate in (
+        _option("-v", "--verbose", **volume, help="Show SQL and times, and tracebacks of errors."),
+        _option("-q", "--quiet", **volume, help="Print errors only; the exit code tells."),
+        _option(
+            "--database",
+            "url",
+            envvar=["PEEWEE_AUTOMIGRATE_DATABASE", "DATABASE_URL"],
+            allow_from_autoenv=False,
+            metavar="URL",
+            help="Where to migrate. Default: the models' own.",
+        ),
+        click.argument("models", nargs=-1, metavar="MODELS...", callback=_given),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _given(
+    context: click.Context, argument: click.Parameter, models: Sequence[str]
+) -> Sequence[str]:
+    """Require models where neither files nor a group around the command have them."""
+    models = models or context.lookup_default("models") or ()
+    if not models and APPLICATION not in context.meta:
+        raise click.MissingParameter(ctx=context, param=argument)
+    return models
+
+
+def _remember(context: click.Context, parameter: click.Parameter, is_given: bool) -> None:
+    """Keep the volume where the group finds it when a command fails."""
+    if is_given:
+        name = str(parameter.name)
+        if context.meta.setdefault(VOLUME, name) != name:
+            raise click.UsageError("--verbose and --quiet exclude each other.")
+
+
+def _screen() -> Screen:
+    return Screen(click.get_current_context().meta.get(VOLUME, "normal"))
+
+
+def _databases(models: Sequence[str], url: str | None) -> list[Any]:
+    """Return what to migrate where; the current folder's modules go first. Within an application
+    its own database goes before that of the environment, which may be another's.
+    """
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    context = click.get_current_context()
+    app = context.meta.get(APPLICATION)
+    is_typed = context.get_parameter_source("url") == ParameterSource.COMMANDLINE
+    database = open_url(url) if url and (is_typed or not app) else None
+    fallback = app.extensions["automigrate"].owner() if app else None
+    return grouped(models or app, database, fallback)
+
+
+def _planned(
+    models: Sequence[str], url: str | None, options: Mapping[str, Any]
+) -> list[tuple[Plan, float]]:
+    """Return the plan of each database, and the seconds that it took."""
+    made = []
+    for group in _databases(models, url):
+        started = time.monotonic()
+        made.append((plan(*group, **options), time.monotonic() - started))
+    return made
+
+
+@click.command("plan", context_settings=_ENVIRONMENT, epilog=EPILOG)
+@_common
+@_option(
+    "--format",
+    "form",
+    envvar="PEEWEE_AUTOMIGRATE_FORMAT",
+    type=click.Choice(["text", "json", *_PRINT]),
+    default="text",
+    help="How to print the plan.",
+)
+@_options(*_READING)
+def plan_command(models: Sequence[str], url: str | None, form: str, **options: Any) -> None:
+    """Show what would be added, and what would not. Writes nothing."""
+    screen = _screen()
+    made = _planned(models, url, options)
+    if form == "json":
+        screen.write(json.dumps(joined([one for one, _ in made]), indent=2) + "\n")
+    for one, seconds in made if form != "json" else ():
+        if form == "text":
+            screen.plan(one, seconds)
+        else:
+            screen.write(_PRINT[form](one))
+    if any(one.blocked for one, _ in made):
+        sys.exit(3)
+
+
+@click.command("migrate", context_settings=_ENVIRONMENT, epilog=EPILOG)
+@_common
+@_option(
+    "--plan",
+    "file",
+    type=_FILE,
+    envvar="PEEWEE_AUTOMIGRATE_PLAN",
+    allow_from_autoenv=False,
+    help="Run what `plan --format json` wrote, and nothing else.",
+)
+@_options(*TEXTUAL)
+def migrate_command(
+    models: Sequence[str], url: str | None, file: Path | None, **options: Any
+) -> None:
+    """Add what is missing, and say what was done."""
+    options["reviewed"] = _document(file) if file else None
+    screen = _screen()
+    for database, items in _databases(models, url):
+        with screen.running(logging.getLogger(LOGGER)):
+            screen.report(
+                migrate(database, items, on_plan=screen.before, on_step=screen.step, **options)
+            )
+
+
+@click.command("check", context_settings=_ENVIRONMENT, epilog=EPILOG)
+@_common
+@_option("--strict", is_flag=True, help="Fail on drift too.")
+@_option("--accept", type=_FILE, help="Findings that are known: a code and a target in a line.")
+@_option("--write-accept", type=_FILE, help="Write such a file, with all that is found now.")
+@_options(*_READING)
+def check_command(
+    models: Sequence[str],
+    url: str | None,
+    strict: bool,
+    accept: Path | None,
+    write_accept: Path | None,
+    **options: Any,
+) -> None:
+    """Tell by the exit code whether anything is missing. Writes nothing."""
+    screen = _screen()
+    made = _planned(models, url, options)
+    if write_accept:
+        write_accept.write_text(text_of(one for one, _ in made), "utf-8")
+    lines = [line for file in (accept, write_accept) if file for line in _accepting(file)]
+    plans = with_accepted([one for one, _ in made], lines)
+    for stale in (each for each in plans[0].findings if each.code == "AM313"):
+        screen.say(f"{lead_of(stale)[1]} {stale}")
+    made = list(zip(plans, (seconds for _, seconds in made), strict=True))
+    for one, seconds in made:
+        screen.check(one, seconds, is_only=len(made) == 1)
+    if any(one for one, _ in made):
+        sys.exit(1)
+    if strict and any(one.drift for one, _ in made):
+        sys.exit(5)
+
+
+def _document(file: Path) -> Any:
+    """Return the reviewed plan of a file."""
+    try:
+        return Options(reviewed=json.loads(file.read_text("utf-8"))).reviewed
+    except (OSError, ValueError) as error:
+        reason = str(error).rpartition("; ")[2]
+        raise click.UsageError(f"{file}: no plan as JSON: {reason}") from error
+
+
+def _accepting(file: Path) -> Sequence[str]:
+    """Return the lines of a file that accepts findings."""
+    try:
+        return tuple(Options(accept=lines_in(file.read_text("utf-8"))).accept)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{file}: {error}") from error
+
+
+COMMANDS = (plan_command, migrate_command, check_command)
+"""All of them, in the order of their help."""
+
+for each in COMMANDS:
+    main.add_command(each)
