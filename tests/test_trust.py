@@ -298,7 +298,11 @@ UNEXPECTED = """
         (["migrate", "app_odd"], 2, "T: can't be read: ZeroDivisionError: in my field."),
         (["check", "app_lazy"], 4, "Error: unexpected: RuntimeError: lazy __path__"),
         (["migrate", "app_odd:create_app"], 2, "Error: app_odd:create_app: fails: SystemExit: 0."),
-        (["migrate", "app_odd", "--lock-wait", "nan"], 2, "'--lock-wait': lock_wait is 'nan'; use a number of seconds"),
+        (
+            ["migrate", "app_odd", "--lock-wait", "nan"],
+            2,
+            "'--lock-wait': lock_wait is 'nan'; use a number of seconds",
+        ),
     ],
 )
 def test_failure_of_any_kind_is_no_traceback_and_no_exit_code_of_another(
