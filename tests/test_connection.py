@@ -59,7 +59,7 @@ from tests.support.fields import model
 from tests.support.mysql_servers import empty_mysql
 from tests.support.places import advisory_locks, ask, facts
 from tests.support.releases import after, grown, with_rows
-from tests.support.workers import second
+from tests.support.workers import first, second
 
 Make = Callable[..., Database]
 
@@ -194,6 +194,16 @@ def test_settings_of_the_connection_are_kept(
     before = settings(set_up)
     function(set_up, second(set_up), **options)
     assert settings(set_up) == before
+
+
+@pytest.mark.parametrize("missing", [first, second])
+def test_settings_are_kept_by_a_plan_in_the_callers_transaction(
+    set_up: Database, missing: Callable[..., Any]
+) -> None:
+    with set_up.atomic():
+        before = settings(set_up)
+        plan(set_up, missing(set_up))
+        assert settings(set_up) == before
 
 
 @on("sqlite", "postgres")

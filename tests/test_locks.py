@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from peewee import CharField
+from peewee import CharField, IntegerField
 
 from peewee_automigrate import LockTimeout, MigrationBlocked, StepEvent, migrate, plan
 from tests.support import kills
@@ -62,6 +62,14 @@ def test_nothing_to_do_while_tables_are_locked_waits_for_nobody(
     statements = exclusive(done_url, "author", "post", "comment", "team", "player")
     with session(done_url, *statements), impatient(done_url) as database:
         assert not function(database, second(database), lock_wait=0)
+
+
+@on("postgres", "postgres-system", "mysql")
+def test_drift_of_a_locked_table_is_told_without_its_rows(done_url: str) -> None:
+    with session(done_url, *exclusive(done_url, "author")), impatient(done_url) as database:
+        author, *_ = second(database)
+        author._meta.add_field("name", IntegerField())
+        assert "AM201" in [finding.code for finding in plan(database, author).findings]
 
 
 @on("postgres", "postgres-system", "mysql")

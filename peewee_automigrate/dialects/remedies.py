@@ -81,10 +81,12 @@ class Remedies:
     # What would be lost
 
     def count(self, table: Table, where: str) -> int | None:
-        """Read: return how many rows fulfil a condition; None where the server can't tell."""
+        """Read: return how many rows fulfil a condition; None where the server can't tell, or only
+        after a wait for somebody's lock.
+        """
         source = self.dialect.names.quote_table(table.name)
         try:
-            with self.dialect.limited(statements=SECONDS), self.dialect.database.atomic():
+            with self.dialect.limited(0, SECONDS), self.dialect.database.atomic():
                 query = f"SELECT {self.dialect.own('count(*)')} FROM {source} WHERE {where}"
                 return int(self.dialect.rows(query)[0][0])
         except DatabaseError:

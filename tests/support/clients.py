@@ -87,7 +87,7 @@ KINDS = {
         migration_lock="SELECT GET_LOCK('{lock_name}', 0)",
         stops={"connection": "KILL CONNECTION {}", "statement": "KILL QUERY {}"},
         usual={"read_timeout": 30},
-        impatient={"read_timeout": 10},
+        impatient={"read_timeout": 5},
         reads=3,
     ),
 }

@@ -133,7 +133,8 @@ class Mysql(Dialect):
     ) -> Iterator[None]:
         settings: dict[str, float] = {}
         if locks is not None:
-            settings["lock_wait_timeout"] = _whole(locks)
+            least = 0 if self.settings.is_mariadb else 1  # 0: not at all
+            settings["lock_wait_timeout"] = max(math.ceil(locks), least)
         if statements is not None and self.settings.is_mariadb:
             settings["max_statement_time"] = statements
         elif statements is not None:

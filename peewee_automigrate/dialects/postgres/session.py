@@ -171,17 +171,20 @@ class Postgres(Dialect):
     def limited(
         self, locks: float | None = None, statements: float | None = None
     ) -> Iterator[None]:
-        """SET LOCAL ends with a transaction that may be the caller's: a timeout is put back."""
+        """SET LOCAL ends with a transaction that may be the caller's: timeouts are put back."""
+        seconds = {"lock_timeout": locks, "statement_timeout": statements}
+        wanted = {name: value for name, value in seconds.items() if value is not None}
         with self.database.atomic():
-            if locks is not None:
-                self._set_lock_timeout(locks)
-            if statements is None:
+            if not wanted:
                 yield
                 return
-            before = self.ask("SELECT current_setting('statement_timeout')")[0][0]
-            self.run(f"SET LOCAL statement_timeout = {int(statements * 1000)}")
+            names = ", ".join(f"current_setting('{name}')" for name in wanted)
+            before = dict(zip(wanted, self.ask(f"SELECT {names}")[0], strict=True))
+            for name, value in wanted.items():
+                self.run(f"SET LOCAL {name} = {max(int(value * 1000), 1)}")
             yield
-            self.run(f"SET LOCAL statement_timeout = '{before}'")
+            for name, text in before.items():
+                self.run(f"SET LOCAL {name} = '{text}'")
 
     def trouble(self, error: BaseException) -> Trouble | None:
         """Peewee keeps the driver's error as ``orig``; the drivers name its code unlike. Without a
