@@ -21,7 +21,7 @@ from tests.support.workers import column, database_of, first, second
 pytestmark = pytest.mark.slow
 
 ADDED = ["add column post.views"]
-MANY = 300_000  # rows, of which a copy takes some leases' time
+MANY = 600_000  # rows, of which a copy takes some leases' time
 STATE = "the node of the Galera cluster is {}, its component {}. Migrate over a node that is "
 HELD = f"INSERT INTO {lease.TABLE} VALUES (1, 'somebody', 7, 'process 1 on elsewhere')"
 
