@@ -191,18 +191,25 @@ def parts_of(sql: str) -> tuple[list[str], str]:
     return parts, text.slice(end + 1, len(text.words))
 
 
-def redefined(column: str, type_name: str | None, without: set[str], *added: str) -> str:
-    """Return a column's definition with another type (None for its own), without the clauses of
-    some kinds, and with those that are added.
-    """
+def defined(column: str) -> tuple[str, str, list[Clause]]:
+    """Return a column's name as it is written, its type, and the clauses of its definition."""
     text, end = _Text(column), 1
     heads = {*_HEADS, "constraint"}
     while end < len(text.words) and text.words[end] not in heads:
         end = closing(text.words, end) + 1 if text.words[end] == "(" else end + 1
-    rest = [c for c in clauses(text.slice(end, len(text.words))) if c.kind not in without]
+    rest = clauses(text.slice(end, len(text.words)))
+    return text.slice(0, 1), text.slice(1, end), rest
+
+
+def redefined(column: str, type_name: str | None, without: set[str], *added: str) -> str:
+    """Return a column's definition with another type (None for its own), without the clauses of
+    some kinds, and with those that are added.
+    """
+    name, own_type, found = defined(column)
+    rest = [c for c in found if c.kind not in without]
     rest += [clause for sql in added for clause in clauses(sql)]
     rest.sort(key=lambda c: _ORDER.index(c.kind) if c.kind in _ORDER else len(_ORDER))
-    words = [text.slice(0, 1), type_name if type_name is not None else text.slice(1, end)]
+    words = [name, type_name if type_name is not None else own_type]
     return " ".join(filter(None, [*words, *(clause.sql for clause in rest)]))
 
 

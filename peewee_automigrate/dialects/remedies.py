@@ -6,14 +6,16 @@ nothing of this is ever run by the package.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from peewee import DatabaseError
 
 from ..changes import AddColumn, Finding
 from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Table, TableName
+from ..sql import clauses
 from .base import Dialect
 from .statements import ColumnForm
 
@@ -69,6 +71,36 @@ class Remedies:
                     return
             case "AM211":
                 yield f"DROP INDEX CONCURRENTLY {self.quote(actual.schema, name)}"
+
+    # What the server makes of a declaration
+
+    def kept(self, table: Table) -> Table | None:
+        """Read: return a declared table with its types, defaults and checks as the server would
+        keep them; None where it can't or may not tell.
+        """
+        checks = [c for c in table.constraints if c.kind == "check"]
+        lines = [self._definition(c) for c in table.columns if c.type and not c.generated]
+        lines += [f"CONSTRAINT c{n} CHECK {clauses(c.sql)[0].body}" for n, c in enumerate(checks)]
+        made = self.made(f"declared_{uuid4().hex}", ", ".join(lines))
+        if made is None:
+            return None
+        texts = {c.name: c.text for c in made.constraints}
+        said = {id(c): texts.get(f"c{n}", c.text) for n, c in enumerate(checks)}
+        return table._replace(
+            columns=tuple(_as_kept(c, made.columns) for c in table.columns),
+            constraints=tuple(replace(c, text=said.get(id(c), c.text)) for c in table.constraints),
+        )
+
+    def made(self, name: str, definitions: str) -> Table | None:
+        """Read: return a temporary table as the server keeps it, and leave nothing of it behind."""
+        return None
+
+    def _definition(self, column: Column) -> str:
+        words = [self.quote(column.name), column.type]
+        words += [clause.sql for clause in column.declared.of_kind("collate")]
+        if column.default not in (None, UNKNOWN) and not column.declared.automatic:
+            words.append(f"DEFAULT {column.default}")
+        return " ".join([*words, "NULL" if column.null else "NOT NULL"])
 
     def _standing_key(self, actual: Table, fk: ForeignKey) -> ForeignKey | None:
         fold = self.dialect.names.fold
@@ -192,6 +224,17 @@ class Remedies:
             except ValueError:
                 continue
         return "NULL"
+
+
+def _as_kept(column: Column, made: Sequence[Column]) -> Column:
+    """Return a declared column with the type and the default of the one that was made of it."""
+    found = next((one for one in made if one.name == column.name), None)
+    if found is None:
+        return column
+    has_default = column.default not in (None, UNKNOWN)
+    return column._replace(
+        type=found.type, default=found.default if has_default else column.default
+    )
 
 
 def script(lines: Iterable[str]) -> str:

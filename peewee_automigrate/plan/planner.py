@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..changes import AddColumn, Change, CreateSchema, CreateTable, Difference, Finding, Step
 from ..compare.diff import diff
+from ..compare.drift import differences, matched
 from ..compare.graph import Graph
 from ..compare.renames import renamed_tables
 from ..dialects import remedies_of, writer_of
@@ -94,6 +95,7 @@ class Planner:
         steps = tuple(item for item in said if isinstance(item, Step))
         findings = [item for item in said if isinstance(item, Finding)]
         if self.explains:
+            declared, findings = self._spelled(findings, declared, catalog)
             findings = [self._resolved(found, declared, catalog) for found in findings]
         levels = {level: [f for f in findings if f.level == level] for level in _LEVELS}
         return Plan(
@@ -103,6 +105,27 @@ class Planner:
             summary=self._summary(declared),
             database=without_password(self.dialect.place()),
         )
+
+    def _spelled(
+        self, findings: list[Finding], declared: Declared, catalog: Catalog
+    ) -> tuple[Declared, list[Finding]]:
+        """Reads: compare tables of which something is in doubt anew, as the server keeps them."""
+        names, said = self.dialect.names, list(findings)
+        tables = {names.table_key(table.name): table for table in declared.tables}
+        for key in {names.table_key(f.ref.table): None for f in findings if _is_in_doubt(f)}:
+            table, actual = tables[key], catalog.tables[key]
+            kept = self.remedies.kept(table)
+            if kept:
+                tables[key] = kept
+                before, after = (
+                    list(differences(one, actual, matched(one, actual, names.fold), names))
+                    for one in (table, kept)
+                )
+                first = next(filter(_is_in_doubt, before))
+                places = (after if f == first else [f] if f not in before else [] for f in said)
+                said = [finding for place in places for finding in place]
+        said.sort(key=lambda finding: finding.code != "AM209")
+        return replace(declared, tables=tuple(tables.values())), said
 
     def _resolved(self, found: Finding, declared: Declared, catalog: Catalog) -> Finding:
         """Reads: return drift, or a note, with the SQL that would resolve it."""
@@ -185,6 +208,11 @@ class Planner:
 
 _NOTHING = Catalog({}, {}, frozenset(), None)
 _LEVELS = ("blocked", "drift", "note")
+_IN_DOUBT = {"AM201", "AM203", "AM208", "AM304"}  # which rest on how a text is spelled
+
+
+def _is_in_doubt(found: Finding) -> bool:
+    return found.code in _IN_DOUBT and found.ref.kind in ("column", "constraint")
 
 
 def _place(finding: Finding) -> tuple[str, str, str]:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from ...compare.spelling import constraint, normalize
 from ...schema import UNKNOWN, Catalog, Column, ForeignKey, Index, Key, Table, TableName, Wanted
+from ...sql import defined, unquote
 from ..base import MARK, ChangedMeanwhile
 from .names import (
     Settings,
@@ -67,7 +68,7 @@ UNION ALL
 SELECT 'check', CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, NULL, CHECK_CLAUSE, NULL, NULL,
        NULL, NULL, 0
 FROM information_schema.CHECK_CONSTRAINTS
-WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME IN ({tables}) AND LEVEL = 'Table'"""
+WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME IN ({tables})"""
 _MYSQL_CHECK = """
 UNION ALL
 SELECT 'check', c.CONSTRAINT_SCHEMA, t.TABLE_NAME, c.CONSTRAINT_NAME, NULL, c.CHECK_CLAUSE, NULL,
@@ -223,6 +224,19 @@ def _column(row: _Row, is_mariadb: bool) -> Column:
         generated = "stored" if "stored" in extra else "virtual"
     found = None if generated else _default(default, canonical, extra, is_mariadb)
     return Column(name, canonical, nullable == "YES", found, generated)
+
+
+def kept_column(definition: str, settings: Settings) -> Column:
+    """Return a column of its definition in SHOW CREATE TABLE, as `read` would tell it."""
+    name, type_name, found = defined(definition)
+    words = [clause.sql for clause in found if clause.kind == "type"]
+    canonical = canonical_type(" ".join([type_name, *words]))
+    text = next((clause.body for clause in found if clause.kind == "default"), "NULL")
+    if not settings.is_mariadb and is_number(canonical):
+        text = text.strip("'")
+    default = _default(text, canonical, "default_generated", is_mariadb=True)
+    is_null = all(clause.kind != "not null" for clause in found)
+    return Column(unquote(name), canonical, is_null, default)
 
 
 def _default(text: str | None, type_name: str, extra: str, is_mariadb: bool) -> str | None:

@@ -50,7 +50,8 @@ _SPATIAL = {
 }
 _DEFAULT_MODIFIERS = {"char": "1", "binary": "1", "bit": "1", "decimal": "10,0"}
 _NO_TYPE = re.compile(
-    r"\s*\b(auto_increment|character set \w+|charset \w+|collate \w+|unique( key)?|primary key)\b"
+    r"\s*\b(auto_increment|character set \w+|charset \w+|collate \w+|unique( key)?|primary key"
+    r"|(?<=[a-z)] )(binary|ascii|unicode))\b"
 )
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _TYPE = re.compile(r"([a-z0-9_ ]+?)\s*(?:\(([^)]*)\))?\s*((?:\s*\b(?:unsigned|signed|zerofill))*)")

@@ -9,16 +9,21 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from peewee import DatabaseError
+
 from ...changes import AddColumn, AddForeignKey
+from ...compare.spelling import constraint
 from ...schema import UNKNOWN, Column, Table, TableName
 from ...sql import parts_of, redefined, tokens, unquote
 from ..remedies import Remedies, script
 from ..statements import ColumnForm
+from .catalogue import kept_column
 from .names import base_type, has_characters, is_number, is_text
 
 if TYPE_CHECKING:
     from ..base import Facts
     from ..writing import Writer
+    from .session import Mysql
 
 _CASTS = {
     **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint"), "SIGNED"),
@@ -28,6 +33,8 @@ _CASTS = {
 
 class MysqlRemedies(Remedies):
     """ALTER TABLE, of which only MODIFY changes a type."""
+
+    dialect: Mysql
 
     def changed(self, column: Column, standing: Column) -> str | None:
         name, base = self.quote(standing.name), base_type(column.type)
@@ -86,6 +93,19 @@ class MysqlRemedies(Remedies):
 
     def loosened(self, table: Table, standing: Column) -> Iterable[str]:
         return self._modified(table, standing.name, None, {"null", "not null"}, "NULL")
+
+    def made(self, name: str, definitions: str) -> Table | None:
+        """The catalogue does not list a temporary table; what made it says the same."""
+        target, settings = self.quote(name), self.dialect.settings
+        try:
+            self.dialect.run(f"CREATE TEMPORARY TABLE {target} ({definitions})")
+            parts, _ = parts_of(self.dialect.rows(f"SHOW CREATE TABLE {target}")[0][1])
+            self.dialect.run(f"DROP TEMPORARY TABLE {target}")
+        except DatabaseError:
+            return None
+        checks = [constraint(part) for part in parts if part.startswith("CONSTRAINT")]
+        columns = [kept_column(part, settings) for part in parts if part[0] == "`"]
+        return Table(TableName(None, name), tuple(columns), constraints=tuple(checks))
 
     def _modified(
         self, table: Table, name: str, type_name: str | None, without: set[str], *added: str

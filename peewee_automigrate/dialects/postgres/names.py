@@ -15,7 +15,7 @@ _SPELLINGS = {
     "bigint": "int8, bigserial, serial8",
     "smallint": "int2, smallserial",
     "character varying": "varchar",
-    "character": "char, bpchar",
+    "character": "char",
     "numeric": "decimal, dec",
     "boolean": "bool",
     "real": "float4",
@@ -30,10 +30,14 @@ _ALIASES = {other: name for name, others in _SPELLINGS.items() for other in othe
 KNOWN = {
     *_SPELLINGS,
     *("text", "uuid", "bytea", "json", "jsonb", "date", "interval", "name", "money", "xml", "bit"),
+    *('"char"', "bpchar"),
     *("inet", "cidr", "macaddr", "tsvector", "tsquery", "oid", "point", "line", "circle", "box"),
     *("path", "polygon"),
 }
-_PLAIN = re.compile(r'"([a-z_][a-z0-9_]*)"')  # a name that the catalogue shows without quotes
+_PLAIN = re.compile(
+    r'"(?!char")([a-z_][a-z0-9_]*)"'
+)  # a name that the catalogue shows without quotes
+_ARRAY = re.compile(r" array$|( array)?( ?\[\d*\])+$")  # whose number of dimensions says nothing
 _TYPE = re.compile(
     r"([^()\[\]]+?)\s*(?:\(([^)]*)\))?\s*((?:with|without) time zone)?\s*((?:\[\])*)"
 )
@@ -46,7 +50,7 @@ def canonical_type(text: str) -> str:
     if '"' in text:
         return _PLAIN.sub(r"\1", text.strip())
     words = re.sub(r" generated .*", "", " ".join(text.lower().split()))
-    match = _TYPE.fullmatch(re.sub(r"\[\d+\]", "[]", words))
+    match = _TYPE.fullmatch(_ARRAY.sub("[]", words))
     if match is None:
         return text
     base, modifiers, zone, array = match.groups()
