@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 DEFERRABLE = "deferrable"
@@ -43,7 +44,8 @@ class Clause(NamedTuple):
     """One clause of the SQL behind a column's type.
 
     ``kind``: "default", "null", "not null", "check", "unique", "primary key", "references",
-    "collate", "generated", "comment", "on update", "type" (a part of it, such as UNSIGNED) or
+    "collate" ("usual collate": of a column in any case), "generated", "comment", "on update",
+    "type" (a part of it, such as UNSIGNED) or
     "other"; ``body`` is what it says (the expression of a check in its brackets, the name of a
     collation), ``name`` its constraint's.
     """
@@ -72,6 +74,14 @@ class Declaration(NamedTuple):
 
 
 PLAIN = Declaration()
+
+
+@cache
+def standing(**bodies: str | None) -> Declaration:
+    """Return what a catalogue tells of a column in clauses; a blank in a kind is written "_"."""
+    found = [(kind.replace("_", " "), body) for kind, body in bodies.items()]
+    clauses = tuple([Clause(kind, body, "", "") for kind, body in found if body])
+    return Declaration(clauses=clauses) if clauses else PLAIN
 
 
 class Column(NamedTuple):
@@ -171,7 +181,8 @@ class Index(NamedTuple):
 
 class ForeignKey(NamedTuple):
     """A foreign key. ``columns`` and ``parent_columns`` pair up in order; a parent column "" is
-    the parent's primary key. ``pending``: an interrupted run of ours has not validated it yet.
+    the parent's primary key. ``pending``: an interrupted run of ours has not validated it yet;
+    ``deferrable``: the words of the standard for it, in upper case.
 
     Actions are upper case ("CASCADE"); "" stands for NO ACTION, which is the default.
     """
@@ -185,6 +196,7 @@ class ForeignKey(NamedTuple):
     deferred: bool = False
     valid: bool = True
     pending: bool = False
+    deferrable: str = ""
 
     def ref(self, table: TableName) -> Ref:
         """Return what refers to it as a key of a table: its columns name it."""
@@ -194,8 +206,8 @@ class ForeignKey(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """A table constraint. ``kind``: "check", "unique", "primary key", "foreign key", "exclude" or
-    `UNKNOWN`; ``columns`` those that it lists; ``text`` its normal form; ``name`` "" when it has
-    none, ``sql`` as written.
+    `UNKNOWN`; ``columns`` those that it lists, or whose own it is; ``text`` its normal form;
+    ``name`` "" when it has none, ``sql`` as written.
 
     ``pending`` is true for one that an interrupted run of ours has not validated yet.
     """
@@ -236,6 +248,11 @@ class Table(NamedTuple):
     filling: tuple[str, ...] = ()
     keys_due: tuple[str, ...] = ()
     implicit: tuple[str, ...] = ()
+
+    @property
+    def described(self) -> str:
+        """The kind of relation, as a person says it."""
+        return self.kind if self.kind.endswith(("view", "table")) else f"{self.kind} table"
 
     def key_of(self, column: str) -> ForeignKey | None:
         """Return the foreign key of this one column."""

@@ -126,6 +126,12 @@ AM212 the foreign key {constraint} is not validated
 AM213 the type is {actual}, the model says {declared}, and an interrupted run has marked the
       column as not complete
    -> Bring the two together, then run again.
+AM215 {actual} in the database, {declared} in the model
+   -> Nothing is changed; such a column is dropped and added again by your own script.
+AM216 the constraint {constraint} is {actual}, the model says {declared}
+   -> Nothing is changed; drop it and add the other one by your own script.
+AM217 the {what} is {actual}, the model says {declared}
+   -> Nothing is changed; it is a part of the column's type, changed by your own script.
 AM210 missing, beside {other} of the same type, which no model knows: renamed?
    -> If so, rename by hand before you run; otherwise the new column is added.
 AM214 missing, beside {other} with the same columns, which no model knows: renamed?
@@ -153,6 +159,8 @@ AM312 refers to {parent} ({columns}), which is not unique, and the connection ch
    -> With PRAGMA foreign_keys on each write would fail; declare that field unique=True.
 AM313 accepted as {known}, which is no finding here
    -> Take the line out.
+AM314 the {constraint} is in no model, and can refuse rows that the model allows
+   -> It stays.
 AM309 can't tell within {seconds} s whether the rows allow it
    -> The database decides when it is added.
 AM308 an INVALID leftover of the same definition

@@ -24,7 +24,17 @@ from peewee import (
     UUIDField,
 )
 
-from tests.cases_base import ALL, MYSQL, POSTGRES, ROWS, SERVERS, SQLITE, Case, sql_default
+from tests.cases_base import (
+    ALL,
+    MYSQL,
+    POSTGRES,
+    ROWS,
+    SERVERS,
+    SQLITE,
+    Case,
+    kind,
+    sql_default,
+)
 
 
 def differs(
@@ -374,16 +384,81 @@ CONSTRAINTS = [
         before="CREATE TABLE t (id {id}, a {text} NOT NULL, CHECK (a <> ''))",
     ),
     Case(
-        "no drift: a CHECK of the constraint's name stands",
+        "drift: another CHECK of the constraint's name stands",
         lambda M: M.t({"constraints": [SQL("CONSTRAINT filled CHECK (a <> '')")]}),
         before="CREATE TABLE t (id {id}, a {text} NOT NULL,"
         " CONSTRAINT filled CHECK (length(a) > 0))",
+        drift="AM216 t.filled",
     ),
     Case(
         "no drift: a CHECK in a longer spelling",
         lambda M: M.t({"constraints": [Check("a IN ('x', 'y') AND length(a) BETWEEN 1 AND 5")]}),
         before="CREATE TABLE t (id {id}, a {text} NOT NULL,"
         " CHECK (a IN ('x', 'y') AND length(a) BETWEEN 1 AND 5))",
+    ),
+]
+
+SILENT = [
+    differs(
+        "a field's own CHECK is missing",
+        "n INTEGER NOT NULL",
+        lambda M: M.t(n=IntegerField(constraints=[Check("n > 0")])),
+        "AM208 t",
+    ),
+    differs(
+        "a field's own CHECK says something else",
+        "n INTEGER NOT NULL CHECK (n > 5)",
+        lambda M: M.t(n=IntegerField(constraints=[Check("n > 0")])),
+        "AM208 t",
+        notes={POSTGRES: ("AM314 t.t_n_check",), MYSQL: ("AM314 t.n",), SQLITE: ("AM314 t",)},
+    ),
+    differs(
+        "a CHECK that no model knows is a note",
+        "n INTEGER NOT NULL CHECK (n > 5)",
+        lambda M: M.t(n=IntegerField()),
+        (),
+        notes={POSTGRES: ("AM314 t.t_n_check",), MYSQL: ("AM314 t.n",), SQLITE: ("AM314 t",)},
+    ),
+    Case(
+        "a foreign key that no model knows is a note",
+        lambda M: [M("p"), M.t(n=IntegerField(null=True))],
+        before="CREATE TABLE p (id {id}); CREATE TABLE t (id {id}, a {text} NOT NULL,"
+        " n INTEGER NULL, FOREIGN KEY (n) REFERENCES p (id))",
+        notes=("AM314 t.n",),
+    ),
+    differs(
+        "a unique index stands for a plain one is a note",
+        "n INTEGER NOT NULL); CREATE UNIQUE INDEX t_n ON t (n",
+        lambda M: M.t(n=IntegerField(index=True)),
+        (),
+        notes=("AM302 t.t_n",),
+    ),
+    differs(
+        "another collation",
+        {SQLITE: "n TEXT COLLATE NOCASE", POSTGRES: 'n TEXT COLLATE "C"'},
+        lambda M: M.t(n=TextField(null=True)),
+        "AM217 t.n",
+        on=[SQLITE, POSTGRES],
+    ),
+    differs(
+        "no collation where the model has one",
+        {SQLITE: "n TEXT", POSTGRES: "n TEXT", MYSQL: "n TEXT COLLATE utf8mb4_general_ci"},
+        lambda M: M.t(
+            n=TextField(
+                null=True,
+                collation={SQLITE: "NOCASE", POSTGRES: '"C"', MYSQL: "utf8mb4_bin"}[kind(M)],
+            )
+        ),
+        "AM217 t.n",
+    ),
+    differs(
+        "a key that is checked at once where the model has a late one",
+        "n_id INTEGER NULL REFERENCES t (id)",
+        lambda M: M.t(
+            n=ForeignKeyField("self", null=True, index=False, deferrable="INITIALLY DEFERRED")
+        ),
+        "AM207 t.n_id",
+        on=[POSTGRES],
     ),
 ]
 
@@ -508,11 +583,11 @@ UNKNOWN = [
         bystanders=False,
     ),
     Case(
-        "an exclusion constraint is of no account",
+        "an exclusion constraint that no model knows is a note",
         lambda M: M.t(),
         before=table("r int4range, EXCLUDE USING gist (r WITH &&)"),
         on=[POSTGRES],
-        notes=("AM301 t.r",),
+        notes=("AM301 t.r", "AM314 t.t_r_excl"),
     ),
     Case(
         "a column of which there was one before is added anew",
@@ -572,4 +647,4 @@ UNKNOWN = [
     ),
 ]
 
-CASES = [*TYPES, *COLUMNS, *KEYS, *CONSTRAINTS, *UNKNOWN]
+CASES = [*TYPES, *COLUMNS, *KEYS, *CONSTRAINTS, *SILENT, *UNKNOWN]

@@ -292,7 +292,7 @@ KEYS = [
         )
     ),
     Case(
-        "generated columns that stand are seen",
+        "drift: generated columns stand where plain ones are declared",
         lambda M: M.t(n=IntegerField(null=True), m=IntegerField(null=True)),
         before={
             ...: "CREATE TABLE t (id {id}, a {text} NOT NULL, n INTEGER AS (length(a)) VIRTUAL,"
@@ -301,6 +301,7 @@ KEYS = [
             " n INTEGER GENERATED ALWAYS AS (length(a)) STORED,"
             " m INTEGER GENERATED ALWAYS AS (length(a)) STORED); INSERT INTO t (a) VALUES ('x')",
         },
+        drift=("AM215 t.n", "AM215 t.m"),
     ),
     Case(
         "an identity column that stands is as good as a serial one",

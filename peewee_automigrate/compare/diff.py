@@ -6,7 +6,7 @@ changes, parents before children, and findings. Pure: no connection, no peewee, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..changes import (
     AddColumn,
@@ -32,10 +32,9 @@ from ..schema import (
     TableName,
 )
 from ..texts import blocked, drift, note
-from .drift import differences, does_constraint, find_key, matched, same_names
+from .drift import differences, find_key, matched
 from .graph import has_unique, in_order, mentioned
-from .renames import renamed_columns
-from .spelling import Names
+from .spelling import Names, does_constraint, same_names
 
 
 def diff(declared: Sequence[Table], catalog: Catalog, names: Names) -> Difference:
@@ -228,15 +227,19 @@ class _Comparison:
         if missing:
             columns = ", ".join(column.name for column in missing)
             self._stop(ref)
-            yield blocked("AM107", ref, kind=_kind(actual), columns=columns)
+            yield blocked("AM107", ref, kind=actual.described, columns=columns)
         elif actual.kind != table.kind:
-            yield note("AM303", ref, kind=_kind(actual))
+            yield note("AM303", ref, kind=actual.described)
 
     def _existing_table(self, table: Table, actual: Table) -> Iterator[Change | Finding]:
         fold = self.names.fold
         columns = matched(table, actual, fold)
         missing = {fold(column.name): column for column in columns.missing}
-        asked = renamed_columns(table.name, columns.missing, columns.unknown, self.names)
+        asked: Mapping[str, Finding] = {}
+        if columns.missing and columns.unknown:
+            from .renames import renamed_columns
+
+            asked = renamed_columns(table.name, columns.missing, columns.unknown, self.names)
         needs = {name: map(fold, mentioned(column)) for name, column in missing.items()}
         for column in map(missing.__getitem__, in_order(needs)[0]):
             fk = table.key_of(column.name)
@@ -296,7 +299,7 @@ class _Comparison:
             named = standing.get(names.fold(index.name))
             answer = satisfies(named, index, names) if named else False
             if named and answer is not False:
-                used.add(named.name)
+                used |= {named.name} if index.unique or not named.unique else set()
                 if answer is None:
                     what = "the index, since somebody locks the table"
                     yield note("AM304", Ref("index", table.name, index.name), what=what)
@@ -317,11 +320,11 @@ class _Comparison:
         """Return what is to be done or said of a missing index; ``named`` stands under its name."""
         if named and not named.valid and named.unique == index.unique:
             same = same_definition(named, index, self.names)
+            if same:
+                return AddIndex(table.name, index, actual, leftover=True)
             if same is None:
                 what = "the INVALID index, since somebody locks the table"
                 return note("AM304", Ref("index", table.name, index.name), what=what)
-            if same:
-                return AddIndex(table.name, index, actual, leftover=True)
         taken = self._taken(actual.schema, table.name, index)
         return taken or AddIndex(table.name, index, actual)
 
@@ -340,11 +343,7 @@ class _Comparison:
         key = set(map(fold, table.primary_key))
         return (
             (key and key <= set(map(fold, index.columns)))
-            or any(satisfies(index, declared, self.names) for declared in table.indexes)
+            or any(i.unique and satisfies(index, i, self.names) for i in table.indexes)
             or any(same_names(index.columns, columns, self.names.fold) for columns in own)
             or any(does_constraint(index, c, self.names) for c in table.constraints)
         )
-
-
-def _kind(table: Table) -> str:
-    return table.kind if table.kind.endswith(("view", "table")) else f"{table.kind} table"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from ..changes import Finding
-from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Ref, Table
+from ..schema import UNKNOWN, Column, ForeignKey, Ref, Table
 from ..texts import drift, note
-from .spelling import Names, normalize
+from .spelling import Names, normalize, same_names
 
 _NAME = attrgetter("name")
 
@@ -46,8 +46,12 @@ def matched(table: Table, actual: Table, fold: Callable[[str], str]) -> Columns:
     )
 
 
-def differences(table: Table, actual: Table, columns: Columns, names: Names) -> Iterator[Finding]:
-    """Yield a finding for each thing in which a table differs from its declaration."""
+def differences(
+    table: Table, actual: Table, columns: Columns, names: Names, *, certain: bool = False
+) -> Iterator[Finding]:
+    """Yield a finding for each thing in which a table differs from its declaration. ``certain``:
+    it is spelled as the database itself would, so that other words mean something else.
+    """
     for column, other in columns.pairs:
         if other != column and not _is_alike(column, other):
             yield from _column(table, column, other, names)
@@ -61,14 +65,28 @@ def differences(table: Table, actual: Table, columns: Columns, names: Names) -> 
     for fk in table.foreign_keys:
         if missing.isdisjoint(map(names.fold, fk.columns)):
             yield from _foreign_key(table, actual, fk, names)
-    for constraint in table.constraints:
-        yield from _constraint(table, actual, constraint, names)
+    if (
+        table.constraints
+        or actual.constraints
+        or len(actual.foreign_keys) > len(table.foreign_keys)
+    ):
+        from .constraints import constraints
+
+        yield from constraints(table, actual, missing, names, certain)
 
 
 def _is_alike(column: Column, actual: Column) -> bool:
     """Tell at once what is so for most columns: all that matters is the same."""
     same = column.type == actual.type and column.null == actual.null
-    return same and _same_default(column, actual)
+    if not same or column.declared.clauses or column.generated or _made(actual):
+        return False
+    is_usual = all(clause.kind == "usual collate" for clause in actual.declared.clauses)
+    return is_usual and _same_default(column, actual)
+
+
+def _made(column: Column) -> str:
+    """Return how a column is computed from others, "" where it is not."""
+    return column.generated if column.generated in ("stored", "virtual") else ""
 
 
 def _is_same_key(declared: Sequence[str], key: Sequence[str], actual: Table, names: Names) -> bool:
@@ -84,8 +102,17 @@ def _column(table: Table, column: Column, actual: Column, names: Names) -> Itera
         yield note("AM304", ref, what=what)
     elif not answer:
         yield drift("AM201", ref, declared=column.type, actual=actual.type)
-    if column.generated:
+    if _made(column) != _made(actual):
+        made = [f"{_made(c) or 'not'} generated" for c in (actual, column)]
+        yield drift("AM215", ref, actual=made[0], declared=made[1])
+    if column.generated or _made(actual):
         return
+    for kind, what in (("collate", "collation"), ("on update", "ON UPDATE")):
+        said, stands = _said(column, kind), _said(actual, kind)
+        if said and not stands:
+            stands = _said(actual, f"usual {kind}")
+        if said != stands:
+            yield drift("AM217", ref, what=what, actual=stands or "none", declared=said or "none")
     if column.null != actual.null:
         if actual.null and column.declared.default_is == "callable":
             yield note("AM305", ref)
@@ -152,7 +179,7 @@ def _foreign_key(table: Table, actual: Table, fk: ForeignKey, names: Names) -> I
     elif any(UNKNOWN in (o.on_delete, o.on_update) for o in found):
         what = f"what the foreign key to {fk.parent} does, which this role may not read"
         yield note("AM304", ref, what=what)
-    elif not any(o.on_delete == fk.on_delete and o.on_update == fk.on_update for o in found):
+    elif not any(_actions(other) == _actions(fk) for other in found):
         yield drift("AM207", ref, declared=_actions(fk), actual=_actions(found[0]))
     elif not any(other.valid or other.pending for other in found):
         yield drift("AM212", ref, constraint=found[0].name)
@@ -169,40 +196,14 @@ def find_key(actual: Table, fk: ForeignKey, names: Names) -> list[ForeignKey]:
     ]
 
 
-def same_names(one: Sequence[str], other: Sequence[str], fold: Callable[[str], str]) -> bool:
-    """Tell whether two lists hold the same names, as the database compares them."""
-    return one == other or list(map(fold, one)) == list(map(fold, other))
-
-
 def _actions(fk: ForeignKey) -> str:
-    return f"ON DELETE {fk.on_delete or 'NO ACTION'} ON UPDATE {fk.on_update or 'NO ACTION'}"
+    actions = f"ON DELETE {fk.on_delete or 'NO ACTION'} ON UPDATE {fk.on_update or 'NO ACTION'}"
+    return f"{actions} {fk.deferrable}".rstrip()
 
 
-def _constraint(
-    table: Table, actual: Table, constraint: Constraint, names: Names
-) -> Iterator[Finding]:
-    """A name tells at once; without one, another text may still mean the same."""
-    fold = names.fold
-    name, others = fold(constraint.name), actual.constraints
-    if constraint.text in [other.text for other in others]:
-        return
-    if name and name in [fold(other.name) for other in others]:
-        return
-    if any(does_constraint(index, constraint, names) for index in actual.indexes):
-        return
-    keys = actual.foreign_keys if constraint.kind == "foreign key" else ()
-    if any(same_names(fk.columns, constraint.columns, fold) for fk in keys):
-        return
-    ref = Ref("constraint", table.name, constraint.name)
-    alike = any(other.kind in (constraint.kind, UNKNOWN) for other in others)
-    if alike and not name:
-        yield note("AM304", ref, what=f"the constraint {constraint.text}")
-    else:
-        yield drift("AM208", ref, constraint=constraint.text)
-
-
-def does_constraint(index: Index, constraint: Constraint, names: Names) -> bool:
-    """Tell whether a unique index does what a UNIQUE constraint or a key is for."""
-    if not (index.unique and index.valid and index.is_plain and constraint.is_key):
-        return False
-    return same_names(constraint.columns, index.columns, names.fold)
+def _said(column: Column, kind: str) -> str:
+    """Return what the clauses of one kind say, in lower case and without quotes or a schema."""
+    words = [clause.body for clause in column.declared.of_kind(kind)]
+    text = " ".join(words).lower().removeprefix("on update ")
+    name = text.rpartition(".")[2].strip('"`')
+    return "" if name in ("binary", "default") else name

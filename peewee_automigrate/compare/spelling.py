@@ -7,9 +7,10 @@ that what is equal is equal as text. Pure: no peewee, no dialect; a dialect hand
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from ..schema import UNKNOWN, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
+from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
 from ..sql import (
     KEYWORDS,
     bare,
@@ -68,6 +69,7 @@ class Names:
         )
         keys = tuple([_without_no_action(fk) for fk in table.foreign_keys])
         constraints = tuple([constraint(c.sql) for c in table.constraints])
+        constraints += tuple(_own_checks(table.columns))
         return table._replace(
             indexes=indexes, foreign_keys=keys, constraints=constraints, options=()
         )
@@ -106,6 +108,25 @@ def constraint(sql: str, name: str = "", pending: bool = False) -> Constraint:
     return Constraint(
         first.kind, first.name or name, normalize(text), columns, pending=pending, sql=sql
     )
+
+
+def same_names(one: Sequence[str], other: Sequence[str], fold: Callable[[str], str]) -> bool:
+    """Tell whether two lists hold the same names, as the database compares them."""
+    return one == other or list(map(fold, one)) == list(map(fold, other))
+
+
+def does_constraint(index: Index, constraint: Constraint, names: Names) -> bool:
+    """Tell whether a unique index does what a UNIQUE constraint or a key is for."""
+    if not (index.unique and index.valid and index.is_plain and constraint.is_key):
+        return False
+    return same_names(constraint.columns, index.columns, names.fold)
+
+
+def _own_checks(columns: Iterable[Column]) -> Iterator[Constraint]:
+    """Yield the checks that columns have of their own, each with its column."""
+    for column in columns:
+        for clause in column.declared.of_kind("check"):
+            yield replace(constraint(clause.sql), columns=(column.name,))
 
 
 def spelled_keys(index: Index) -> tuple[Key, ...]:

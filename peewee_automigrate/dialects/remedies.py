@@ -188,6 +188,7 @@ class Remedies:
         )
         actions = f" ON DELETE {fk.on_delete}" if fk.on_delete else ""
         actions += f" ON UPDATE {fk.on_update}" if fk.on_update else ""
+        actions += f" {fk.deferrable}" if fk.deferrable else ""
         name = f"CONSTRAINT {self.quote(fk.name)} " if fk.name else ""
         parent = self.dialect.names.quote_table(fk.parent)
         return f"{name}FOREIGN KEY ({columns}) REFERENCES {parent} ({parents}){actions}"

@@ -56,15 +56,15 @@ class Declared:
         each = (model for models in self.models.values() for model in models)
         return [line for model in each for line in _accepted(model)]
 
-    def wanted(self) -> Wanted:
-        """Return what to look up in the catalogue."""
+    def wanted(self, *, all_constraints: bool = False) -> Wanted:
+        """Return what to look up in the catalogue, constraints also where none is declared."""
         parents = {fk.parent for table in self.tables for fk in table.foreign_keys}
         tables = dict.fromkeys((*(table.name for table in self.tables), *sorted(parents, key=str)))
         names = list(tables)
         for table in self.tables:
             names += [TableName(table.name.schema, index.name) for index in table.indexes]
             names += table.sequences
-        constrained = frozenset(table.name for table in self.tables if table.constraints)
+        constrained = frozenset(t.name for t in self.tables if t.constraints or all_constraints)
         return Wanted(tuple(tables), tuple(names), constrained)
 
 
@@ -301,7 +301,16 @@ def _foreign_key(field: ForeignKeyField) -> ForeignKey:
         on_update=(field.on_update or "").upper().strip(),
         name=field.constraint_name or "",
         deferred=bool(field.deferred),
+        deferrable=_deferrable(field.deferrable or ""),
     )
+
+
+def _deferrable(words: str) -> str:
+    """Return the words of the standard for a key that is checked late; IMMEDIATE is usual."""
+    text = " ".join(words.upper().split())
+    if "NOT DEFERRABLE" in text or not text:
+        return ""
+    return "DEFERRABLE INITIALLY DEFERRED" if "DEFERRED" in text else "DEFERRABLE"
 
 
 def _united(

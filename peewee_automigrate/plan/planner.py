@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..changes import AddColumn, Change, CreateSchema, CreateTable, Difference, Finding, Step
 from ..compare.diff import diff
-from ..compare.drift import differences, matched
 from ..compare.graph import Graph
-from ..compare.renames import renamed_tables
 from ..dialects import remedies_of, writer_of
 from ..dialects.base import ChangedMeanwhile, Dialect
 from ..models.collect import Collected, without_password
@@ -94,9 +92,10 @@ class Planner:
             said = [*self._written(difference, declared, catalog), *said]
         steps = tuple(item for item in said if isinstance(item, Step))
         findings = [item for item in said if isinstance(item, Finding)]
-        if self.explains:
-            declared, findings = self._spelled(findings, declared, catalog)
-            findings = [self._resolved(found, declared, catalog) for found in findings]
+        if self.explains and findings:
+            from .explaining import explained
+
+            findings = explained(findings, self.remedies, declared.tables, catalog)
         levels = {level: [f for f in findings if f.level == level] for level in _LEVELS}
         return Plan(
             steps=self.writer.joined(steps) if steps else (),
@@ -105,36 +104,6 @@ class Planner:
             summary=self._summary(declared),
             database=without_password(self.dialect.place()),
         )
-
-    def _spelled(
-        self, findings: list[Finding], declared: Declared, catalog: Catalog
-    ) -> tuple[Declared, list[Finding]]:
-        """Reads: compare tables of which something is in doubt anew, as the server keeps them."""
-        names, said = self.dialect.names, list(findings)
-        tables = {names.table_key(table.name): table for table in declared.tables}
-        for key in {names.table_key(f.ref.table): None for f in findings if _is_in_doubt(f)}:
-            table, actual = tables[key], catalog.tables[key]
-            kept = self.remedies.kept(table)
-            if kept:
-                tables[key] = kept
-                before, after = (
-                    list(differences(one, actual, matched(one, actual, names.fold), names))
-                    for one in (table, kept)
-                )
-                first = next(filter(_is_in_doubt, before))
-                places = (after if f == first else [f] if f not in before else [] for f in said)
-                said = [finding for place in places for finding in place]
-        said.sort(key=lambda finding: finding.code != "AM209")
-        return replace(declared, tables=tuple(tables.values())), said
-
-    def _resolved(self, found: Finding, declared: Declared, catalog: Catalog) -> Finding:
-        """Reads: return drift, or a note, with the SQL that would resolve it."""
-        key_of = self.dialect.names.table_key
-        actual = catalog.tables.get(key_of(found.ref.table))
-        if found.level == "blocked" or found.sql or actual is None:
-            return found
-        tables = (t for t in declared.tables if key_of(t.name) == key_of(found.ref.table))
-        return next((self.remedies.resolved(found, t, actual) for t in tables), found)
 
     def _written(
         self, difference: Difference, declared: Declared, catalog: Catalog
@@ -161,6 +130,8 @@ class Planner:
 
     def _renamed(self, missing: list[Table]) -> Iterator[Finding]:
         """Reads: ask about each table to be created beside an unknown one of the same columns."""
+        from ..compare.renames import renamed_tables
+
         known = {self.dialect.names.table_key(table.name) for table in self.declared.tables}
         others: dict[TableName, list[str]] = {}
         for schema in {table.name.schema for table in missing}:
@@ -189,7 +160,8 @@ class Planner:
     def _read(self) -> tuple[Declared, Catalog, list[Finding]]:
         """Read the catalogue, and leave out the abstract bases that have no table."""
         tables = self.declared.tables
-        catalog = self.dialect.read_catalog(self.declared.wanted()) if tables else _NOTHING
+        wanted = self.declared.wanted(all_constraints=self.explains)
+        catalog = self.dialect.read_catalog(wanted) if tables else _NOTHING
         absent = {
             key
             for key, models in self.declared.models.items()
@@ -208,11 +180,6 @@ class Planner:
 
 _NOTHING = Catalog({}, {}, frozenset(), None)
 _LEVELS = ("blocked", "drift", "note")
-_IN_DOUBT = {"AM201", "AM203", "AM208", "AM304"}  # which rest on how a text is spelled
-
-
-def _is_in_doubt(found: Finding) -> bool:
-    return found.code in _IN_DOUBT and found.ref.kind in ("column", "constraint")
 
 
 def _place(finding: Finding) -> tuple[str, str, str]:

@@ -14,7 +14,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from ...compare.spelling import constraint, normalize
-from ...schema import UNKNOWN, Catalog, Column, ForeignKey, Index, Key, Table, TableName, Wanted
+from ...schema import (
+    UNKNOWN,
+    Catalog,
+    Column,
+    ForeignKey,
+    Index,
+    Key,
+    Table,
+    TableName,
+    Wanted,
+    standing,
+)
 from ...sql import defined, unquote
 from ..base import MARK, ChangedMeanwhile
 from .names import (
@@ -42,7 +53,7 @@ SELECT 'table', TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, ROW_FO
 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
 UNION ALL
 SELECT 'column', TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT,
-       concat_ws(_utf8mb4 X'0A', EXTRA, COLUMN_COMMENT), CHARACTER_SET_NAME, ORDINAL_POSITION
+       concat_ws(_utf8mb4 X'0A', EXTRA, COLUMN_COMMENT), COLLATION_NAME, ORDINAL_POSITION
 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
 """
 
@@ -163,7 +174,7 @@ def _table(wanted: TableName, rows: dict[str, list[_Row]], is_mariadb: bool) -> 
     if not columns and relation[3] == "BASE TABLE":
         text = "the database shows this role no columns of the table"
         raise ChangedMeanwhile(f"{wanted}: {text}")
-    charsets = {row[3]: row[8] for row in columns}
+    charsets = {row[3]: (row[8] or "").partition("_")[0] or None for row in columns}
     options = _options(relation, rows["key"])
     keys = _by_name(rows["key"]).values()
     indexes = [_index(found, charsets, key_limit(options)) for found in keys]
@@ -216,14 +227,16 @@ def _options(relation: _Row, keys: Sequence[_Row]) -> tuple[str, ...]:
 
 
 def _column(row: _Row, is_mariadb: bool) -> Column:
-    _, _, _, name, type_name, nullable, default, remark, _, _ = row
+    _, _, _, name, type_name, nullable, default, remark, collation, _ = row
     extra = (remark or "").partition("\n")[0].lower()
     canonical = canonical_type(type_name)
     generated = "identity" if "auto_increment" in extra else ""
     if " generated" in f" {extra}":
         generated = "stored" if "stored" in extra else "virtual"
     found = None if generated else _default(default, canonical, extra, is_mariadb)
-    return Column(name, canonical, nullable == "YES", found, generated)
+    renewed = canonical_default(extra.partition("on update ")[2].split(" ")[0])
+    told = standing(usual_collate=collation, on_update=renewed)
+    return Column(name, canonical, nullable == "YES", found, generated, told)
 
 
 def kept_column(definition: str, settings: Settings) -> Column:

@@ -14,7 +14,7 @@ from functools import cache
 from itertools import pairwise
 
 from ...compare.spelling import Names
-from ...schema import UNKNOWN, Column, ForeignKey, Index, Key, Table
+from ...schema import UNKNOWN, Clause, Column, ForeignKey, Index, Key, Table
 from ...sql import tokens, unquote
 
 _SPELLINGS = {
@@ -291,6 +291,8 @@ def _spelled_column(column: Column) -> Column:
     words = [clause.sql for clause in column.declared.of_kind("type")]
     if words:
         column = column._replace(type=canonical_type(" ".join([column.type, *words])))
+    renewed = [_renewed(c) if c.kind == "on update" else c for c in column.declared.clauses]
+    column = column._replace(declared=column.declared._replace(clauses=tuple(renewed)))
     if column.default is None or column.default == UNKNOWN:
         return column
     default = canonical_default(column.default)
@@ -299,9 +301,13 @@ def _spelled_column(column: Column) -> Column:
     return column._replace(default=default)
 
 
+def _renewed(clause: Clause) -> Clause:
+    return clause._replace(body=canonical_default(clause.body.lower().removeprefix("on update ")))
+
+
 def _spelled_key(fk: ForeignKey) -> ForeignKey:
     actions = canonical_action(fk.on_delete), canonical_action(fk.on_update)
-    return fk._replace(on_delete=actions[0], on_update=actions[1])
+    return fk._replace(on_delete=actions[0], on_update=actions[1], deferrable="")
 
 
 def _prefix(key: Key) -> Key:

@@ -14,6 +14,7 @@ from typing import Any
 from ...compare.spelling import constraint, normalize, spelled_keys
 from ...schema import (
     DEFERRABLE,
+    PLAIN,
     UNKNOWN,
     Catalog,
     Column,
@@ -23,6 +24,7 @@ from ...schema import (
     Table,
     TableName,
     Wanted,
+    standing,
 )
 from ...sql import order_options, parse_index
 from ..base import MARK, ChangedMeanwhile
@@ -100,7 +102,9 @@ SELECT k.conrelid, k.contype::text, k.conname, array_to_string(k.conkey, ' '), k
                        JOIN pg_catalog.pg_attribute AS s
                          ON s.attrelid = k.confrelid AND s.attnum = u.number
                        ORDER BY u.position) END,
-       k.confdeltype::text || k.confupdtype::text, b.description, NULL
+       k.confdeltype::text || k.confupdtype::text
+       || CASE WHEN k.condeferred THEN 'd' WHEN k.condeferrable THEN 'i' ELSE '' END,
+       b.description, NULL
 FROM pg_catalog.pg_constraint AS k
 LEFT JOIN pg_catalog.pg_class AS p ON p.oid = k.confrelid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.relnamespace
@@ -126,6 +130,7 @@ _KINDS = {
 }
 BOUND = {"a partition", "of a type"}
 INHERITED, GUARDED = "inherited", "row security"
+_DEFERRABLE = {"": "", "i": "DEFERRABLE", "d": "DEFERRABLE INITIALLY DEFERRED"}
 _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
@@ -235,7 +240,8 @@ def _column(row: Sequence[Any]) -> tuple[int, Column, str | None, bool]:
     name, number, type_name, not_null, default, generated, identity, collation, description = row
     kinds = {"s": "stored", "v": "virtual", "": "identity" if identity else ""}
     made = kinds.get(generated, "")
-    column = Column(name, type_name, not not_null, None if made else default, made)
+    told = standing(collate=collation) if type_name != "name" else PLAIN  # it has one of its own
+    column = Column(name, type_name, not not_null, None if made else default, made, told)
     return number, column, collation, description == MARK
 
 
@@ -278,7 +284,7 @@ def _keys(
 
 
 def _foreign_key(row: Sequence[Any], names: dict[int, str]) -> ForeignKey:
-    on_delete, on_update = map(_ACTIONS.__getitem__, row[16])
+    on_delete, on_update = map(_ACTIONS.__getitem__, row[16][:2])
     return ForeignKey(
         columns=tuple(names[int(number)] for number in row[2].split()),
         parent=TableName(row[13], row[14]),
@@ -288,4 +294,5 @@ def _foreign_key(row: Sequence[Any], names: dict[int, str]) -> ForeignKey:
         name=row[1],
         valid=row[3],
         pending=row[17] == MARK,
+        deferrable=_DEFERRABLE[row[16][2:]],
     )

@@ -9,14 +9,25 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 from ...compare.spelling import constraint, normalize, spelled_keys
-from ...schema import UNKNOWN, Catalog, Column, ForeignKey, Index, Key, Table, TableName, Wanted
-from ...sql import parse_index, table_constraints, table_options, tokens, unquote
+from ...schema import (
+    UNKNOWN,
+    Catalog,
+    Column,
+    ForeignKey,
+    Index,
+    Key,
+    Table,
+    TableName,
+    Wanted,
+    standing,
+)
+from ...sql import defined, parse_index, parts_of, table_constraints, table_options, tokens, unquote
 from .names import ROWIDS, canonical_type, fold
 
 # One row per column, index key, foreign key column, and other relation of a wanted name. The
@@ -117,6 +128,8 @@ class _Reader:
         options = table_options(sql) if kind == "table" else ()
         is_rowid = len(primary) == 1 and "without rowid" not in options
         columns = tuple([_column(row, is_rowid) for row in rows if row[8] != 1])
+        if kind == "table" and "collate" in sql.lower():
+            columns = tuple(_collated(columns, sql))
         made = {row[3]: row[9] or "" for row in names}
         indexes = [
             _index(name, group, columns, made.get(name, ""))
@@ -157,6 +170,15 @@ def _column(row: _Row, is_rowid: bool) -> Column:
     rowid_alias = bool(is_rowid and primary and canonical == "INTEGER")
     generated = "rowid" if rowid_alias else _GENERATED.get(hidden, "")
     return Column(name, canonical, not (not_null or rowid_alias), default, generated)
+
+
+def _collated(columns: Sequence[Column], sql: str) -> Iterator[Column]:
+    """Yield columns with the collations that only the statement tells."""
+    parts = map(defined, parts_of(_unbracketed(sql))[0])
+    told = {fold(unquote(name)): found for name, _, found in parts}
+    for column in columns:
+        bodies = [c.body for c in told.get(fold(column.name), ()) if c.kind == "collate"]
+        yield column._replace(declared=standing(collate=bodies[-1])) if bodies else column
 
 
 def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -> Index:

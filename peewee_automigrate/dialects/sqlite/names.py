@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 
 from ...compare.spelling import Names
+from ...schema import Table
 
 ROWIDS = ("rowid", "_rowid_", "oid")
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -38,6 +39,11 @@ class SqliteNames(Names):
     def __init__(self, quote: Callable[..., str], checks_keys: Callable[[], bool]) -> None:
         super().__init__(quote)
         self._checks_keys = checks_keys
+
+    def spell(self, table: Table) -> Table:
+        """The catalogue does not tell which keys are deferrable."""
+        keys = tuple([fk._replace(deferrable="") for fk in table.foreign_keys])
+        return super().spell(table._replace(foreign_keys=keys))
 
     def checks_keys(self) -> bool:
         """A key to what is not unique is made, and fails at each write while they are checked:

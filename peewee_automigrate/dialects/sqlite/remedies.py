@@ -28,6 +28,10 @@ ORDER BY type <> 'index', rowid"""
 class SqliteRemedies(Remedies):
     """Rebuilds of a table, by hand."""
 
+    def kept(self, table: Table) -> Table:
+        """It keeps each text as it was written."""
+        return table
+
     def changed(self, column: Column, standing: Column) -> str | None:
         """A text that is a number becomes one."""
         name = self.quote(standing.name)
