@@ -28,6 +28,7 @@ from ...schema import (
 )
 from ...sql import defined, unquote
 from ..base import MARK, ChangedMeanwhile
+from . import servers
 from .names import (
     Settings,
     bytes_per_character,
@@ -96,17 +97,10 @@ KEY_MARK = "peewee_automigrate: foreign key follows"
 
 
 def read_settings(ask: Callable[..., list[Any]]) -> Settings:
-    """Read what the server says of itself; ``ask`` sends a query."""
-    version, schema, lower_case, collation, sql_mode = ask(_SETTINGS)[0]
-    numbers = re.search(r"\d+(\.\d+)+", version.removeprefix("5.5.5-"))
-    return Settings(
-        tuple(map(int, numbers[0].split("."))) if numbers else (),
-        "mariadb" in version.lower(),
-        schema,
-        bool(int(lower_case)),
-        collation,
-        sql_mode,
-    )
+    """Read what the server says of itself; ``ask`` sends a query. Raises `UnsupportedDatabase`."""
+    text, schema, lower_case, collation, sql_mode = ask(_SETTINGS)[0]
+    server, version = servers.known(text)
+    return Settings(version, server, schema, bool(int(lower_case)), collation, sql_mode)
 
 
 def read(

@@ -38,7 +38,7 @@ _ABORTS = "waits for nobody: transactions that hold the table on any node fail (
 
 def kind(dialect: Mysql) -> Kind:
     """Read: tell how the server's writes reach nodes that take writes too, "" for not at all."""
-    known = _variables(dialect)
+    known = _pairs(dialect, _VARIABLES)
     if known.get("wsrep_provider", "none") not in ("none", "") or known.get("wsrep_on") == "ON":
         return "Galera"
     is_group = known.get("group_replication_single_primary_mode") == "OFF"
@@ -48,7 +48,7 @@ def kind(dialect: Mysql) -> Kind:
 def refuse(dialect: Mysql) -> None:
     """Read: raise `AutoMigrateError` for a node that is not one with the others just now."""
     if dialect.cluster == "Galera":
-        problem = _galera_problem(_variables(dialect), _pairs(dialect, _STATUS))
+        problem = _galera_problem(_pairs(dialect, _VARIABLES), _pairs(dialect, _STATUS))
     else:
         state = next((state for is_own, state in _members(dialect) or () if is_own), "ONLINE")
         problem = "" if state == "ONLINE" else f"the member of the group is {state}"
@@ -58,7 +58,8 @@ def refuse(dialect: Mysql) -> None:
 
 def _galera_problem(known: dict[str, str], status: dict[str, str]) -> str:
     """Return what keeps a node from migrating, "" for nothing."""
-    state, component = (status.get(name, "unknown") for name in _NAMES)
+    state = status.get("wsrep_local_state_comment", "unknown")
+    component = status.get("wsrep_cluster_status", "unknown")
     if (state, component.lower()) != ("Synced", "primary"):
         return (
             f"the node of the Galera cluster is {state}, its component {component}. "
@@ -73,13 +74,6 @@ def _galera_problem(known: dict[str, str], status: dict[str, str]) -> str:
             "ones no longer fit the table. Set it to TOI, then run again"
         )
     return ""
-
-
-_NAMES = ("wsrep_local_state_comment", "wsrep_cluster_status")
-
-
-def _variables(dialect: Mysql) -> dict[str, str]:
-    return _pairs(dialect, _VARIABLES)
 
 
 def _pairs(dialect: Mysql, sql: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from peewee import PeeweeException
@@ -32,7 +32,6 @@ SECONDS = 30.0  # after which a waiter doubts that the holder is alive
 BEATS = 10  # in this time
 _TRIES = 20  # of a statement that lost against another one
 _LOST_RACE = {1062, 1205, 1213}  # duplicate key, lock wait, deadlock
-_NO_TABLE = 1146
 _PAUSES = 15.0  # seconds, for which a take-over may take longer than two leases
 
 _CREATE = f"""CREATE TABLE IF NOT EXISTS {TABLE} (
@@ -138,6 +137,7 @@ class Lease:
 
     def give_back(self) -> None:
         """Write: end the beat, and delete what is ours."""
+        self.dialect.lease = None
         self._stop.set()
         self._thread.join(SECONDS)
         self._insist(_GIVE_BACK)
@@ -165,30 +165,14 @@ def leased(
     with dialect.kept([name]):
         dialect.run(f"SET SESSION {name} = {value}")
         try:
-            _make_table(dialect)
+            if not dialect.database.table_exists(TABLE):  # DDL fails what is open elsewhere
+                dialect.run(_CREATE)
             least = 2 * SECONDS + _PAUSES if lock_wait >= SECONDS else 0.0
             waited = poll(lease.attempt, lease.holder, max(lock_wait, least), waiting)
         except PeeweeException:
             cluster.refuse(dialect)
             raise
-        try:
+        with dialect.ending(lease.give_back):
             lease.keep()
             dialect.lease = lease
             yield waited
-        except BaseException:
-            dialect.lease = None
-            with suppress(Exception):  # what came first is told
-                lease.give_back()
-            raise
-        dialect.lease = None
-        lease.give_back()
-
-
-def _make_table(dialect: Mysql) -> None:
-    """Write: DDL fails what is open elsewhere, so it is sent only where the table is missing."""
-    try:
-        dialect.rows(_READ, ())
-    except PeeweeException as error:
-        if error.args[0] != _NO_TABLE:
-            raise
-        dialect.run(_CREATE)

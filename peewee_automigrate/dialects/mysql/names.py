@@ -176,16 +176,20 @@ def can_refer(child: str, parent: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a server says of itself: ``version`` as numbers, ``schema`` the current database,
+    """What a ``server`` says of itself: ``version`` as numbers, ``schema`` the current database,
     ``collation`` that database's, ``folds_tables`` where names of tables ignore case.
     """
 
     version: tuple[int, ...]
-    is_mariadb: bool
+    server: str
     schema: str | None
     folds_tables: bool
     collation: str
     sql_mode: str
+
+    @property
+    def is_mariadb(self) -> bool:
+        return self.server == "MariaDB"
 
 
 @cache

@@ -19,7 +19,7 @@ from typing import Any
 from peewee import Database, PeeweeException
 
 from ...changes import AddForeignKey, Change, Step
-from ...errors import AutoMigrateError, UnsupportedDatabase
+from ...errors import AutoMigrateError
 from ...schema import Catalog, TableName, Wanted
 from ...sql import called_functions
 from ..base import SESSION_LOST, Dialect, LockLost, Trouble
@@ -40,7 +40,6 @@ from .names import (
 _ALGORITHM = re.compile(r", ALGORITHM=\w+$")
 _LOCK_NAME = 64  # characters
 _WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
-_OLDEST = {True: (10, 6), False: (8, 0, 16)}  # MariaDB, MySQL
 # Error numbers: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's server error reference.
 _VARYING = {"uuid", "uuid_short", "uuid_v4", "uuid_v7", "sys_guid", "rand", "random_bytes"}
 _VARYING |= {"nextval", "setval", "sleep", "benchmark", "last_insert_id", "get_lock"}
@@ -70,14 +69,7 @@ class Mysql(Dialect):
     @cached_property
     def settings(self) -> Settings:
         """Read: what the server says of itself, once."""
-        found = catalogue.read_settings(self.rows)
-        if found.version < _OLDEST[found.is_mariadb]:
-            text = ".".join(map(str, found.version))
-            kind = "MariaDB" if found.is_mariadb else "MySQL"
-            raise UnsupportedDatabase(
-                f"{kind} {text}: too old. Use MariaDB 10.6, MySQL 8.0.16, or a later one."
-            )
-        return found
+        return catalogue.read_settings(self.rows)
 
     @cached_property
     def cluster(self) -> cluster.Kind:
@@ -148,18 +140,19 @@ class Mysql(Dialect):
     def kept(self, names: Sequence[str]) -> AbstractContextManager[None]:
         """Read: put settings of the session back in the end."""
         values = self.rows("SELECT " + ", ".join(f"@@SESSION.{name}" for name in names))[0]
-        return self._ending("SET SESSION " + ", ".join(f"{name} = %s" for name in names), values)
+        statement = "SET SESSION " + ", ".join(f"{name} = %s" for name in names)
+        return self.ending(lambda: self.rows(statement, values))
 
     @contextmanager
-    def _ending(self, statement: str, params: tuple[Any, ...]) -> Iterator[None]:
-        """Write: run a statement in the end; a lost connection has done so by itself."""
+    def ending(self, work: Callable[[], object]) -> Iterator[None]:
+        """Write: do this in the end; after an error it may fail, and the error is told."""
         try:
             yield
         except BaseException:
             with suppress(Exception):
-                self.rows(statement, params)
+                work()
             raise
-        self.rows(statement, params)
+        work()
 
     def is_volatile(self, expression: str) -> bool:
         """A function of the database's own may be anything."""
@@ -290,7 +283,7 @@ class Mysql(Dialect):
             return self._described("ID = IS_USED_LOCK(%s)", (name,))
 
         waited = poll(attempt, holder, lock_wait, waiting)
-        with self._ending("SELECT RELEASE_LOCK(%s)", (name,)):
+        with self.ending(lambda: self.rows("SELECT RELEASE_LOCK(%s)", (name,))):
             if not self.rows("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (name,))[0][0]:
                 raise AutoMigrateError(
                     "the migration lock is held by another connection of the same pooler. "

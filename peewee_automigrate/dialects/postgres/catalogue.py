@@ -30,6 +30,7 @@ from ...sql import order_options, parse_index
 from ..base import MARK, ChangedMeanwhile
 from .names import fold
 from .pinned import pinned
+from .servers import SERVER, refuse
 
 # Tables on which a function that locks what it describes would wait.
 _LOCKED = """ARRAY(
@@ -65,7 +66,7 @@ ORDER BY c.oid, a.attnum
 """)
 
 # One row per index and one per constraint of the relations with these oids, and one per type that
-# has a wanted name: a table makes a type of its name.
+# has a wanted name: a table makes a type of its name. One tells of the server.
 _DETAILS = pinned(f"""
 SELECT i.indrelid, 'index' AS kind, x.relname, i.indkey::text, i.indisvalid,
        CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN NULL
@@ -117,6 +118,10 @@ SELECT NULL, 'type', t.typname, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 
        n.nspname, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
 WHERE t.typrelid = 0 AND t.typelem = 0 AND t.typname = ANY (%%s::name[])
+UNION ALL
+SELECT NULL, 'server', NULL, NULL, citus, version, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL
+FROM ({SERVER}) AS s
 """)
 
 _KINDS = {
@@ -201,6 +206,8 @@ class _Reader:
         for row in rows:
             if row[1] == "type":
                 self.owners.setdefault(TableName(row[14], row[2]), "a type")
+            elif row[1] == "server":
+                refuse(row[5], row[4])
             else:
                 self._details[row[0]].append(row[1:])
 

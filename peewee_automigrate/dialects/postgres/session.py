@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from peewee import Cast, Database, DatabaseError, InterfaceError, OperationalError, Value
@@ -21,7 +21,7 @@ from ...schema import Catalog, Index, Key, Table, TableName, Wanted
 from ...sql import called_functions, parse_index
 from ..base import SESSION_LOST, Dialect, LockLost, Progress, Trouble, is_async
 from ..waiting import poll
-from . import catalogue, online
+from . import catalogue, online, servers
 from .names import KNOWN, PostgresNames, base_type
 from .online import BUILD, LOCK
 from .pinned import pinned
@@ -129,8 +129,14 @@ class Postgres(Dialect):
         return literal
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
+        """What only speaks PostgreSQL's protocol may fail here, and is refused by its name."""
         self.database.connection()
-        return catalogue.read(self.rows, int(self.database.server_version or 0), wanted)
+        try:
+            return catalogue.read(self.rows, int(self.database.server_version or 0), wanted)
+        except DatabaseError:
+            with suppress(DatabaseError):
+                servers.refuse(*self.ask(servers.SERVER)[0])
+            raise
 
     def same_expressions(self, table: Table, declared: Index, actual: Index) -> bool | None:
         """Let the server print both through EXPLAIN, which reads no rows."""
