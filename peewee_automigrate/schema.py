@@ -137,7 +137,8 @@ class Index(NamedTuple):
 
     ``keys`` are in index order, without ``INCLUDE`` columns; ``where`` is a normalised predicate.
     ``sql`` is the statement, where there is an expression to ask the server about. ``misread`` are
-    names in it that are no columns, so that the database reads them as strings.
+    names in it that are no columns, so that the database reads them as strings. ``doubt`` says why
+    its text is not known.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Index(NamedTuple):
     origin: str = "index"
     sql: str = ""
     misread: tuple[str, ...] = ()
+    doubt: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:

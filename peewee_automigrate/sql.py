@@ -181,8 +181,10 @@ def parts_of(sql: str) -> tuple[list[str], str]:
     them, as it was written.
     """
     text = _Text(sql)
-    end, depth = closing(text.words, text.words.index("(")), 0
-    cuts = [text.words.index("(")]
+    cuts, depth = [text.words.index("(")] if "(" in text.words else [], 0
+    end = closing(text.words, cuts[0]) if cuts else -1
+    if end < 0:
+        return [], ""
     for at in range(cuts[0] + 1, end):
         depth += (text.words[at] == "(") - (text.words[at] == ")")
         if depth == 0 and text.words[at] == ",":
@@ -215,26 +217,18 @@ def redefined(column: str, type_name: str | None, without: set[str], *added: str
 
 def listed_columns(constraint: Clause) -> tuple[str, ...]:
     """Return the columns that a key's or a foreign key's clause lists, in order."""
-    items = tokens(constraint.body)
-    if "(" not in items:
-        return ()
-    opening = items.index("(")
-    inner = items[opening + 1 : closing(items, opening)]
-    return tuple(unquote(part[0]) for part in split_list(inner))
+    parts = map(tokens, parts_of(constraint.body)[0])
+    return tuple(unquote(part[0]) for part in parts if part)
 
 
 def table_constraints(sql: str) -> list[str]:
     """Return each CHECK and table constraint of a CREATE TABLE statement."""
-    items = tokens(sql)
-    if "(" not in items:
-        return []
-    opening = items.index("(")
-    found = []
-    for part in split_list(items[opening + 1 : closing(items, opening)]):
-        if part[0].lower() in _CONSTRAINTS:
-            found.append(" ".join(part))
+    found: list[str] = []
+    for part in filter(tokens, parts_of(sql)[0]):
+        if tokens(part)[0].lower() in _CONSTRAINTS:
+            found.append(part)
         else:
-            found += [c.sql for c in clauses(" ".join(part[1:])) if c.kind == "check"]
+            found += [clause.sql for clause in defined(part)[2] if clause.kind == "check"]
     return found
 
 
@@ -257,6 +251,7 @@ def _key(items: Sequence[str]) -> Key:
         *body, _, nulls = body
     ordered = len(body) > 1 and body[-1].lower() in ("asc", "desc")
     descending = ordered and body.pop().lower() == "desc"
+    body = bare(body) if len(body) == 3 else body
     is_column = is_name(body[0]) and all(map(is_name, body[1:]))
     end = 1 if is_column else len(body)
     if not is_column and ")" in body:
@@ -314,14 +309,20 @@ def parse_index(sql: str) -> Index | None:
     )
 
 
+def index_body(sql: str) -> str:
+    """Return what a CREATE INDEX statement says of an index behind the table's name."""
+    text = _Text(sql)
+    after = range(text.words.index("on"), len(text.words))
+    return text.slice(next(n for n in after if text.words[n] in ("using", "(")), len(text.words))
+
+
 # Expressions
 
 
 def is_constant(default: str) -> bool:
     """Tell whether a DEFAULT is one literal, with a sign at most."""
     items = bare(tokens(default))
-    if items and items[0] in "+-":
-        items = items[1:]
+    items = items[1:] if items[:1] in (["+"], ["-"]) else items
     item = items[0].lower() if len(items) == 1 else ""
     is_number = item[:1].isdigit() or item[:1] == "."
     is_text = item[:1] == "'" or item[:2] in ("x'", "e'", "b'")

@@ -120,15 +120,7 @@ def test_is_name_of_anything_else_is_false(token: str) -> None:
         ("a != 5", "a <> 5"),
         ("lower(a)", "lower((a)::text)"),
         ("a = 'x'", "((a)::text = 'x'::text)"),
-        ("a = 'x'", "((a)::character varying(20) = 'x'::character varying)"),
-        ("a IN ('x', 'y')", "(a = ANY (ARRAY['x'::text, 'y'::text]))"),
-        (
-            "a IN ('x', 'y')",
-            "((a)::text = ANY ((ARRAY['x'::character varying, 'y'::character varying])::text[]))",
-        ),
-        ("a NOT IN (1, 2)", "(a <> ALL (ARRAY[1, 2]))"),
         ("a LIKE 'x%'", "((a)::text ~~ 'x%'::text)"),
-        ("at > '2020'", "(at > '2020'::timestamp without time zone)"),
         ("a IS NOT NULL", "(a IS NOT NULL)"),
         ("a > 5 AND b < 3", "((a > 5) AND (b < 3))"),
         ("coalesce(a, 0)", "COALESCE(a, 0)"),
@@ -136,7 +128,13 @@ def test_is_name_of_anything_else_is_false(token: str) -> None:
     ],
 )
 def test_normalize_of_one_expression_in_two_spellings_is_equal(one: str, other: str) -> None:
-    assert normalize(one) == normalize(other)
+    """As PostgreSQL prints it of a column of VARCHAR."""
+    assert normalize(one) == normalize(other, {"a"})
+
+
+@pytest.mark.parametrize("other", ["lower((a)::text)", "lower(a::varchar)", "(a)::text"])
+def test_normalize_keeps_the_cast_of_any_other_column(other: str) -> None:
+    assert "::" in normalize(other)
 
 
 @pytest.mark.parametrize(
@@ -322,10 +320,10 @@ def test_parse_index_of_any_keys_does_not_fail(text: str) -> None:
 def test_parse_index_finds_key_and_predicate(key: str, where: str) -> None:
     parsed = parse_index(f"CREATE INDEX i ON t (({key}), b) WHERE {where}")
     assert parsed is not None
-    assert ([k.text for k in spelled_keys(parsed)], normalize(parsed.where)) == (
-        [normalize(key), "b"],
-        normalize(where),
-    )
+    texts = [key.text for key in spelled_keys(parsed)]
+    is_column = is_name(key) and len(tokens(key)) == 1
+    column = unquote(key) if is_column else normalize(key)
+    assert (texts, normalize(parsed.where)) == ([column, "b"], normalize(where))
 
 
 # Constraints.

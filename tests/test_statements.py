@@ -49,7 +49,6 @@ AROUND_READS = (
     "RELEASE",
     "SET LOCAL",
     "SET SESSION",
-    "EXPLAIN",
 )
 
 

@@ -301,7 +301,7 @@ class _Comparison:
             if named and answer is not False:
                 used |= {named.name} if index.unique or not named.unique else set()
                 if answer is None:
-                    what = "the index, since somebody locks the table"
+                    what = f"the index, since {named.doubt or 'its text can not be read'}"
                     yield note("AM304", Ref("index", table.name, index.name), what=what)
             elif not any(satisfies(o, index, names) for o in (*actual.indexes, *coming)):
                 item = self._missing_index(table, actual, named, index)
@@ -323,7 +323,7 @@ class _Comparison:
             if same:
                 return AddIndex(table.name, index, actual, leftover=True)
             if same is None:
-                what = "the INVALID index, since somebody locks the table"
+                what = f"the INVALID index, since {named.doubt or 'its text can not be read'}"
                 return note("AM304", Ref("index", table.name, index.name), what=what)
         taken = self._taken(actual.schema, table.name, index)
         return taken or AddIndex(table.name, index, actual)

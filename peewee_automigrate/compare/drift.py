@@ -6,6 +6,7 @@ findings. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -141,6 +142,7 @@ def _same_default(column: Column, actual: Column) -> bool:
     return _default_value(column.default) == _default_value(default)
 
 
+_LITERAL = re.compile(r"('(?:[^']|'')*'|-?[\d.]+)::[^']+")
 _NUMBERS = ("::integer", "::bigint", "::smallint", "::numeric", "::real", "::double precision")
 
 
@@ -149,7 +151,8 @@ def _default_value(default: str | None) -> tuple[str, object]:
 
     A server prints a negative number as a quoted literal with a cast, and TRUE may be 1.
     """
-    text = normalize(default or "NULL")
+    literal = _LITERAL.fullmatch(default or "")  # a cast to the column's own type
+    text = normalize(literal[1] if literal else default or "NULL")
     if default and default.lower().endswith(_NUMBERS):
         text = text.strip("'")
     if text.lower() == "null":

@@ -7,7 +7,7 @@ that what is equal is equal as text. Pure: no peewee, no dialect; a dialect hand
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
@@ -23,8 +23,6 @@ from ..sql import (
     unquote,
 )
 
-_CAST_TAILS = {"varying", "precision", "without", "with", "time", "zone"}
-_TEXT_TYPES = {"text", "character", "varchar", "bpchar", "name"}
 _OPERATORS = {"!=": "<>", "==": "=", "~~": "like", "~~*": "ilike", "!~~": "not like"}
 _OPERATORS |= {"!~~*": "not ilike"}
 _PAIRS = {("is", "not"), ("not", "in"), ("not", "like"), ("not", "ilike")}
@@ -97,8 +95,12 @@ class Names:
         return self.quote(table.schema, table.name)
 
 
-def constraint(sql: str, name: str = "", pending: bool = False) -> Constraint:
-    """Return a table constraint in its normal form; ``name`` where the text has none."""
+def constraint(
+    sql: str, name: str = "", pending: bool = False, texts: Collection[str] = ()
+) -> Constraint:
+    """Return a table constraint in its normal form; ``name`` where the text has none, ``texts`` as
+    `normalize` takes them.
+    """
     found = clauses(sql)
     if not found or sql == UNKNOWN:
         return Constraint(UNKNOWN, name, UNKNOWN, pending=pending, sql=sql)
@@ -106,7 +108,7 @@ def constraint(sql: str, name: str = "", pending: bool = False) -> Constraint:
     text = " ".join(items[2:]) if items[0].lower() == "constraint" else sql
     columns = listed_columns(first) if first.kind not in ("check", "exclude", "other") else ()
     return Constraint(
-        first.kind, first.name or name, normalize(text), columns, pending=pending, sql=sql
+        first.kind, first.name or name, normalize(text, texts), columns, pending=pending, sql=sql
     )
 
 
@@ -129,9 +131,11 @@ def _own_checks(columns: Iterable[Column]) -> Iterator[Constraint]:
             yield replace(constraint(clause.sql), columns=(column.name,))
 
 
-def spelled_keys(index: Index) -> tuple[Key, ...]:
-    """Return the keys of an index in their normal form."""
-    return tuple(k if k.is_column else k._replace(text=normalize(k.text)) for k in index.keys)
+def spelled_keys(index: Index, texts: Collection[str] = ()) -> tuple[Key, ...]:
+    """Return the keys of an index in their normal form; ``texts`` as `normalize` takes them."""
+    return tuple(
+        k if k.is_column else k._replace(text=normalize(k.text, texts)) for k in index.keys
+    )
 
 
 def _without_no_action(fk: ForeignKey) -> ForeignKey:
@@ -142,12 +146,12 @@ def _without_no_action(fk: ForeignKey) -> ForeignKey:
     return fk._replace(on_delete=on_delete, on_update=on_update)
 
 
-def normalize(sql: str) -> str:
+def normalize(sql: str, texts: Collection[str] = ()) -> str:
     """Return the normal form of an expression: equal forms mean equal expressions, but not the
-    reverse. It drops what a server adds when it prints an expression back: casts, brackets that
-    change nothing, another spelling of operators.
+    reverse. It drops what says nothing: layout, brackets around a whole, another spelling of
+    operators, and the casts to text that PostgreSQL adds to strings, and to the columns ``texts``.
     """
-    return " ".join(_form(_paired(map(_word, _without_casts(tokens(sql))))))
+    return " ".join(_form(_paired(map(_word, _without_casts(tokens(sql), texts)))))
 
 
 def _word(token: str) -> str:
@@ -158,36 +162,36 @@ def _word(token: str) -> str:
     return name if is_simple else '"' + name.replace('"', '""') + '"'
 
 
-def _without_casts(items: Sequence[str]) -> list[str]:
-    """Drop the casts that a server adds: to text, and of literals."""
+def _without_casts(items: Sequence[str], texts: Collection[str]) -> list[str]:
+    """Drop the casts to text of no length that stand behind a string or one of some columns."""
     kept: list[str] = []
     position = 0
     while position < len(items):
-        cast_to = items[position + 1 : position + 2] if items[position] == "::" else []
-        is_text = bool(cast_to) and cast_to[0].lower() in _TEXT_TYPES
-        is_literal = bool(kept) and (kept[-1][0].isdigit() or kept[-1].endswith("'"))
-        if is_text or (cast_to and is_literal):
-            position = _after_type(items, position + 2)
+        size = _text_cast(items[position : position + 4])
+        if size and _is_text(kept, texts):
+            position += size
         else:
             kept.append(items[position])
             position += 1
     return kept
 
 
-def _after_type(items: Sequence[str], position: int) -> int:
-    """Return the position behind a type whose first word stands before ``position``."""
-    while position < len(items):
-        rest = items[position : position + 2]
-        if rest[0].lower() in _CAST_TAILS:
-            position += 1
-        elif len(rest) == 2 and (rest[0] == "." or list(rest) == ["[", "]"]):
-            position += 2
-        elif len(rest) == 2 and rest[0] == "(" and rest[1].isdigit():
-            end = closing(items, position)
-            position = end + 1 if end > 0 else len(items)
-        else:
-            break
-    return position
+def _text_cast(items: Sequence[str]) -> int:
+    """Return how many tokens such a cast takes at the start of others, 0 where there is none."""
+    words = [item.lower() for item in items]
+    if words[:1] != ["::"]:
+        return 0
+    size = 3 if words[1:3] == ["character", "varying"] else 2
+    is_text = size == 3 or words[1:2] in (["text"], ["varchar"])
+    return size if is_text and words[size : size + 1] not in (["("], ["["]) else 0
+
+
+def _is_text(before: Sequence[str], texts: Collection[str]) -> bool:
+    """Tell whether a string ends here, or such a column, perhaps in brackets of its own."""
+    if before[-1:] == [")"] and before[-3:-2] == ["("]:
+        called = len(before) > 3 and is_name(before[-4]) and before[-4].lower() not in KEYWORDS
+        return unquote(before[-2]) in texts and not called
+    return bool(before) and (before[-1].endswith("'") or unquote(before[-1]) in texts)
 
 
 def _paired(words: Iterable[str]) -> list[str]:
@@ -211,7 +215,7 @@ def _form(words: list[str]) -> list[str]:
     sides = split(words, _COMPARISONS)
     if len(sides) != 2:
         return _operand(words)
-    return _comparison(sides[0], words[len(sides[0])], sides[1])
+    return [*_operand(sides[0]), words[len(sides[0])], *_operand(sides[1])]
 
 
 def _joined(forms: Sequence[list[str]], joint: str) -> list[str]:
@@ -222,16 +226,6 @@ def _grouped(form: list[str], joint: str) -> list[str]:
     """OR inside of AND needs its brackets."""
     loose = joint == "and" and len(split(form, {"or"})) > 1
     return ["(", *form, ")"] if loose else form
-
-
-def _comparison(left: list[str], operator: str, right: list[str]) -> list[str]:
-    """PostgreSQL prints IN as = ANY (ARRAY[..]), and NOT IN as <> ALL (ARRAY[..])."""
-    lists = {("=", "any"): "in", ("<>", "all"): "not in"}
-    listed = lists.get((operator, right[0] if right else ""))
-    array = bare(right[1:]) if listed else []
-    if listed and array[:2] == ["array", "["] and array[-1] == "]":
-        return [*_operand(left), listed, "(", *array[2:-1], ")"]
-    return [*_operand(left), operator, *_operand(right)]
 
 
 def _operand(words: list[str]) -> list[str]:

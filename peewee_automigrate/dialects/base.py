@@ -125,9 +125,11 @@ class Dialect:
         """
         raise NotImplementedError
 
-    def same_expressions(self, table: Table, declared: Index, actual: Index) -> bool | None:
-        """Read: tell whether the server reads two indexes alike, None when it can't tell."""
-        return False
+    def kept_indexes(self, table: Table, indexes: Sequence[Index]) -> Sequence[Index | str]:
+        """Read: return declared indexes of a table that stands as the server would keep them, or
+        why it can't tell; nothing where their text says all.
+        """
+        return ()
 
     def hidden(self, tables: Sequence[TableName]) -> set[TableName]:
         """Read: return those of the tables whose name means a temporary table in this session."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from peewee import DatabaseError
 
@@ -81,7 +80,7 @@ class Remedies:
         checks = [c for c in table.constraints if c.kind == "check"]
         lines = [self._definition(c) for c in table.columns if c.type and not c.generated]
         lines += [f"CONSTRAINT c{n} CHECK {clauses(c.sql)[0].body}" for n, c in enumerate(checks)]
-        made = self.made(f"declared_{uuid4().hex}", ", ".join(lines))
+        made = self.made(", ".join(lines))
         if made is None:
             return None
         texts = {c.name: c.text for c in made.constraints}
@@ -91,7 +90,7 @@ class Remedies:
             constraints=tuple(replace(c, text=said.get(id(c), c.text)) for c in table.constraints),
         )
 
-    def made(self, name: str, definitions: str) -> Table | None:
+    def made(self, definitions: str) -> Table | None:
         """Read: return a temporary table as the server keeps it, and leave nothing of it behind."""
         return None
 

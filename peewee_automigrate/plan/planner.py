@@ -21,7 +21,7 @@ from ..models.collect import Collected, without_password
 from ..models.declared import Declared, declare
 from ..options import Options
 from ..report import Plan
-from ..schema import UNKNOWN, Catalog, Index, Ref, Table, TableName
+from ..schema import Catalog, Ref, Table, TableName
 from ..texts import note
 
 if TYPE_CHECKING:
@@ -175,7 +175,11 @@ class Planner:
         for model in self.collected.temporary:
             name = TableName(model._meta.schema, model._meta.table_name)
             left_out.append(note("AM311", Ref("table", name)))
-        return declared, _reconciled(self.dialect, declared, catalog), left_out
+        if any(index.sql for table in tables for index in table.indexes):
+            from .reconciling import reconciled
+
+            catalog = reconciled(self.dialect, tables, catalog)
+        return declared, catalog, left_out
 
 
 _NOTHING = Catalog({}, {}, frozenset(), None)
@@ -184,31 +188,3 @@ _LEVELS = ("blocked", "drift", "note")
 
 def _place(finding: Finding) -> tuple[str, str, str]:
     return finding.table, finding.name or "", finding.code
-
-
-def _reconciled(dialect: Dialect, declared: Declared, catalog: Catalog) -> Catalog:
-    """Ask the server about expressions whose texts differ under one index name, and write the
-    declared text over the actual one where the server says that they are the same.
-    """
-    tables = dict(catalog.tables)
-    for table in declared.tables:
-        key = dialect.names.table_key(table.name)
-        if key in tables and any(index.sql for index in table.indexes):
-            indexes = tuple(
-                _agreed(dialect, tables[key], table, index) for index in tables[key].indexes
-            )
-            tables[key] = tables[key]._replace(indexes=indexes)
-    return replace(catalog, tables=tables)
-
-
-def _agreed(dialect: Dialect, actual: Table, table: Table, index: Index) -> Index:
-    for other in table.indexes:
-        named = dialect.names.fold(other.name) == dialect.names.fold(index.name)
-        texts = (index.keys, index.where) != (other.keys, other.where)
-        if named and texts and other.sql and len(other.keys) == len(index.keys):
-            answer = dialect.same_expressions(actual, other, index)
-            if answer is None:
-                return index._replace(where=UNKNOWN)
-            if answer and index.columns == other.columns:
-                return index._replace(keys=other.keys, where=other.where)
-    return index

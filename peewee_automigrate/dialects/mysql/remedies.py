@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from peewee import DatabaseError
 
@@ -94,8 +95,9 @@ class MysqlRemedies(Remedies):
     def loosened(self, table: Table, standing: Column) -> Iterable[str]:
         return self._modified(table, standing.name, None, {"null", "not null"}, "NULL")
 
-    def made(self, name: str, definitions: str) -> Table | None:
+    def made(self, definitions: str) -> Table | None:
         """The catalogue does not list a temporary table; what made it says the same."""
+        name = f"declared_{uuid4().hex}"
         target, settings = self.quote(name), self.dialect.settings
         try:
             self.dialect.run(f"CREATE TEMPORARY TABLE {target} ({definitions})")

@@ -218,7 +218,8 @@ class _Reader:
         columns, details = self._columns[oid], self._details[oid]
         names = _ColumnNames((number, column.name) for number, column, _, _ in columns)
         collations = {column.name: collation for _, column, collation, _ in columns}
-        indexes = [_index(row, names, collations) for row in details if row[0] == "index"]
+        texts = {c.name for _, c, _, _ in columns if c.type.startswith("character varying")}
+        indexes = [_index(row, names, collations, texts) for row in details if row[0] == "index"]
         others = [row for row in details if row[0] in "cux"]
         kind, estimate, options = self.oids[oid]
         return Table(
@@ -227,7 +228,7 @@ class _Reader:
             primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
             indexes=tuple(indexes),
             foreign_keys=tuple(_foreign_key(row, names) for row in details if row[0] == "f"),
-            constraints=tuple(constraint(row[4], row[1], row[17] == MARK) for row in others),
+            constraints=tuple(constraint(row[4], row[1], row[17] == MARK, texts) for row in others),
             kind=kind,
             rows=estimate,
             schema=found.schema,
@@ -252,11 +253,13 @@ def _column(row: Sequence[Any]) -> tuple[int, Column, str | None, bool]:
     return number, column, collation, description == MARK
 
 
-def _index(row: Sequence[Any], names: dict[int, str], collations: dict[str, str | None]) -> Index:
+def _index(
+    row: Sequence[Any], names: dict[int, str], collations: dict[str, str | None], texts: set[str]
+) -> Index:
     _, name, _, valid, definition, unique, primary, method, _, _, _, _, equal_nulls, *_ = row
     parsed = parse_index(definition) if definition else None
     if parsed:
-        keys = spelled_keys(parsed)
+        keys = spelled_keys(parsed, texts)
     else:
         unread = (Key(UNKNOWN, False),)
         keys = unread if definition else tuple(_keys(row, names, collations))
@@ -265,11 +268,12 @@ def _index(row: Sequence[Any], names: dict[int, str], collations: dict[str, str 
         keys,
         unique,
         method,
-        where=normalize(parsed.where) if parsed else definition or "",
+        where=normalize(parsed.where, texts) if parsed else definition or "",
         nulls_distinct=not equal_nulls,
         valid=valid,
         origin="pk" if primary else DEFERRABLE if row[-1] else "index",
         sql=definition or "",
+        doubt="somebody locks the table" if definition and not parsed else "",
     )
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from peewee import DatabaseError
-
 from ...changes import Finding
-from ...schema import UNKNOWN, Column, Constraint, ForeignKey, Table, TableName, Wanted
+from ...schema import UNKNOWN, Column, Constraint, ForeignKey, Table
 from ..remedies import Remedies
+from .keeping import Unanswered, made
 from .names import KNOWN, base_type
 from .pinned import pinned
 
@@ -29,26 +28,14 @@ SELECT to_jsonb(k) ->> 'conenforced' FROM pg_catalog.pg_constraint AS k
 WHERE k.conrelid = to_regclass(%s) AND k.conname = %s""")
 
 
-_LISTENS = pinned("SELECT count(*) FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'")
-_OWN_SCHEMA = pinned("SELECT pg_my_temp_schema()::regnamespace::text")
-
-
 class PostgresRemedies(Remedies):
     """ALTER TABLE, with no long lock."""
 
-    def made(self, name: str, definitions: str) -> Table | None:
-        """An event trigger would be told of the table, though it is rolled back."""
-        if self.dialect.rows(_LISTENS)[0][0]:
-            return None
+    def made(self, definitions: str) -> Table | None:
         try:
-            with self.dialect.database.atomic() as transaction:
-                self.dialect.run(f'CREATE TEMPORARY TABLE pg_temp."{name}" ({definitions})')
-                place = TableName(self.dialect.rows(_OWN_SCHEMA)[0][0], name)
-                found = self.dialect.read_catalog(Wanted((place,), ()))
-                transaction.rollback()
-        except DatabaseError:
+            return made(self.dialect, definitions)
+        except Unanswered:
             return None
-        return found.tables[place]
 
     def lines(self, found: Finding, table: Table, actual: Table) -> Iterable[str]:
         if found.code != "AM212":

@@ -6,7 +6,6 @@ https://www.postgresql.org/docs/current/explicit-locking.html and functions-admi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,8 +16,8 @@ from peewee import Cast, Database, DatabaseError, InterfaceError, OperationalErr
 from ...changes import Step
 from ...errors import AutoMigrateError
 from ...models.rendering import escaped
-from ...schema import Catalog, Index, Key, Table, TableName, Wanted
-from ...sql import called_functions, parse_index
+from ...schema import Catalog, Index, Table, TableName, Wanted
+from ...sql import called_functions
 from ..base import SESSION_LOST, Dialect, LockLost, Progress, Trouble, is_async
 from ..waiting import poll
 from . import catalogue, online, servers
@@ -138,40 +137,10 @@ class Postgres(Dialect):
                 servers.refuse(*self.ask(servers.SERVER)[0])
             raise
 
-    def same_expressions(self, table: Table, declared: Index, actual: Index) -> bool | None:
-        """Let the server print both through EXPLAIN, which reads no rows."""
-        if self._without_defaults(declared) == actual.keys and declared.where == actual.where:
-            return True
-        if not actual.sql:
-            return False
-        wanted, found = parse_index(declared.sql), parse_index(actual.sql)
-        if wanted is None or found is None:
-            return None
-        half = len(wanted.expressions)
-        if half != len(found.expressions):
-            return False
-        texts = ", ".join(f"({text})" for text in (*wanted.expressions, *found.expressions))
-        source = self.names.quote_table(table.name)
-        try:
-            with self.database.atomic():
-                sql = f"EXPLAIN (VERBOSE, FORMAT JSON) SELECT {texts} FROM {source}"
-                answer = self.rows(sql)[0][0]
-        except DatabaseError:
-            return None
-        answer = json.loads(answer) if isinstance(answer, str) else answer
-        output = answer[0]["Plan"]["Output"]
-        return bool(output[:half] == output[half:])
+    def kept_indexes(self, table: Table, indexes: Sequence[Index]) -> list[Index | str]:
+        from .keeping import kept_indexes
 
-    def _without_defaults(self, index: Index) -> tuple[Key, ...]:
-        """Drop the operator classes that a key would have anyway."""
-        words = {word for key in index.keys for word in key.options.split() if "_ops" in word}
-        sql = "SELECT opcname FROM pg_catalog.pg_opclass"
-        sql += " WHERE opcdefault AND opcname = ANY (%s::name[])"
-        usual = {row[0] for row in self.ask(sql, (sorted(words),))} if words else set()
-        return tuple(
-            key._replace(options=" ".join(w for w in key.options.split() if w not in usual))
-            for key in index.keys
-        )
+        return kept_indexes(self, table, indexes)
 
     @contextmanager
     def limited(
