@@ -251,8 +251,9 @@ def _key(items: Sequence[str]) -> Key:
         *body, _, nulls = body
     ordered = len(body) > 1 and body[-1].lower() in ("asc", "desc")
     descending = ordered and body.pop().lower() == "desc"
-    body = bare(body) if len(body) == 3 else body
-    is_column = is_name(body[0]) and all(map(is_name, body[1:]))
+    body = bare(body) if len(body) == 3 else body  # a name in brackets
+    words = is_name(body[0]) and all(map(is_name, body[1:]))
+    is_column = words and body[0].lower() not in _NOT_NAMES
     end = 1 if is_column else len(body)
     if not is_column and ")" in body:
         last = len(body) - body[::-1].index(")")

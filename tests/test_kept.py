@@ -313,6 +313,81 @@ def test_other_type_is_drift(
     assert [one.code for one in plan(database, M("t", c=typed(said))).findings] == ["AM201"]
 
 
+# Indexes; those of PostgreSQL have a file of their own
+
+
+INDEXES = {
+    MYSQL: [
+        *("(a)", "(a, n)", "(a DESC)", "(a(3))", "(a(20))", "(b(3))", "(b(768))", "(n, b(5))"),
+        *("(b(10), a(2) DESC)", "(d)", "(e, n)", "(v(4))"),
+    ],
+    SQLITE: [
+        *("(a)", "(a, n)", "(a DESC)", "(a COLLATE NOCASE)", "(a COLLATE BINARY)", "([a], n)"),
+        *('("a" DESC, b)', "(`b`)", "(lower(a))", "(LOWER(b))", "((n + 1))", "(NOT n)", "('s')"),
+        *(
+            "(a) WHERE n > 0",
+            "(a) WHERE (n>0)",
+            "(a) WHERE n IS NOT NULL",
+            "(a) WHERE NOT n",
+            "([s])",
+        ),
+        *("(a) WHERE a IN ('x', 'y')", "(a) WHERE n > 0 AND b <> ''", "(n + 0)", "(a || '-' || b)"),
+        *("(coalesce(n, -1))", "(CASE WHEN n > 0 THEN 1 ELSE 0 END)", "(substr(a, 1, 3))", "((b))"),
+    ],
+}
+OTHER_INDEXES = {
+    MYSQL: [
+        ("(a)", "(a(3))"),
+        ("(a(3))", "(a(4))"),
+        ("(a)", "(a DESC)"),
+        ("(a, n)", "(n, a)"),
+        ("(a)", "(n)"),
+        ("(b(5))", "(b(6))"),
+    ],
+    SQLITE: [
+        ("(a)", "(a COLLATE NOCASE)"),
+        ("(a)", "(a DESC)"),
+        ("(a, n)", "(n, a)"),
+        ("(lower(a))", "(upper(a))"),
+        ("((n + 1))", "((n + 2))"),
+        ("(a) WHERE n > 0", "(a) WHERE n > 1"),
+        ("(a) WHERE n > 0", "(a)"),
+        ("(a) WHERE n > 0 OR (n < 9 AND b = '')", "(a) WHERE (n > 0 OR n < 9) AND b = ''"),
+        ("(NOT n)", "(n)"),
+    ],
+}
+own = pytest.mark.parametrize("kind", [MYSQL, SQLITE])
+
+
+def indexed(M: Maker, *bodies: str, name: str = "wanted") -> Any:
+    indexes = [SQL(f"CREATE INDEX {name}{n} ON t {body}") for n, body in enumerate(bodies)]
+    types = {"a": "VARCHAR(20)", "b": "TEXT", "n": "INTEGER", "d": "DATE", "e": "DATETIME"}
+    types |= {"v": "VARBINARY(9)", "s": "VARCHAR(3)"}
+    return M("t", {"indexes": indexes}, **{column: typed(name) for column, name in types.items()})
+
+
+@own
+@pytest.mark.parametrize("stands", [False, True])
+def test_index_is_found_again(kind: str, stands: bool, database: Database, M: Maker) -> None:
+    if stands:
+        database.create_tables([indexed(M)])
+    migrate(database, indexed(M, *INDEXES[kind]))
+    assert not plan(database, indexed(M, *INDEXES[kind])).steps
+    by_hand = plan(database, indexed(M, *INDEXES[kind], name="other"))
+    assert (by_hand.steps, by_hand.blocked) == ((), ())
+
+
+@own
+def test_other_index_is_told_apart(kind: str, database: Database, M: Maker) -> None:
+    database.create_tables([indexed(M)])
+    for pair in (pair for one in OTHER_INDEXES[kind] for pair in (one, one[::-1])):
+        database.execute_sql(f"CREATE INDEX wanted0 ON t {pair[0]}")
+        named = plan(database, indexed(M, pair[1]))
+        other = plan(database, indexed(M, pair[1], name="other"))
+        assert ([f.code for f in named.blocked], len(other.steps)) == (["AM106"], 1), pair
+        database.execute_sql("DROP INDEX wanted0" + (" ON t" if kind == MYSQL else ""))
+
+
 # It leaves nothing, and harms nobody
 
 

@@ -42,6 +42,10 @@ class LockLost(Exception):
     """Another migrator may hold the migration lock by now; what was to be sent was not."""
 
 
+class Unanswered(Exception):
+    """The server can't, or may not, tell how it would keep something; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowValue:
     """What a new column's rows get: one SQL ``expression`` for all (None for NULL), or one value

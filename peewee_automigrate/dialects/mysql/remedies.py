@@ -8,17 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from uuid import uuid4
-
-from peewee import DatabaseError
 
 from ...changes import AddColumn, AddForeignKey
-from ...compare.spelling import constraint
 from ...schema import UNKNOWN, Column, Table, TableName
 from ...sql import parts_of, redefined, tokens, unquote
+from ..base import Unanswered
 from ..remedies import Remedies, script
 from ..statements import ColumnForm
-from .catalogue import kept_column
+from .keeping import made
 from .names import base_type, has_characters, is_number, is_text
 
 if TYPE_CHECKING:
@@ -96,18 +93,10 @@ class MysqlRemedies(Remedies):
         return self._modified(table, standing.name, None, {"null", "not null"}, "NULL")
 
     def made(self, definitions: str) -> Table | None:
-        """The catalogue does not list a temporary table; what made it says the same."""
-        name = f"declared_{uuid4().hex}"
-        target, settings = self.quote(name), self.dialect.settings
         try:
-            self.dialect.run(f"CREATE TEMPORARY TABLE {target} ({definitions})")
-            parts, _ = parts_of(self.dialect.rows(f"SHOW CREATE TABLE {target}")[0][1])
-            self.dialect.run(f"DROP TEMPORARY TABLE {target}")
-        except DatabaseError:
+            return made(self.dialect, definitions)
+        except Unanswered:
             return None
-        checks = [constraint(part) for part in parts if part.startswith("CONSTRAINT")]
-        columns = [kept_column(part, settings) for part in parts if part[0] == "`"]
-        return Table(TableName(None, name), tuple(columns), constraints=tuple(checks))
 
     def _modified(
         self, table: Table, name: str, type_name: str | None, without: set[str], *added: str

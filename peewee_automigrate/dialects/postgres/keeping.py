@@ -14,15 +14,11 @@ from peewee import DatabaseError
 
 from ...schema import Index, Table, TableName, Wanted
 from ...sql import index_body
-from ..base import Dialect
+from ..base import Dialect, Unanswered
 from .pinned import pinned
 
 _LISTENS = pinned("SELECT count(*) FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'")
 _OWN_SCHEMA = pinned("SELECT pg_my_temp_schema()::regnamespace::text")
-
-
-class Unanswered(Exception):
-    """The server can't, or may not, tell; the text says why."""
 
 
 def made(dialect: Dialect, definitions: str, indexes: Sequence[Index] = ()) -> Table:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from ...changes import Finding
 from ...schema import UNKNOWN, Column, Constraint, ForeignKey, Table
+from ..base import Unanswered
 from ..remedies import Remedies
-from .keeping import Unanswered, made
+from .keeping import made
 from .names import KNOWN, base_type
 from .pinned import pinned
 

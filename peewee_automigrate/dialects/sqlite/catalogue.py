@@ -28,7 +28,7 @@ from ...schema import (
     standing,
 )
 from ...sql import defined, parse_index, parts_of, table_constraints, table_options, tokens, unquote
-from .names import ROWIDS, canonical_type, fold
+from .names import ROWIDS, canonical_type, fold, unbracketed
 
 # One row per column, index key, foreign key column, and other relation of a wanted name. The
 # pragma functions describe one table each; joined to the schema table they describe them all.
@@ -57,11 +57,6 @@ WHERE m.type <> 'trigger' AND lower(m.name) IN (SELECT value FROM json_each(:nam
    OR m.type = 'index' AND lower(m.tbl_name) IN (SELECT value FROM json_each(:tables))
 """
 _ACTIONS = {"NO ACTION": "", "NONE": ""}
-_BRACKETED = re.compile(
-    r"""( '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | --[^\n]* | /\*.*?\*/ )
-      | \[ ([^\]]*) \]  # a name""",
-    re.VERBOSE | re.DOTALL,
-)
 
 _Row: TypeAlias = tuple[Any, ...]
 _GENERATED = {2: "virtual", 3: "stored"}
@@ -174,7 +169,7 @@ def _column(row: _Row, is_rowid: bool) -> Column:
 
 def _collated(columns: Sequence[Column], sql: str) -> Iterator[Column]:
     """Yield columns with the collations that only the statement tells."""
-    parts = map(defined, parts_of(_unbracketed(sql))[0])
+    parts = map(defined, parts_of(unbracketed(sql))[0])
     told = {fold(unquote(name)): found for name, _, found in parts}
     for column in columns:
         bodies = [c.body for c in told.get(fold(column.name), ()) if c.kind == "collate"]
@@ -187,7 +182,7 @@ def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -
     is_plain = not partial and all(row[7] != -2 for row in rows)
     orders = {row[9] or "" for row in rows} if origin == "c" else set()
     is_told = is_plain and orders <= {"", "desc,BINARY"}
-    parsed = None if is_told else parse_index(_unbracketed(sql))
+    parsed = None if is_told else parse_index(unbracketed(sql))
     if parsed is None:
         keys = tuple(
             Key(UNKNOWN, False) if row[7] == -2 else Key(row[8], True, (row[9] or "").split(",")[0])
@@ -196,7 +191,7 @@ def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -
         where, origin = "" if is_plain else UNKNOWN, "index" if origin == "c" else origin
         return Index(name, keys, unique, where=where, origin=origin)
     keys = tuple(
-        key._replace(is_column=key.is_column and row[7] != -2)
+        key._replace(is_column=False) if row[7] == -2 else Key(row[8], True, key.options)
         for key, row in zip(spelled_keys(parsed), rows, strict=True)
     )
     known = {fold(column.name) for column in columns}
@@ -204,15 +199,6 @@ def _index(name: str, rows: list[_Row], columns: tuple[Column, ...], sql: str) -
     quoted = [item for text in parsed.expressions for item in tokens(text) if item[0] == '"']
     misread = tuple(text for text in (*texts, *map(unquote, quoted)) if fold(text) not in known)
     return Index(name, keys, unique, where=normalize(parsed.where), misread=misread)
-
-
-def _unbracketed(sql: str) -> str:
-    """Return SQL with names in backticks in place of brackets, which stand for arrays elsewhere:
-    https://www.sqlite.org/lang_keywords.html.
-    """
-    if "[" not in sql:
-        return sql
-    return _BRACKETED.sub(lambda m: m[1] or "`" + m[2].replace("`", "``") + "`", sql)
 
 
 def _foreign_key(schema: str, rows: list[_Row]) -> ForeignKey:

@@ -6,14 +6,21 @@ https://www.sqlite.org/lang_altertable.html.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable
 from functools import cache
 
 from ...compare.spelling import Names
-from ...schema import Table
+from ...schema import Index, Key, Table
+from ...sql import parse_index
 
 ROWIDS = ("rowid", "_rowid_", "oid")
+_BRACKETED = re.compile(
+    r"""( '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | --[^\n]* | /\*.*?\*/ )
+      | \[ ([^\]]*) \]  # a name""",
+    re.VERBOSE | re.DOTALL,
+)
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
@@ -41,9 +48,10 @@ class SqliteNames(Names):
         self._checks_keys = checks_keys
 
     def spell(self, table: Table) -> Table:
-        """The catalogue does not tell which keys are deferrable."""
+        """The catalogue tells neither which keys are deferrable nor BINARY, the usual collation."""
         keys = tuple([fk._replace(deferrable="") for fk in table.foreign_keys])
-        return super().spell(table._replace(foreign_keys=keys))
+        indexes = tuple([_told(index) if index.sql else index for index in table.indexes])
+        return super().spell(table._replace(foreign_keys=keys, indexes=indexes))
 
     def checks_keys(self) -> bool:
         """A key to what is not unique is made, and fails at each write while they are checked:
@@ -56,6 +64,26 @@ class SqliteNames(Names):
         of INTEGER affinity behaves like one of NUMERIC affinity.
         """
         return declared == actual or _affinity(declared) == _affinity(actual)
+
+
+def _told(index: Index) -> Index:
+    read = parse_index(unbracketed(index.sql)) or index
+    keys = [k._replace(options=k.options.replace("collate binary", "").strip()) for k in read.keys]
+    return read._replace(keys=tuple(_named(key) if key.text[:1] == "'" else key for key in keys))
+
+
+def _named(key: Key) -> Key:
+    """A string alone is the name of a column: https://www.sqlite.org/quirks.html."""
+    return Key(key.text[1:-1].replace("''", "'"), True, key.options)
+
+
+def unbracketed(sql: str) -> str:
+    """Return SQL with names in backticks in place of brackets, which stand for arrays elsewhere:
+    https://www.sqlite.org/lang_keywords.html.
+    """
+    if "[" not in sql:
+        return sql
+    return _BRACKETED.sub(lambda m: m[1] or "`" + m[2].replace("`", "``") + "`", sql)
 
 
 def _affinity(type_name: str) -> str:
