@@ -11,6 +11,7 @@ from typing import Any
 
 from peewee import (
     SQL,
+    BareField,
     BigBitField,
     BlobField,
     BooleanField,
@@ -546,4 +547,40 @@ SQL_DEFAULTS += [
 ]
 
 
-CASES = [*VARYING, *SQL_DEFAULTS]
+def with_default(field: type[Field], text: str, M: Maker) -> Any:
+    return M.t(n=field(constraints=sql_default(text)))
+
+
+WORDS = [
+    Case(
+        f"DEFAULT {text} is taken as SQLite's parser takes it",
+        functools.partial(with_default, BareField, text),
+        "add_column t.n",
+        on=[SQLITE],
+        values={"n": [value] * 3},
+    )
+    for text, value in [
+        *(('"False"', "False"), ("False", 0), ("word", "word"), ("`a b`", "a b")),
+        *(
+            ("`ticks`", "ticks"),
+            ("0xff", 255),
+            ("1.", 1.0),
+            (".5", 0.5),
+            ("- 1", -1),
+            ("x'61'", b"a"),
+        ),
+    ]
+]
+NOTHING = [
+    Case(
+        f"DEFAULT {text} for NOT NULL is blocked, since it is NULL",
+        functools.partial(with_default, TextField, text),
+        blocked="AM110 t.n",
+        on=on,
+        says="t.n: the default can't be used: it is NULL, and the column is NOT NULL. "
+        "Give it a default that fits the column, then run again.",
+    )
+    for text, on in (("NULL::text", [POSTGRES]), ("(NULLIF('a', 'a'))", [POSTGRES, MYSQL]))
+]
+
+CASES = [*VARYING, *SQL_DEFAULTS, *WORDS, *NOTHING]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from peewee import (
     SQL,
     BooleanField,
+    CharField,
+    DecimalField,
     ForeignKeyField,
     IntegerField,
     Model,
@@ -487,4 +491,38 @@ MISSING = [
     ),
 ]
 
-CASES = [*FORMS, *FOUND, *MISSING]
+
+class State(str, Enum):
+    ACTIVE = "active"
+
+
+def with_state(M: Maker) -> type[Model]:
+    model = M.t(n=CharField(default=State.ACTIVE))
+    model.add_index(model.index(model.a, unique=True, where=model.n == State.ACTIVE, name="one"))
+    return model
+
+
+def with_amount(M: Maker) -> type[Model]:
+    model = M.t(n=DecimalField(default=0))
+    model.add_index(model.index(model.a, where=model.n > Decimal("1.50"), name="big"))
+    return model
+
+
+VALUES = [
+    Case(
+        "a predicate has the value of an enumeration that a driver would be given",
+        with_state,
+        ("add_column t.n", "add_index t.one"),
+        before="CREATE TABLE t (id {id}, a {text} NOT NULL); INSERT INTO t (a) VALUES ('x')",
+        on=[SQLITE, POSTGRES],
+        refuses="INSERT INTO t (a, n) VALUES ('x', 'active')",
+    ),
+    Case(
+        "a predicate has a number of a Decimal",
+        with_amount,
+        ("add_column t.n", "add_index t.big"),
+        on=[SQLITE, POSTGRES],
+    ),
+]
+
+CASES = [*FORMS, *FOUND, *MISSING, *VALUES]

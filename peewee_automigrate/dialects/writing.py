@@ -21,7 +21,8 @@ from ..changes import (
     Step,
     ValidateConstraint,
 )
-from ..schema import Column, ForeignKey, Table, TableName
+from ..schema import Column, ForeignKey, Index, Key, Table, TableName
+from ..sql import parse_index
 from ..texts import note
 from .base import Facts, RowValue
 from .statements import ColumnForm, Statements
@@ -229,6 +230,22 @@ class Writer(Statements):
     def index_effect(self, table: Table, change: AddIndex) -> tuple[str, str]:
         """Return the effect of building an index on rows, other than online, and what waits."""
         return "builds", "writes"
+
+    def key_texts(self, index: Index) -> list[str]:
+        """Return what an index compares, as SQL."""
+        parsed = parse_index(index.sql) if index.sql else None
+        sources = [key.source for key in parsed.keys] if parsed else [""] * len(index.keys)
+        return [
+            self._key_text(key) if key.is_column else f"({source})"
+            for key, source in zip(index.keys, sources, strict=True)
+        ]
+
+    def _key_text(self, key: Key) -> str:
+        """Return a column with its collation, or the prefix of it that an index compares."""
+        name, words = self.dialect.quote(key.text), key.options.split()
+        if words[:1] == ["collate"]:
+            return f"{name} COLLATE {self.dialect.quote(words[1])}"
+        return f"left({name}, {words[0].strip('()')})" if words and words[0][0] == "(" else name
 
     def update_triggers(self, table: Table) -> list[str]:
         """Read: return names of the triggers that an UPDATE of a new column would fire."""

@@ -5,6 +5,8 @@ Enters: nodes, and a dialect that quotes values. Leaves: text.
 
 from __future__ import annotations
 
+from decimal import Decimal
+from enum import Enum
 from typing import Any, Protocol
 
 from peewee import SQL, Context, Model, Node, _query_val_transform
@@ -41,6 +43,9 @@ class LiteralContext(Context):
         if isinstance(value, Node):
             with self(converter=None):
                 return self.sql(value)
+        value = value.value if isinstance(value, Enum) else value  # which a driver would be given
+        if isinstance(value, Decimal | float) and Decimal(value).is_finite():
+            return self.literal(str(value))
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if value is None or is_number or _is_plain(value):
             text = _query_val_transform(value)

@@ -20,8 +20,8 @@ from ..models.declared import Declared
 from ..models.defaults import python_default
 from ..models.rendering import render
 from ..options import Options
-from ..schema import Catalog, Column, ForeignKey, Index, Key, Table, TableName
-from ..sql import column_names, parse_index
+from ..schema import Catalog, Column, ForeignKey, Table, TableName
+from ..sql import column_names, parse_index, tokens
 from ..texts import blocked, note
 
 SAMPLES = 5
@@ -217,11 +217,22 @@ class Questions:
         if repeats and not self.dialect.is_volatile(str(value)):
             return blocked("AM104", change.ref, rows=f"{self.rows(change.actual):,}")
         refers = change.foreign_key is not None and value is not None
-        if not refers and not change.column.declared.of_kind("check"):
+        may_be_null = not change.column.null and len(tokens(value or "")) > 2
+        if not (refers or may_be_null or change.column.declared.of_kind("check")):
             return None
+        empty = blocked("AM110", change.ref, reason="it is NULL, and the column is NOT NULL")
         return self._ask(
-            lambda: self._check_problem(change) or self._parent_problem(change, value), change
+            lambda: (
+                (empty if may_be_null and self._is_null(change, str(value)) else None)
+                or self._check_problem(change)
+                or self._parent_problem(change, value)
+            ),
+            change,
         )
+
+    def _is_null(self, change: AddColumn, value: str) -> bool:
+        asks = not self.dialect.is_volatile(value) and self.has_rows(change.table)
+        return asks and bool(self.dialect.rows(f"SELECT ({value}) IS NULL")[0][0])
 
     def _is_unique_alone(self, change: AddColumn) -> bool:
         return any(
@@ -276,7 +287,7 @@ class Questions:
 
     def _duplicates(self, change: AddIndex) -> Finding | None:
         index = change.index
-        parts = self._key_texts(index)
+        parts = self.writer.key_texts(index)
         conditions = [f"{part} IS NOT NULL" for part in parts] if index.nulls_distinct else []
         parsed = parse_index(index.sql) if index.where else None
         conditions += [f"({parsed.where})"] if parsed else []
@@ -298,22 +309,6 @@ class Questions:
         stand = f"{groups:,} key{' stands' if groups == 1 else 's stand'}"
         words = {"wanted": index, "groups": stand, "samples": samples, "query": shown}
         return blocked("AM105", change.ref, shown, **words)
-
-    def _key_texts(self, index: Index) -> list[str]:
-        """Return what an index compares, as SQL."""
-        parsed = parse_index(index.sql) if index.sql else None
-        sources = [key.source for key in parsed.keys] if parsed else [""] * len(index.keys)
-        return [
-            self._key_text(key) if key.is_column else f"({source})"
-            for key, source in zip(index.keys, sources, strict=True)
-        ]
-
-    def _key_text(self, key: Key) -> str:
-        """Return a column with its collation, or the prefix of it that an index compares."""
-        name, words = self.dialect.quote(key.text), key.options.split()
-        if words[:1] == ["collate"]:
-            return f"{name} COLLATE {self.dialect.quote(words[1])}"
-        return f"left({name}, {words[0].strip('()')})" if words and words[0][0] == "(" else name
 
     def _source(self, table: Table, text: str) -> str:
         """Return the table as it will be, with the columns that the same run adds and that a text

@@ -6,7 +6,9 @@ https://www.sqlite.org/lang_altertable.html and https://www.sqlite.org/stricttab
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 from peewee import ForeignKeyField
 from playhouse.migrate import SqliteMigrator
@@ -76,7 +78,7 @@ class SqliteWriter(Writer, SqliteMigrator):
             return blocked("AM120", change.ref, why=why)
         if value.is_filled or default is None or not facts.has_rows(change.table):
             return None
-        if not is_constant(default):
+        if not _is_taken(default):
             return blocked("AM103", change.ref, default=default)
         refers = change.foreign_key or change.column.declared.of_kind("references")
         return blocked("AM121", change.ref) if refers else None
@@ -109,3 +111,14 @@ class SqliteWriter(Writer, SqliteMigrator):
         )
         heads = {name: " ".join(tokens(sql.lower())).partition(" begin ")[0] for name, sql in rows}
         return sorted(name for name, head in heads.items() if " update on " in head)
+
+
+def _is_taken(default: str) -> bool:
+    """Tell whether SQLite adds a column with this default to a table with rows, by a try."""
+    with closing(sqlite3.connect(":memory:")) as elsewhere:
+        elsewhere.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+        try:
+            elsewhere.execute(f"ALTER TABLE t ADD COLUMN b DEFAULT {default}")
+        except sqlite3.Error:
+            return False
+    return True
