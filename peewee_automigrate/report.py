@@ -14,6 +14,7 @@ from .changes import Finding, Step, visible
 
 Cell: TypeAlias = tuple[str, str]
 """A role, such as "add" or "blocked", and a text."""
+Line: TypeAlias = list[Cell]
 Cells: TypeAlias = tuple[Cell, Cell, Cell]
 """Of a step: what it does, its cost, its reason."""
 
@@ -49,8 +50,8 @@ class Plan:
         return bool(self.steps or self.blocked)
 
     def __str__(self) -> str:
-        lines = [*lines_of(self), [("heading", count_line(self))]]
-        return "\n".join("".join(words for _, words in line) for line in lines)
+        lines = [line for part in parts_of(self) for line in part]
+        return "\n".join(map(words_of, [*lines, [("heading", count_line(self))]]))
 
     @property
     def drift(self) -> tuple[Finding, ...]:
@@ -133,23 +134,40 @@ def _number(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else ending}"
 
 
-def lines_of(plan: Plan, *, sql: bool = False) -> list[list[Cell]]:
-    """Return a plan for logs and `grep`, each step and each finding as one line, without a count.
+def parts_of(plan: Plan, *, sql: bool = False, is_wrapped: bool = False) -> list[list[Line]]:
+    """Return a plan for logs and `grep`, a line for each step and each finding, without a count, in
+    parts: summary, steps, what is blocked, other findings. A part without lines is left out.
 
-    ``sql``: the statements too.
+    ``sql``: the statements too. ``is_wrapped``: what a person pastes stands on lines of its own.
     """
-    lines = [[("heading", plan.summary)]] if plan.summary else []
+    steps: list[Line] = []
     rows = rows_of(plan.steps)
     name, cost = (max((len(row[2][n][1]) for row in rows), default=0) for n in (0, 1))
     for heading, step, cells in rows:
-        lines += [[("heading", heading)]] if heading else []
-        lines.append(padded(cells, (min(name, _LONG), cost)))
-        lines += [[("", INDENT), ("sql", visible(one))] for one in closed(step.statements) if sql]
-    for finding in (*plan.blocked, *told(plan)):
-        lines.append([lead_of(finding), ("", f" {finding}")])
-        if finding.sql and finding.sql not in str(finding):
-            lines += [[("", INDENT), ("sql", one)] for one in script_of(finding, is_whole=sql)]
-    return lines
+        steps += [[("heading", heading)]] if heading else []
+        steps.append(padded(cells, (min(name, _LONG), cost)))
+        steps += [[("", INDENT), ("sql", visible(one))] for one in closed(step.statements) if sql]
+    head: list[Line] = [[("heading", plan.summary)]] if plan.summary else []
+    blocked, others = (
+        [line for each in found for line in _said(each, sql, is_wrapped)]
+        for found in (plan.blocked, told(plan))
+    )
+    return [part for part in (head, steps, blocked, others) if part]
+
+
+def _said(finding: Finding, is_whole: bool, is_wrapped: bool) -> list[Line]:
+    script, remedy = finding.sql or "", finding.remedy
+    if is_wrapped:
+        remedy = remedy.removesuffix(script).rstrip()
+    line = [lead_of(finding), ("", f" {finding.head}"), ("", " "), ("", visible(remedy))]
+    is_shown = script and (is_wrapped or script not in str(finding))
+    lines = script_of(finding, is_whole=is_whole) if is_shown else ()
+    return [line if remedy else line[:2], *([("", INDENT), ("sql", one)] for one in lines)]
+
+
+def words_of(line: Sequence[Cell]) -> str:
+    """Return the text of a line."""
+    return "".join(words for _, words in line)
 
 
 def padded(cells: Cells, widths: tuple[int, int]) -> list[Cell]:

@@ -1,6 +1,6 @@
 """Lays out a plan for a terminal: columns, hanging indents, colours.
 
-Enters: plans, texts with their roles, and a `Style`. Leaves: lines. Prints nothing.
+Enters: plans, lines of texts with their roles, and a `Style`. Leaves: lines. Prints nothing.
 """
 
 from __future__ import annotations
@@ -9,26 +9,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..changes import Finding, Step
-from ..report import (
-    GAP,
-    INDENT,
-    Cell,
-    Cells,
-    Plan,
-    closed,
-    count_line,
-    lead_of,
-    lines_of,
-    padded,
-    rows_of,
-    script_of,
-    told,
-)
-
-_NAME = 40  # what the first column needs; a longer cell stands on a line of its own
-_LAST = 30  # what the last column needs to be read with ease
-_NONE = ("", "")
+from ..report import INDENT, Cell, Plan, count_line, parts_of, words_of
 
 
 def plain(role: str, text: str) -> str:
@@ -46,106 +27,51 @@ class Style:
     paint: Callable[[str, str], str] = plain
     sql: bool = False
 
-    def line(self, cells: Sequence[Cell]) -> str:
-        """Return cells as one line."""
-        return "".join(self.paint(*cell) for cell in cells)
-
 
 def text(plan: Plan, style: Style) -> str:
     """Return a plan for a person: the steps by table, the blocked items, drift, notes, a count."""
-    return "\n".join([*body(plan, style), *painted(("heading", count_line(plan)), style)])
+    return "\n".join([*body(plan, style), *fitted([("heading", count_line(plan))], style)])
 
 
 def body(plan: Plan, style: Style) -> list[str]:
     """Return the lines of a plan without its count; a width has empty ones between the parts."""
-    if style.width is None:
-        return [style.line(cells) for cells in lines_of(plan, sql=style.sql)]
-    findings = [_findings(found, style) for found in (plan.blocked, told(plan))]
-    parts = filter(None, [_steps(plan.steps, style), *findings])
-    lines = [line for part in parts for line in (*part, "")]
-    head = painted(("heading", plan.summary), style) if plan.summary else []
-    return [*head, "", *lines] if head and lines else head + lines
-
-
-def _steps(steps: Sequence[Step], style: Style) -> list[str]:
+    parts = parts_of(plan, sql=style.sql, is_wrapped=style.width is not None)
+    is_apart = style.width is not None and len(parts) > bool(plan.summary)
     lines = []
-    rows = rows_of(steps)
-    columns = _columns([cells for _, _, cells in rows], style)
-    for (heading, step, _), row in zip(rows, columns, strict=True):
-        lines += [style.paint("heading", heading), *row] if heading else row
-        lines += [
-            INDENT + style.paint("sql", line) for line in closed(step.statements) if style.sql
-        ]
+    for part in parts:
+        lines += [line for cells in part for line in fitted(cells, style)]
+        lines += [""] if is_apart else []
     return lines
 
 
-def _columns(rows: Sequence[Cells], style: Style) -> list[list[str]]:
-    """Return the lines of each row, aligned with those of the other rows; where the width does not
-    suffice, the last cells stand below the first one.
+def fitted(cells: Sequence[Cell], style: Style) -> list[str]:
+    """Return one line if it fits. Else what does not fit stands below, broken where a cell is
+    blank, then between words; SQL and names are never broken.
     """
-    name, cost = (max((len(row[n][1]) for row in rows), default=0) for n in (0, 1))
-    room = (style.width or 0) - cost - len(GAP)
-    left = room - _LAST - len(GAP)
-    if left >= min(name, _NAME):
-        return [_row(row, (min(name, left), cost), style) for row in rows]
-    if room >= min(name, _NAME):
-        widths = min(name, room), cost
-        return [_row((*row[:2], _NONE), widths, style) + _below(row[2:], style) for row in rows]
-    return [painted(row[0], style) + _below(row[1:], style) for row in rows]
+    if _fits(cells, style) or cells[-1][0] == "sql":
+        return ["".join(style.paint(*cell) for cell in cells)]
+    gaps = [number for number, (_, words) in enumerate(cells) if words.isspace()]
+    if not gaps:
+        return _wrapped(cells, style)
+    place = max((gap for gap in gaps if _fits(cells[:gap], style)), default=gaps[0])
+    (role, words), *others = cells[place + 1 :]
+    return fitted(cells[:place], style) + fitted([(role, INDENT + words), *others], style)
 
 
-def _row(cells: Cells, widths: tuple[int, int], style: Style) -> list[str]:
-    """Return the lines of a row; its last cell is wrapped in what the others leave."""
-    name, cost, (role, reason) = cells
-    margin = sum(widths) + 2 * len(GAP)
-    first, *others = _wrapped(reason, max((style.width or 0) - margin, 1), "")
-    above = painted(name, style) if len(name[1]) > widths[0] else []
-    start = padded((_NONE if above else name, cost, (role, first)), widths)
-    below = [" " * margin + style.paint(role, line) for line in others]
-    return [*above, style.line(start), *below]
+def _fits(cells: Sequence[Cell], style: Style) -> bool:
+    return style.width is None or len(words_of(cells)) <= style.width
 
 
-def _below(cells: Sequence[Cell], style: Style) -> list[str]:
-    return [line for cell in cells if cell[1] for line in painted(cell, style, INDENT)]
-
-
-def _findings(findings: Sequence[Finding], style: Style) -> list[str]:
-    lines = []
-    for finding in findings:
-        sql, lead = finding.sql or "", lead_of(finding)
-        remedy = finding.remedy.removesuffix(sql).rstrip()
-        whole = paragraph(f"{finding.head} {remedy}".rstrip(), style, lead)
-        if len(whole) > 1:
-            remedied = painted(("remedy", remedy), style, INDENT)
-            whole = paragraph(finding.head, style, lead) + remedied
-        scripts = script_of(finding, is_whole=style.sql) if sql else ()
-        lines += [*whole, *(INDENT + style.paint("sql", line) for line in scripts)]
-    return lines
-
-
-def paragraph(text: str, style: Style, lead: Cell) -> list[str]:
-    """Return the lines of a text that begins with ``lead``, the others indented."""
-    role, start = lead
-    lines = _wrapped(f"{start} {text}", style.width, INDENT)
-    shown = min(len(start), len(lines[0]))
-    return [style.paint(role, lines[0][:shown]) + lines[0][shown:], *lines[1:]]
-
-
-def painted(cell: Cell, style: Style, indent: str = "") -> list[str]:
-    """Return the lines of a text, all of one colour; ``indent`` is that of the first."""
-    role, text = cell
-    lines = _wrapped(indent + text, style.width, INDENT)
-    words = [line.lstrip() for line in lines]
-    return [
-        line.removesuffix(word) + style.paint(role, word)
-        for line, word in zip(lines, words, strict=True)
-    ]
-
-
-def _wrapped(text: str, width: int | None, indent: str) -> list[str]:
-    """Names are never cut: one that is longer than the line stands on a line of its own."""
-    if width is None:
-        return [text]
-    return textwrap.wrap(
-        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    ) or [""]
+def _wrapped(cells: Sequence[Cell], style: Style) -> list[str]:
+    """Return lines of which the first cell's role colours that cell, or all where it is alone."""
+    (role, lead), *others = cells
+    first, *below = textwrap.wrap(
+        words_of(cells),
+        style.width or 0,
+        subsequent_indent=INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    if not others:
+        return [style.paint(role, line) for line in (first, *below)]
+    return [style.paint(role, lead) + first.removeprefix(lead), *below]

@@ -20,7 +20,7 @@ import click
 
 from ..options import StepEvent
 from ..report import Plan, Report, brief, count_line
-from .layout import Style, body, painted, paragraph, plain, text
+from .layout import Style, body, fitted, plain, text
 
 COLOURS: dict[str, dict[str, Any]] = {
     "add": {"fg": "green"},
@@ -98,7 +98,7 @@ class Screen:
         words = count_line(made) if is_only else f"{made.summary}: {count_line(made)}"
         role = "blocked" if made.blocked else "heading"
         cells = [*brief(made), (role, words)]
-        self.say(*(line for cell in cells for line in painted(cell, self.style)))
+        self.say(*(line for cell in cells for line in fitted([cell], self.style)))
 
     def before(self, made: Plan) -> None:
         """Print what is about to run; once more when it has changed."""
@@ -120,7 +120,7 @@ class Screen:
         if event.state == "done":
             number = f"{event.number:>{len(str(event.total))}}/{event.total}"
             words = f"{number} {event.step} ({event.seconds:.2f}\xa0s)"  # a space that never wraps
-            lines = paragraph(words, self.style, ("add", "done"))
+            lines = fitted([("add", "done"), ("", f" {words}")], self.style)
             self.say(*(line.replace("\xa0", " ") for line in lines))
         elif event.state == "start":
             self._draw(f"{_label(event)} ...")
@@ -131,7 +131,7 @@ class Screen:
 
     def report(self, report: Report) -> None:
         """Print the summary of a run."""
-        self.say(*painted(("heading", str(report)), self.style))
+        self.say(*fitted([("heading", str(report))], self.style))
 
     @contextmanager
     def running(self, logger: logging.Logger) -> Iterator[None]:
