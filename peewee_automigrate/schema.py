@@ -44,10 +44,10 @@ class Clause(NamedTuple):
     """One clause of the SQL behind a column's type.
 
     ``kind``: "default", "null", "not null", "check", "unique", "primary key", "references",
-    "collate" ("usual collate": of a column in any case), "generated", "comment", "on update",
-    "type" (a part of it, such as UNSIGNED) or
-    "other"; ``body`` is what it says (the expression of a check in its brackets, the name of a
-    collation), ``name`` its constraint's.
+    "collate" ("usual collate": of any column, "own collate": not its table's), "generated",
+    "comment", "on update", "type" (a part of it, such as UNSIGNED) or "other"; ``body`` is what it
+    says (the expression of a check in its brackets, the name of a collation), ``name`` its
+    constraint's.
     """
 
     kind: str

@@ -161,6 +161,8 @@ AM313 accepted as {known}, which is no finding here
    -> Take the line out.
 AM314 the {constraint} is in no model, and can refuse rows that the model allows
    -> It stays.
+AM315 its comment is the mark of an interrupted run, which would have left another column
+   -> It is not filled; take the comment off by hand.
 AM309 can't tell within {seconds} s whether the rows allow it
    -> The database decides when it is added.
 AM308 an INVALID leftover of the same definition

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from peewee import SQL, CharField, Database, ForeignKeyField, IntegerField, MySQLDatabase
+from peewee import (
+    SQL,
+    CharField,
+    Database,
+    DateTimeField,
+    ForeignKeyField,
+    IntegerField,
+    MySQLDatabase,
+)
 
 from peewee_automigrate import migrate, plan
 from peewee_automigrate.report import sql_text
@@ -109,3 +117,37 @@ def test_script_of_default_actions_reads_the_same_without_the_right_to_see_them(
         assert not made and not made.drift
     finally:
         database.execute_sql(f"DROP USER {user}@localhost")
+
+
+# Marks that no run of ours has left
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "n INT NULL COMMENT 'see docs: peewee_automigrate: unfinished'",
+        f"n INT NULL INVISIBLE {UNFINISHED}",
+        f"n INT NULL DEFAULT 7 {UNFINISHED}",
+        f"n INT NOT NULL {UNFINISHED}",
+        f"n INT AS (1) VIRTUAL {UNFINISHED}",
+        f"n TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP {UNFINISHED}",
+        f"n VARCHAR(9) CHARACTER SET latin1 COLLATE latin1_bin NULL {UNFINISHED}",
+        f"n INT NULL INVISIBLE {KEY}",
+        f"n INT NOT NULL DEFAULT 1 {KEY}",
+    ],
+)
+def test_mark_of_another_is_not_believed(database: MySQLDatabase, column: str) -> None:
+    database.execute_sql(f"ALTER TABLE t ADD {column}, ADD m INT")
+    before = asked(database, "SHOW CREATE TABLE t")
+    words = {"TIMESTAMP": DateTimeField, "VARCHAR": CharField}
+    field = next((words[word] for word in words if word in column), IntegerField)
+    models: list[Any] = [model(database, "t", {"n": field(null=True), "m": IntegerField()})]
+    if KEY in column:
+        database.execute_sql("CREATE TABLE q (id INT PRIMARY KEY)")
+        parent = model(database, "q", {"id": IntegerField(primary_key=True)})
+        key = ForeignKeyField(parent, column_name="n", null=True, index=False)
+        models = [parent, model(database, "t", {"n": key, "m": IntegerField()})]
+    found = migrate(database, models)
+    assert (found.applied, asked(database, "SHOW CREATE TABLE t")) == ((), before)
+    expected = [] if "see docs" in column else ["AM315"]
+    assert [one.code for one in found.findings if one.code == "AM315"] == expected

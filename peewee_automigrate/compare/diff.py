@@ -32,7 +32,7 @@ from ..schema import (
     TableName,
 )
 from ..texts import blocked, drift, note
-from .drift import differences, find_key, matched
+from .drift import differences, matched
 from .graph import has_unique, in_order, mentioned
 from .spelling import Names, does_constraint, same_names
 
@@ -251,26 +251,15 @@ class _Comparison:
             else:
                 yield AddColumn(table.name, column, fk, actual)
         if actual.filling or actual.keys_due:
-            for column, _ in columns.pairs:
-                yield from self._unfinished(table, actual, column)
+            from .unfinished import unfinished
+
+            for pair in columns.pairs:
+                yield from unfinished(table, actual, pair, self.names)
         yield from self._indexes(table, actual)
         pending = [c.name for c in actual.constraints if c.pending]
         pending += [fk.name for fk in actual.foreign_keys if fk.pending]
         yield from (ValidateConstraint(table.name, name, actual) for name in pending)
         yield from differences(table, actual, columns, self.names)
-
-    def _unfinished(self, table: Table, actual: Table, column: Column) -> Iterator[Change]:
-        """Yield what an interrupted run has left to do for a column."""
-        fold = self.names.fold
-        is_filling = fold(column.name) in map(fold, actual.filling)
-        is_due = fold(column.name) in map(fold, actual.keys_due)
-        fk = table.key_of(column.name) if is_due else None
-        stands = fk is not None and bool(find_key(actual, fk, self.names))
-        if is_filling:
-            follows = fk is not None and not stands
-            yield AddColumn(table.name, column, None, actual, fill_only=True, key_follows=follows)
-        if fk and not (is_filling and stands):
-            yield AddForeignKey(table.name, fk, column=column, stands=stands)
 
     def _unaddable(
         self, table: Table, actual: Table, column: Column, fk: ForeignKey | None

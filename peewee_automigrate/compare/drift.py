@@ -81,7 +81,7 @@ def _is_alike(column: Column, actual: Column) -> bool:
     same = column.type == actual.type and column.null == actual.null
     if not same or column.declared.clauses or column.generated or _made(actual):
         return False
-    is_usual = all(clause.kind == "usual collate" for clause in actual.declared.clauses)
+    is_usual = not actual.declared.of_kind("collate", "on update")
     return is_usual and _same_default(column, actual)
 
 
@@ -109,9 +109,9 @@ def _column(table: Table, column: Column, actual: Column, names: Names) -> Itera
     if column.generated or _made(actual):
         return
     for kind, what in (("collate", "collation"), ("on update", "ON UPDATE")):
-        said, stands = _said(column, kind), _said(actual, kind)
+        said, stands = said_of(column, kind), said_of(actual, kind)
         if said and not stands:
-            stands = _said(actual, f"usual {kind}")
+            stands = said_of(actual, f"usual {kind}")
         if said != stands:
             yield drift("AM217", ref, what=what, actual=stands or "none", declared=said or "none")
     if column.null != actual.null:
@@ -204,7 +204,7 @@ def _actions(fk: ForeignKey) -> str:
     return f"{actions} {fk.deferrable}".rstrip()
 
 
-def _said(column: Column, kind: str) -> str:
+def said_of(column: Column, kind: str) -> str:
     """Return what the clauses of one kind say, in lower case and without quotes or a schema."""
     words = [clause.body for clause in column.declared.of_kind(kind)]
     text = " ".join(words).lower().removeprefix("on update ")

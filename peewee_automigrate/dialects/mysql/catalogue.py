@@ -50,7 +50,7 @@ SELECT 'schema' AS kind, SCHEMA_NAME, '' AS name, NULL AS a, NULL AS b, NULL AS 
 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {schema}
 UNION ALL
 SELECT 'table', TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, ROW_FORMAT,
-       CREATE_OPTIONS, NULL, 0
+       CREATE_OPTIONS, TABLE_COLLATION, 0
 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME IN ({tables})
 UNION ALL
 SELECT 'column', TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT,
@@ -175,7 +175,7 @@ def _table(wanted: TableName, rows: dict[str, list[_Row]], is_mariadb: bool) -> 
     actions = {row[3]: map(canonical_action, row[5:7]) for row in rows["actions"]}
     return Table(
         name=TableName(wanted.schema, relation[2]),
-        columns=tuple([_column(row, is_mariadb) for row in columns]),
+        columns=tuple([_column(row, is_mariadb, relation[8]) for row in columns]),
         primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
         indexes=tuple(indexes),
         foreign_keys=tuple(
@@ -194,7 +194,7 @@ def _table(wanted: TableName, rows: dict[str, list[_Row]], is_mariadb: bool) -> 
 
 def _marked(rows: Sequence[_Row], *marks: str) -> tuple[str, ...]:
     """Return the columns whose comment is one of these; a fill may have its key still to come."""
-    return tuple(row[3] for row in rows if (row[7] or "").endswith(marks))
+    return tuple(row[3] for row in rows if (row[7] or "").partition("\n")[2] in marks)
 
 
 def _by_name(rows: Sequence[_Row]) -> dict[str, list[_Row]]:
@@ -220,7 +220,7 @@ def _options(relation: _Row, keys: Sequence[_Row]) -> tuple[str, ...]:
     return (*options, *(["hash"] if is_hash else []))
 
 
-def _column(row: _Row, is_mariadb: bool) -> Column:
+def _column(row: _Row, is_mariadb: bool, usual: str | None) -> Column:
     _, _, _, name, type_name, nullable, default, remark, collation, _ = row
     extra = (remark or "").partition("\n")[0].lower()
     canonical = canonical_type(type_name)
@@ -228,8 +228,15 @@ def _column(row: _Row, is_mariadb: bool) -> Column:
     if " generated" in f" {extra}":
         generated = "stored" if "stored" in extra else "virtual"
     found = None if generated else _default(default, canonical, extra, is_mariadb)
-    renewed = canonical_default(extra.partition("on update ")[2].split(" ")[0])
-    told = standing(usual_collate=collation, on_update=renewed)
+    head, _, renewed = extra.partition("on update ")
+    renewed, _, tail = renewed.partition(" ")
+    other = "" if generated else " ".join(f"{head} {tail}".replace("default_generated", "").split())
+    told = standing(
+        usual_collate=collation,
+        own_collate=collation if collation != usual else None,
+        on_update=canonical_default(renewed),
+        other=other.rstrip(","),
+    )
     return Column(name, canonical, nullable == "YES", found, generated, told)
 
 
