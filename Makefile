@@ -52,6 +52,7 @@ matrix-newest: $(NEWEST)/.dev ## Test the newest Peewee on the newest Python fou
 matrix-environments: $(OLDEST)/.dev $(NEWEST)/.dev
 
 bench: $(DEV) ## Measure against hand-written SQL and Peewee's own tools
+	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.noop
 	$(BIN)/python -m benchmarks.add_column
 	$(BIN)/python -m benchmarks.first_run

@@ -7,7 +7,7 @@ tuple, which is made and compared in half the time of a dataclass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
@@ -259,6 +259,21 @@ class Table(NamedTuple):
     def key_of(self, column: str) -> ForeignKey | None:
         """Return the foreign key of this one column."""
         return next((fk for fk in self.foreign_keys if fk.columns == (column,)), None)
+
+
+class Outline(NamedTuple):
+    """What of a table decides whether anything is missing. ``columns``: the type of each by name,
+    and one of `NULLABLE`, `NEEDED`, `GIVEN`; ``indexes``: those of columns alone, each as
+    "primary", "unique" or "index" before its columns; ``is_odd``: the rest must be read too.
+    """
+
+    columns: Mapping[str, tuple[str, str]]
+    indexes: Collection[tuple[str, ...]]
+    is_odd: bool = False
+
+
+NULLABLE, NEEDED, GIVEN = "0", "1", "2"
+"""A column may be NULL, needs a value in each insert, or has a default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ CATALOGUE_WORDS = ("pg_catalog", "pragma_", "sqlite_master", "information_schema
 MAY_READ_PRIVATE_NAMES = {
     "models.collect",
     "models.declared",
+    "models.outline",
     "models.rendering",
     "dialects.statements",
 }
@@ -52,7 +53,8 @@ CAPABILITIES = {
     "the server's own words": (360, 290, 60),  # the goal was 150
     "what a person meets": (450, 450, 120),
     "beside it: scripts, backup, rehearsal, ledger": (700, 700, 40),
-    "a cheap start": (200, 170, 120),
+    # The goal was 200, which others had taken: outlines are 440, with a query of each database.
+    "a cheap start": (640, 400, 380),
     "Galera and other servers": (350, 60, 20),
 }
 IN_ALL, WITHOUT_MYSQL, SQLITE_START = (

@@ -35,6 +35,10 @@ from peewee import (
 from playhouse.db_url import connect
 
 from peewee_automigrate import Plan, Report, migrate, plan
+from peewee_automigrate.dialects import dialect_for
+from peewee_automigrate.models.collect import collect
+from peewee_automigrate.options import Options
+from peewee_automigrate.plan.planner import Planner
 from tests.support import catalogue
 from tests.support.fields import model
 from tests.support.mysql_servers import MysqlServer, empty_mysql, open_mysql
@@ -480,3 +484,19 @@ def test_migrate_of_blocked_models_changes_nothing(database: Database, history: 
         with pytest.raises(Exception, match="blocked, nothing was changed"):
             migrate(database, models)
         assert (standing(database), rows(database, before)) == found
+
+
+@of_any_history
+def test_outlines_settle_no_table_that_lacks_anything(database: Database, history: History) -> None:
+    """Whenever a start takes nothing to be missing, the full plan has no step."""
+    before, models = built(database, history)
+    for _ in ("the tables before", "the larger ones"):
+        planner = Planner(dialect_for(database), collect(models), Options())
+        rest = planner.unsettled()
+        settled = {m._meta.table_name for m in planner.models if m not in rest}
+        event(f"settled: {len(settled)} of {len(models)}")
+        made = plan(database, models)
+        lacking = {step.table for step in made.steps}
+        lacking |= {finding.table for finding in (*made.blocked, *made.drift)}
+        assert settled & lacking == set()
+        migrate(database, models, on_blocked="skip")

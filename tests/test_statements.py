@@ -156,18 +156,6 @@ def test_plan_of_attached_schemas_reads_in_two_statements(sqlite_database: Sqlit
     assert len(sent) <= 2, sent
 
 
-def test_migrate_with_nothing_to_do_sends_what_plan_sends(database: Database) -> None:
-    """A plan asks MariaDB for the checks that no model knows too, by the same statement."""
-    models = after(database)
-    migrate(database, models)
-    with recorded(database) as planned:
-        plan(database, models)
-    with recorded(database) as sent:
-        migrate(database, models)
-    assert len(sent) == len(planned)
-    assert all(whole.startswith(part.rstrip()) for whole, part in zip(planned, sent, strict=True))
-
-
 def test_migrate_with_nothing_to_do_only_reads(database: Database) -> None:
     models = after(database)
     migrate(database, models)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from peewee import Database, InterfaceError, PeeweeException, SqliteDatabase
+from peewee import Database, PeeweeException, SqliteDatabase
 
 from ..changes import Step
 from ..dialects import dialect_for
@@ -69,6 +69,7 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
     chosen = Options(**options)
     started = time.monotonic()
     with _session(database, models, chosen) as planner:
+        planner.asks_outlines = not (chosen.accept or chosen.reviewed)
         dialect = planner.dialect
         first = _planned(planner)
         _tell(chosen, first)
@@ -118,7 +119,7 @@ def _planned(planner: Planner) -> Plan:
 
 def _accepted(made: Plan, planner: Planner) -> Plan:
     """Set apart what the options and the models accept."""
-    lines = {*planner.options.accept, *planner.declared.accept}
+    lines = {*planner.options.accept, *planner.accept}
     if not lines:
         return made
     from ..accepted import with_accepted
@@ -241,12 +242,9 @@ def _session(database: Any, models: Models, options: Options) -> Iterator[Planne
         try:
             if was_closed and dialect.existence != "missing":
                 _connect(dialect, options)
-            try:
-                planner = Planner(dialect, collected, options)  # before a connection makes a file
-            except InterfaceError:  # a literal that only the database can quote
-                _connect(dialect, options)
-                planner = Planner(dialect, collected, options)
+            planner = Planner(dialect, collected, options)
             if database.is_closed():
+                planner.read_models()  # before a connection makes a file
                 _connect(dialect, options)
             yield planner
         finally:

@@ -5,6 +5,7 @@ Enters: a Peewee database. Leaves: its dialect, loaded when its database is used
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from playhouse.migrate import SchemaMigrator
 
 from ..errors import AutoMigrateError, UnsupportedDatabase
 from ..models.collect import unwrapped
+from ..schema import Outline, TableName
 from .base import Dialect, is_async
 
 if TYPE_CHECKING:
@@ -47,6 +49,13 @@ def remedies_of(dialect: Dialect) -> Remedies:
     """Return what writes the SQL by which a person could resolve findings."""
     made: Remedies = _part(dialect, "remedies", "Remedies")
     return made
+
+
+def outlines_of(dialect: Dialect, tables: Sequence[TableName]) -> Mapping[TableName, Outline]:
+    """Read, by one statement, what decides whether anything is missing from these tables."""
+    folder = type(dialect).__module__.rpartition(".")[0]
+    found: Mapping[TableName, Outline] = import_module(f"{folder}.outline").read(dialect, tables)
+    return found
 
 
 def _part(dialect: Dialect, module: str, kind: str) -> Any:

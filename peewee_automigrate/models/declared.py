@@ -77,7 +77,7 @@ def declare(dialect: Wording, models: Iterable[type[Model]]) -> Declared:
     """
     tables: dict[TableName, Table] = {}
     owners: dict[TableName, tuple[type[Model], ...]] = {}
-    types = _Types(dialect)
+    types = Types(dialect)
     for model in sorted(models, key=lambda model: model._meta.primary_key is False):
         try:
             table = _Reader(dialect, model, types).table()
@@ -94,7 +94,7 @@ def declare(dialect: Wording, models: Iterable[type[Model]]) -> Declared:
     return Declared(tuple(tables.values()), owners)
 
 
-def _name(meta: Any) -> TableName:
+def name_of(meta: Any) -> TableName:
     return TableName(meta.schema, meta.table_name)
 
 
@@ -104,7 +104,7 @@ def _sequence(field: Field) -> TableName:
     return TableName(schema, name)
 
 
-class _Types:
+class Types:
     """The canonical types of fields, each spelling of Peewee's translated once."""
 
     def __init__(self, dialect: Wording) -> None:
@@ -131,7 +131,7 @@ class _Types:
 class _Reader:
     """Reads one model."""
 
-    def __init__(self, dialect: Wording, model: type[Model], types: _Types) -> None:
+    def __init__(self, dialect: Wording, model: type[Model], types: Types) -> None:
         self.dialect = dialect
         self.model = model
         self.meta = model._meta
@@ -148,14 +148,14 @@ class _Reader:
         settings = " ".join(map(str, ensure_tuple(meta.table_settings) or ()))
         has_sequences = self.dialect.database.sequences
         return Table(
-            name=_name(meta),
+            name=name_of(meta),
             columns=tuple(map(self._column, fields)),
             primary_key=tuple(field.column_name for field in primary if self._is_key(field)),
             indexes=tuple(map(self._index, self._indexes())),
             foreign_keys=tuple(map(_foreign_key, keys)),
             constraints=tuple(Constraint(UNKNOWN, "", sql, sql=sql) for sql in constraints),
             kind="virtual" if self.is_virtual else "table",
-            depends_on=tuple(_name(other._meta) for other in meta.depends_on or ()),
+            depends_on=tuple(name_of(other._meta) for other in meta.depends_on or ()),
             sequences=tuple(_sequence(f) for f in fields if has_sequences and f.sequence),
             options=(settings,) if settings else (),
         )
@@ -265,7 +265,7 @@ def _accepted(model: type[Model]) -> Iterator[str]:
     for code, names in (_own(model, "automigrate_accept") or {}).items():
         for name in ensure_tuple(names):
             field = model._meta.fields.get(name)
-            target = (str(_name(model._meta)), field.column_name if field else name)
+            target = (str(name_of(model._meta)), field.column_name if field else name)
             yield f"{code} {'.'.join(filter(None, target))}"
 
 
@@ -295,7 +295,7 @@ def _generated(sql: str) -> str:
 def _foreign_key(field: ForeignKeyField) -> ForeignKey:
     return ForeignKey(
         columns=(field.column_name,),
-        parent=_name(field.rel_model._meta),
+        parent=name_of(field.rel_model._meta),
         parent_columns=(field.rel_field.column_name,),
         on_delete=(field.on_delete or "").upper().strip(),
         on_update=(field.on_update or "").upper().strip(),

@@ -6,19 +6,24 @@ about data and writes steps is loaded when there is something to add.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from peewee import InterfaceError, Model
+
 from ..changes import AddColumn, Change, CreateSchema, CreateTable, Difference, Finding, Step
 from ..compare.diff import diff
 from ..compare.graph import Graph
-from ..dialects import remedies_of, writer_of
+from ..compare.outlines import agree
+from ..dialects import outlines_of, remedies_of, writer_of
 from ..dialects.base import ChangedMeanwhile, Dialect
 from ..models.collect import Collected, without_password
-from ..models.declared import Declared, declare
+from ..models.declared import Declared, Types, declare, name_of
+from ..models.outline import outline
 from ..options import Options
 from ..report import Plan
 from ..schema import Catalog, Ref, Table, TableName
@@ -32,20 +37,44 @@ if TYPE_CHECKING:
 class Planner:
     """Plans for one set of models, as often as a run needs it.
 
-    What the models declare is read once. Raises `ModelsNotFound` for models that contradict each
-    other.
+    ``models``: those of the collected ones that are meant, if not all.
     """
 
-    def __init__(self, dialect: Dialect, collected: Collected, options: Options) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        collected: Collected,
+        options: Options,
+        models: Sequence[type[Model]] | None = None,
+    ) -> None:
         self.dialect = dialect
         self.options = options
         self.collected = collected
+        self.models = (*collected.models, *collected.bases) if models is None else models
         self.bases = set(collected.bases)
         self.explains = False  # say by which SQL drift could be resolved, which reads
-        found = declare(dialect, (*collected.models, *collected.bases))
-        self.declared = replace(found, tables=tuple(map(dialect.names.spell, found.tables)))
+        self.asks_outlines = False  # first, since nothing may be missing
         self._counted: dict[TableName, int] = {}
         self._last: tuple[Catalog, Plan] | None = None  # where only the catalogue was asked
+
+    @cached_property
+    def declared(self) -> Declared:
+        """What the models declare, read once. Raises `ModelsNotFound` for models that contradict
+        each other.
+        """
+        found = declare(self.dialect, self.models)
+        return replace(found, tables=tuple(map(self.dialect.names.spell, found.tables)))
+
+    @property
+    def accept(self) -> list[str]:
+        """The findings that the models' own ``Meta`` accepts, each as "CODE target"."""
+        does = any(getattr(model._meta, "automigrate_accept", None) for model in self.models)
+        return self.declared.accept if does else []
+
+    def read_models(self) -> None:
+        """Raise what is wrong with models, as far as it can be told without a connection."""
+        with suppress(InterfaceError):  # a literal that only the database can quote
+            _ = self.declared
 
     @cached_property
     def remedies(self) -> Remedies:
@@ -59,6 +88,11 @@ class Planner:
 
     def plan(self) -> Plan:
         """Reads the catalogue, and of the data what the missing things make necessary."""
+        if self.asks_outlines:
+            self.asks_outlines = False
+            settled = self._settled()
+            if settled is not None:
+                return settled
         declared, catalog, left_out = self._read()
         if self._last and self._last[0] == catalog and self._knows_types():
             return self._last[1]
@@ -68,6 +102,38 @@ class Planner:
         creates = {"create_schema", "create_table"} >= {step.kind for step in made.steps}
         self._last = (catalog, made) if creates and not made.blocked else None
         return made
+
+    def _settled(self) -> Plan | None:
+        """Reads outlines, and in full only the tables that these can't settle: the plan where
+        nothing is missing, else None.
+        """
+        rest = self.unsettled()
+        if rest and len(rest) == len(self.models):
+            return None
+        return Planner(self.dialect, self.collected, self.options, rest).nothing()
+
+    def nothing(self) -> Plan | None:
+        """Reads the catalogue: the plan where nothing is missing, else None."""
+        declared, catalog, left_out = self._read()
+        difference = diff(declared.tables, catalog, self.dialect.names)
+        if difference.changes or any(found.level == "blocked" for found in difference.findings):
+            return None
+        return self._plan(declared, catalog, left_out)
+
+    def unsettled(self) -> list[type[Model]]:
+        """Reads: the models whose tables may lack something, differ, or are shared."""
+        names = [name_of(model._meta) for model in self.models]
+        owners = Counter(map(self.dialect.names.table_key, names))
+        found = outlines_of(self.dialect, list(dict.fromkeys(names))) if names else {}
+        types = Types(self.dialect)
+        rest = []
+        for model, name in zip(self.models, names, strict=True):
+            actual = found.get(name)
+            declared = outline(model, types) if actual else None
+            settled = actual and declared and agree(declared, actual)
+            if not settled or owners[self.dialect.names.table_key(name)] > 1:
+                rest.append(model)
+        return rest
 
     def _expect(self, catalog: Catalog) -> None:
         """Reads: raise `ChangedMeanwhile` unless the columns still stand as they were read: of what

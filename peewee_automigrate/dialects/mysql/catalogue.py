@@ -114,9 +114,9 @@ def read(
     Raises `ChangedMeanwhile` for a table that is being created just now.
     """
     schemas = sorted({t.schema or settings.schema or "" for t in wanted.tables})
-    parts = [(name, _names(wanted.tables, name, settings)) for name in schemas]
-    relations = _asked(ask, _RELATIONS, parts)
-    details = _asked(ask, _details(settings, bool(wanted.constrained)), parts)
+    parts = [(name, names_in(wanted.tables, name, settings)) for name in schemas]
+    relations = asked(ask, _RELATIONS, parts)
+    details = asked(ask, _details(settings, bool(wanted.constrained)), parts)
     rows: dict[tuple[str, str, str], list[_Row]] = defaultdict(list)
     for row in (*relations, *details):
         rows[row[0], row[1], fold_table(row[2])].append(row)
@@ -135,7 +135,7 @@ def read(
     return Catalog(tables, owners, found, settings.schema)
 
 
-def _names(tables: Sequence[TableName], schema: str, settings: Settings) -> list[str]:
+def names_in(tables: Sequence[TableName], schema: str, settings: Settings) -> list[str]:
     return sorted({t.name for t in tables if (t.schema or settings.schema) == schema})
 
 
@@ -146,7 +146,7 @@ def _details(settings: Settings, with_checks: bool) -> str:
     return _DETAILS.replace("{expression}", expression) + (check if with_checks else "")
 
 
-def _asked(
+def asked(
     ask: Callable[..., list[Any]], sql: str, parts: Sequence[tuple[str, Sequence[str]]]
 ) -> list[Any]:
     """Send one statement for the tables of several schemas."""

@@ -64,7 +64,25 @@ _GENERATED = {2: "virtual", 3: "stored"}
 
 def read(ask: Callable[..., list[Any]], quote: Callable[[str], str], wanted: Wanted) -> Catalog:
     """Read the wanted tables; ``ask`` sends a query. One statement, two with attached schemas."""
-    schemas = sorted({table.schema for table in wanted.tables if table.schema} | {"main"})
+    attached, rows = asked(ask, quote, _CATALOG, wanted.tables, wanted.names)
+    reader = _Reader(rows)
+    tables = {}
+    for want in wanted.tables:
+        found = reader.table(want, want in wanted.constrained)
+        if found:
+            tables[TableName(want.schema, fold(want.name))] = found
+    return Catalog(tables, reader.owners, frozenset(attached), "main")
+
+
+def asked(
+    ask: Callable[..., list[Any]],
+    quote: Callable[[str], str],
+    query: str,
+    tables: Sequence[TableName],
+    names: Sequence[TableName],
+) -> tuple[set[str], list[_Row]]:
+    """Send a query of each schema as one statement; return the schemas that stand, and rows."""
+    schemas = sorted({table.schema for table in tables if table.schema} | {"main"})
     attached = {"main"}
     if len(schemas) > 1:
         attached = {row[1] for row in ask("PRAGMA database_list")}
@@ -73,19 +91,13 @@ def read(ask: Callable[..., list[Any]], quote: Callable[[str], str], wanted: Wan
     for schema in filter(attached.__contains__, schemas):
         values = {
             "schema": schema,
-            "tables": _folded(wanted.tables, schema),
-            "names": _folded(wanted.names, schema),
+            "tables": _folded(tables, schema),
+            "names": _folded(names, schema),
         }
-        sql = _CATALOG.format(schema=quote(schema))
+        sql = query.format(schema=quote(schema))
         params += [values[name] for name in re.findall(r":(\w+)\b", sql)]
         statements.append(re.sub(r":\w+\b", "?", sql))
-    reader = _Reader(ask(" UNION ALL ".join(statements), params))
-    tables = {}
-    for want in wanted.tables:
-        found = reader.table(want, want in wanted.constrained)
-        if found:
-            tables[TableName(want.schema, fold(want.name))] = found
-    return Catalog(tables, reader.owners, frozenset(attached), "main")
+    return attached, ask(" UNION ALL ".join(statements), params)
 
 
 def _folded(names: Sequence[TableName], schema: str) -> str:

@@ -1,0 +1,64 @@
+"""Peewee models -> their outlines, made straight from fields without a value for each.
+
+Enters: a bound model, the types of fields. Leaves: an `Outline`, or None where only `declared` can
+tell: constraints, collations, sequences, indexes that are not of columns alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from peewee import DeferredForeignKey, Field, Metadata, Model
+
+from ..schema import NEEDED, NULLABLE, Outline
+from .declared import Types
+
+
+def outline(model: type[Model], types: Types) -> Outline | None:
+    """Return a model's outline; None when it has none, or can't be read."""
+    meta = model._meta
+    is_usual = type(meta).fields_to_index is Metadata.fields_to_index
+    if not is_usual or meta.constraints or hasattr(meta, "extension_module"):
+        return None
+    if getattr(meta, "automigrate_accept", None):
+        return None
+    columns: dict[str, tuple[str, str]] = {}
+    try:
+        for field in meta.sorted_fields:
+            type_name = "" if _is_special(field) else types.get(field)
+            if not type_name:
+                return None
+            columns[field.column_name] = (type_name, NULLABLE if field.null else NEEDED)
+        indexes = set(_indexes(meta))
+    except Exception:  # whatever a field class raises, `declared` raises it too, with its reason
+        return None
+    is_whole = len(columns) == len(meta.sorted_fields) and ("",) not in indexes
+    return Outline(columns, indexes) if is_whole else None
+
+
+def _is_special(field: Field) -> Any:
+    return (
+        field.constraints
+        or field.collation
+        or field.sequence
+        or field.index_type
+        or field._hidden
+        or isinstance(field, DeferredForeignKey)
+    )
+
+
+def _indexes(meta: Any) -> Iterator[tuple[str, ...]]:
+    """Yield what `Metadata.fields_to_index` would make, ("",) for what has no outline."""
+    if meta.primary_key is not False:
+        yield "primary", *[field.column_name for field in meta.get_primary_keys()]
+    for field in meta.sorted_fields:
+        if (field.index or field.unique) and not field.primary_key:
+            yield "unique" if field.unique else "index", field.column_name
+    for index in meta.indexes:
+        parts, unique = index if isinstance(index, list | tuple) else ((None,), False)
+        if all(isinstance(part, str) for part in parts):
+            kind = "unique" if unique else "index"
+            yield kind, *[meta.combined[part].column_name for part in parts]
+        else:
+            yield ("",)
