@@ -103,6 +103,9 @@ AM154 missing, beside {other} of the same type, NOT NULL without a default, whic
       renamed? Inserts without it would fail
    -> If so, rename by hand, then run again: {sql}. If not, let {other} be NULL, and say
       automigrate_not_renamed = ("{name}",) in class Meta.
+AM155 OceanBase has no default of the type {type}
+AM156 OceanBase would give all rows that stand one value of {default}
+   -> Give the column null=True and a Python default, or add it by your own script.
 AM201 the type is {actual}, the model says {declared}
    -> Nothing is changed.
 AM202 {actual} in the database, {declared} in the model

@@ -9,7 +9,7 @@ from peewee import Database, PostgresqlDatabase
 from playhouse.db_url import connect
 
 from peewee_automigrate import UnsupportedDatabase, migrate, plan
-from peewee_automigrate.dialects.mysql.servers import known
+from peewee_automigrate.dialects.mysql.servers import known, warn
 from peewee_automigrate.dialects.postgres.servers import refuse
 from tests.support.mysql_servers import MISSING, find_program, run_mariadb
 from tests.support.workers import first
@@ -56,7 +56,7 @@ MYSQL = {
     "9.1.0-debug": ("MySQL", (9, 1, 0)),
     "5.7.25-OceanBase-v4.4.2.2": ("OceanBase", (4, 4, 2, 2)),
     "5.7.25-OceanBase_CE-v4.3.5.4": ("OceanBase", (4, 3, 5, 4)),
-    "5.7.25-OceanBase seekdb-v1.4.0.0": ("seekdb", (1, 4, 0, 0)),
+    "5.7.25-OceanBase seekdb-v1.4.0.0": ("OceanBase", (1, 4, 0, 0)),
     # the name of another server somewhere in it
     "8.0.36-notmariadb": ("MySQL", (8, 0, 36)),
     "8.0.36-0debian1-beside-TiDB-v8": ("MySQL", (8, 0, 36)),
@@ -73,7 +73,7 @@ NOT_MYSQL = {
     "5.7.25-OceanBase 1.0": "OceanBase: not supported. ",
     "5.7.25-OceanBase-v3.2.4.5": "OceanBase 3.2.4.5: too old. ",
     "5.7.25-OceanBase_CE-v4.2.1.8": "OceanBase 4.2.1.8: too old. ",
-    "5.7.25-OceanBase seekdb-v1.0.0.0": "seekdb 1.0.0.0: too old. ",
+    "5.7.25-OceanBase seekdb-v1.0.0.0": "OceanBase 1.0.0.0: too old. ",
     "8.0.15": "MySQL 8.0.15: too old. ",
     "5.7.44-log": "MySQL 5.7.44: too old. ",
     "10.5.29-MariaDB": "MariaDB 10.5.29: too old. ",
@@ -168,3 +168,21 @@ def test_other_server_of_mysql_is_refused_by_plan_and_migrate() -> None:
         for call in (plan, migrate):
             assert_refused(database, call, "TiDB")
         assert database.get_tables() == []
+
+
+@pytest.mark.parametrize(
+    ("server", "text"),
+    [
+        ("MySQL", "MySQL: nothing of this was run on MySQL, only its manual was read: ALGORITHM="),
+        ("OceanBase", "OceanBase: this was run on its embedded server only, not on a distributed"),
+        ("MariaDB", ""),
+    ],
+)
+def test_what_was_not_run_is_warned_of_once(
+    server: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn.cache_clear()
+    for _ in range(2):
+        warn(server)
+    found = [(record.levelname, record.getMessage()[: len(text)]) for record in caplog.records]
+    assert found == ([("WARNING", text)] if text else [])

@@ -7,6 +7,7 @@ package, and knows nothing of Peewee's models.
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeAlias
 
 from peewee import Database, MySQLDatabase, SqliteDatabase
@@ -126,13 +127,21 @@ MYSQL = {
 ORACLE_CHECK = """
     SELECT constraint_name, check_clause
     FROM information_schema.check_constraints WHERE constraint_schema = DATABASE()"""
+MADE_UP = re.compile(r"(_OB(CHECK|FK)_)\d+")
 SQLITE_TEXT = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name <> 'sqlite_sequence'"
 
 
 def facts(database: Database) -> Facts:
     """Read all that stands in the schema of a database."""
     queries = queries_for(database)
-    return {(kind, *row) for kind, sql in queries.items() for row in ask(database, sql)}
+    return {
+        (kind, *map(_named, row)) for kind, sql in queries.items() for row in ask(database, sql)
+    }
+
+
+def _named(value: Any) -> Any:
+    """Return a name without the moment at which OceanBase has made it up."""
+    return MADE_UP.sub(r"\1", value) if isinstance(value, str) else value
 
 
 def queries_for(database: Database) -> dict[str, str]:

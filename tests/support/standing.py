@@ -381,9 +381,26 @@ def _read_postgres(database: Database) -> Standing:
     return found
 
 
+def _mysql_queries(database: Database) -> dict[str, str]:
+    """Return what the server has: MySQL calls one of MariaDB's tables otherwise, and OceanBase has
+    no events.
+    """
+    ((version,),) = ask(database, "SELECT version()")
+    queries = dict(_MYSQL)
+    if "OceanBase" in version:
+        del queries["event"]
+        # What a view's columns are is found out anew when its table has changed.
+        queries["column"] += f""" AND table_name IN (
+            SELECT table_name FROM information_schema.tables
+            WHERE table_schema {_OURS} AND table_type = 'BASE TABLE')"""
+    elif "MariaDB" not in version:
+        queries["file"] = queries["file"].replace("innodb_sys_tables", "innodb_tables")
+    return queries
+
+
 def _read_mysql(database: Database) -> Standing:
     found: Standing = {}
-    for kind, sql in _MYSQL.items():
+    for kind, sql in _mysql_queries(database).items():
         length = _KEY_LENGTH.get(kind, 2)
         for row in ask(database, sql):
             key = (kind, *row[:length])

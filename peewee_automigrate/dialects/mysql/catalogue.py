@@ -125,7 +125,7 @@ def read(
         key, schema = TableName(want.schema, fold_table(want.name)), want.schema or settings.schema
         kinds = {kind: rows.get((kind, schema or "", key.name), []) for kind in _ROWS}
         if kinds["table"] and kinds["table"][0][3] != "SEQUENCE":
-            tables[key] = _table(want, kinds, settings.is_mariadb)
+            tables[key] = _table(want, kinds, settings)
     owners = {
         TableName(schema, name): f"a {_KINDS.get(its[0][3], 'table')}"
         for (kind, schema, name), its in rows.items()
@@ -142,7 +142,7 @@ def names_in(tables: Sequence[TableName], schema: str, settings: Settings) -> li
 def _details(settings: Settings, with_checks: bool) -> str:
     """Return the second query; MySQL has indexes on expressions, and keeps no table of a CHECK."""
     check = _MARIADB_CHECK if settings.is_mariadb else _MYSQL_CHECK
-    expression = "NULL" if settings.is_mariadb else "EXPRESSION"
+    expression = "NULL" if settings.is_mariadb else "CAST(EXPRESSION AS CHAR)"
     return _DETAILS.replace("{expression}", expression) + (check if with_checks else "")
 
 
@@ -161,7 +161,7 @@ def asked(
     return ask(" UNION ALL ".join(statements), params)
 
 
-def _table(wanted: TableName, rows: dict[str, list[_Row]], is_mariadb: bool) -> Table:
+def _table(wanted: TableName, rows: dict[str, list[_Row]], settings: Settings) -> Table:
     """Make a table of its rows by their kind."""
     relation = rows["table"][0]
     columns = sorted(rows["column"], key=_place)
@@ -175,7 +175,7 @@ def _table(wanted: TableName, rows: dict[str, list[_Row]], is_mariadb: bool) -> 
     actions = {row[3]: map(canonical_action, row[5:7]) for row in rows["actions"]}
     return Table(
         name=TableName(wanted.schema, relation[2]),
-        columns=tuple([_column(row, is_mariadb, relation[8]) for row in columns]),
+        columns=tuple([_column(row, settings, relation[8]) for row in columns]),
         primary_key=next((i.columns for i in indexes if i.origin == "pk"), ()),
         indexes=tuple(indexes),
         foreign_keys=tuple(
@@ -220,14 +220,14 @@ def _options(relation: _Row, keys: Sequence[_Row]) -> tuple[str, ...]:
     return (*options, *(["hash"] if is_hash else []))
 
 
-def _column(row: _Row, is_mariadb: bool, usual: str | None) -> Column:
+def _column(row: _Row, settings: Settings, usual: str | None) -> Column:
     _, _, _, name, type_name, nullable, default, remark, collation, _ = row
     extra = (remark or "").partition("\n")[0].lower()
     canonical = canonical_type(type_name)
     generated = "identity" if "auto_increment" in extra else ""
     if " generated" in f" {extra}":
         generated = "stored" if "stored" in extra else "virtual"
-    found = None if generated else _default(default, canonical, extra, is_mariadb)
+    found = None if generated else _default(default, canonical, extra, settings)
     head, _, renewed = extra.partition("on update ")
     renewed, _, tail = renewed.partition(" ")
     other = "" if generated else " ".join(f"{head} {tail}".replace("default_generated", "").split())
@@ -248,21 +248,23 @@ def kept_column(definition: str, settings: Settings) -> Column:
     text = next((clause.body for clause in found if clause.kind == "default"), "NULL")
     if not settings.is_mariadb and is_number(canonical):
         text = text.strip("'")
-    default = _default(text, canonical, "default_generated", is_mariadb=True)
+    default = _default(text, canonical, "default_generated", settings)
     is_null = all(clause.kind != "not null" for clause in found)
     return Column(unquote(name), canonical, is_null, default)
 
 
-def _default(text: str | None, type_name: str, extra: str, is_mariadb: bool) -> str | None:
-    """MariaDB tells all defaults in SQL, MySQL only those that its EXTRA names."""
-    if text is None or (is_mariadb and text == "NULL"):
+def _default(text: str | None, type_name: str, extra: str, settings: Settings) -> str | None:
+    """MariaDB tells all defaults in SQL, MySQL those that its EXTRA names, OceanBase does not."""
+    is_oceanbase = settings.server == "OceanBase"
+    is_sql = settings.is_mariadb or "default_generated" in extra or text == "CURRENT_TIMESTAMP"
+    if text is None or (is_sql and text == "NULL"):
         return None
-    is_sql = is_mariadb or "default_generated" in extra
     if not is_sql and not is_number(type_name):
         text = "'" + text.replace("'", "''") + "'"
     text = canonical_default(text)
     # The catalogue's character set has no place for some letters, and shows others as escapes.
-    return UNKNOWN if "\\" in text or (is_sql and "?" in text) else text
+    is_unsure = "\\" in text or (is_sql and "?" in text) or (is_oceanbase and "(" in text)
+    return UNKNOWN if is_unsure else text
 
 
 def _index(rows: list[_Row], charsets: dict[str, str | None], limit: int) -> Index:
@@ -273,7 +275,7 @@ def _index(rows: list[_Row], charsets: dict[str, str | None], limit: int) -> Ind
     keys = []
     for row in rows:
         column, length, direction, expression = row[5], row[6], row[8], row[9]
-        if column is None:
+        if column is None or expression:
             keys.append(Key(normalize(expression) if expression else UNKNOWN, False))
             continue
         words = []

@@ -20,10 +20,11 @@ from ...errors import AutoMigrateError
 if TYPE_CHECKING:
     from .session import Mysql
 
-Kind: TypeAlias = Literal["", "Galera", "group"]
+Kind: TypeAlias = Literal["", "Galera", "group", "OceanBase"]
 SYNCHRONOUS = {  # what makes reads wait for what other nodes have committed
     "Galera": ("wsrep_sync_wait", "15"),
     "group": ("group_replication_consistency", "'BEFORE'"),
+    "OceanBase": ("ob_read_consistency", "'STRONG'"),
 }
 _VARIABLES = """
 SHOW SESSION VARIABLES WHERE Variable_name IN (
@@ -38,6 +39,8 @@ _ABORTS = "waits for nobody: transactions that hold the table on any node fail (
 
 def kind(dialect: Mysql) -> Kind:
     """Read: tell how the server's writes reach nodes that take writes too, "" for not at all."""
+    if dialect.settings.server == "OceanBase":  # which has variables of the others too
+        return "OceanBase"
     known = _pairs(dialect, _VARIABLES)
     if known.get("wsrep_provider", "none") not in ("none", "") or known.get("wsrep_on") == "ON":
         return "Galera"
@@ -96,22 +99,19 @@ def told(dialect: Mysql, steps: Sequence[Step]) -> tuple[Step, ...]:
     """
     if dialect.cluster != "Galera":
         return tuple(steps)
+    slow = ("rewrites", "builds", "scans")
+    long = {id(step) for step in steps if _alters(step) and step.rows and step.effect in slow}
     altered = {step.table: step for step in reversed(steps) if _alters(step)}
     return tuple(
         replace(
             step,
-            blocks="every write in the cluster" if _takes_long(step) else step.blocks,
+            blocks="every write in the cluster" if id(step) in long else step.blocks,
             reason=f"{step.reason}; {_ABORTS}" if altered.get(step.table) is step else step.reason,
         )
         for step in steps
     )
 
 
-def _takes_long(step: Step) -> bool:
-    return bool(_alters(step) and step.rows and step.effect in ("rewrites", "builds", "scans"))
-
-
 def _alters(step: Step) -> bool:
-    change = step.change
-    is_key = isinstance(change, AddForeignKey) and not change.new_table
-    return isinstance(change, AddColumn | AddIndex) or is_key
+    is_key = isinstance(step.change, AddForeignKey) and not step.change.new_table
+    return isinstance(step.change, AddColumn | AddIndex) or is_key

@@ -31,7 +31,7 @@ TABLE = "peewee_automigrate_lease"
 SECONDS = 30.0  # after which a waiter doubts that the holder is alive
 BEATS = 10  # in this time
 _TRIES = 20  # of a statement that lost against another one
-_LOST_RACE = {1062, 1205, 1213}  # duplicate key, lock wait, deadlock
+_LOST_RACE = {1062, 1205, 1213, 1146}  # duplicate, lock wait, deadlock, table not shown yet
 _PAUSES = 15.0  # seconds, for which a take-over may take longer than two leases
 
 _CREATE = f"""CREATE TABLE IF NOT EXISTS {TABLE} (
@@ -63,9 +63,8 @@ class Lease:
     # To take it
 
     def attempt(self) -> bool:
-        """Write: take a free lease, or one whose beat stood still for two times its seconds. A
-        statement that takes long holds up the beat, and a write of our own with it: after that
-        one the second time starts.
+        """Write: take a free lease, or one whose beat stood still for two times its seconds. What
+        takes long holds up the beat, and a write of our own too: after it the second time starts.
         """
         row = self._row()
         if row is None:
@@ -99,7 +98,7 @@ class Lease:
     # To keep it
 
     def keep(self) -> None:
-        """Beat on a connection of its own, until it is given back."""
+        """Beat on a second connection, until it is given back."""
         held = self.database.connection()
 
         def beat() -> None:
@@ -115,9 +114,8 @@ class Lease:
                 self._ready.set()
 
         def keep_on() -> None:
-            """What fails is tried again: `check` tells whether the lease is lost."""
             while not self._stop.is_set():
-                beat()
+                beat()  # what fails is tried again: `check` tells whether the lease is lost
                 self._stop.wait(SECONDS / BEATS)
 
         self._thread = threading.Thread(target=keep_on, daemon=True)
@@ -128,7 +126,7 @@ class Lease:
             raise AutoMigrateError(f"{text}: {self._error}") from self._error
 
     def check(self) -> None:
-        """Write: raise `LockLost` unless this one still holds it."""
+        """Write: raise `LockLost` unless it is still held."""
         if not self._insist(_BEAT):
             raise LockLost(
                 "not sent, since the migration lock is lost: this process was paused or cut off, "
@@ -142,24 +140,20 @@ class Lease:
         self._thread.join(SECONDS)
         self._insist(_GIVE_BACK)
 
-    def _insist(self, statement: str) -> int:
-        for left in reversed(range(_TRIES)):
-            try:
-                return int(self.database.execute_sql(statement, (self.me,)).rowcount)
-            except PeeweeException as error:
-                if error.args[0] not in _LOST_RACE or not left:
-                    raise
+    def _insist(self, statement: str) -> bool:
+        for _ in range(_TRIES):
+            if self._wins(statement, self.me):
+                return True
             time.sleep(0.05)
-        raise AssertionError
+        return False
 
 
 @contextmanager
 def leased(
     dialect: Mysql, lock_wait: float, waiting: Callable[[float, str], None]
 ) -> Iterator[float]:
-    """Write: hold the lease; gives the seconds that were waited. Meanwhile each read sees what the
-    other nodes have committed before. Who would wait for one lease waits for a take-over.
-    """
+    """Write: hold the lease; gives the seconds waited, by one lease's time enough for a take-over.
+    Each read sees what other nodes have committed."""
     lease = Lease(dialect)
     name, value = cluster.SYNCHRONOUS[dialect.cluster]
     with dialect.kept([name]):

@@ -86,9 +86,14 @@ class Limits:
             return True
         return (set(called_functions(default)) or {default.lower()}) <= _STEADY
 
-    def letters(self, change: AddColumn, default: str) -> Finding | None:
-        """Read: say that a default has letters that its table's character set lacks, or None."""
-        if default.isascii() or change.column.declared.clauses:
+    def default(self, change: AddColumn, default: str | None) -> Finding | None:
+        """Read: say why a table takes no such default, for its letters or OceanBase, or None."""
+        if default and self.settings.server == "OceanBase":
+            if is_text(change.column.type):
+                return blocked("AM155", change.ref, type=change.column.type)
+            if not self.is_instant(change.actual, change.column, default):
+                return blocked("AM156", change.ref, default=default)
+        if not default or default.isascii() or change.column.declared.clauses:
             return None
         charset = self._collations(change.actual).get("", "").partition("_")[0]
         kept = f"CONVERT(CONVERT({default} USING {charset}) USING utf8mb4)"

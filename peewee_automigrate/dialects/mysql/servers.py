@@ -6,7 +6,9 @@ protocol, or locks in each of several servers for itself, is refused whole. Pure
 
 from __future__ import annotations
 
+import logging
 import re
+from functools import cache
 
 from ...errors import UnsupportedDatabase
 
@@ -14,7 +16,7 @@ from ...errors import UnsupportedDatabase
 _SERVERS: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("MariaDB", (10, 6), r"(?:5\.5\.5-)?([\d.]+)(?:-\d+)?-MariaDB\b"),
     ("OceanBase", (4, 3, 5), r"[\d.]+-OceanBase(?:_CE)?-v([\d.]+)"),
-    ("seekdb", (1, 2), r"[\d.]+-OceanBase seekdb-v([\d.]+)"),
+    ("OceanBase", (1, 4), r"[\d.]+-OceanBase seekdb-v([\d.]+)"),
     ("OceanBase", (), r"[\d.]+-OceanBase"),
     ("TiDB", (), r"[\d.]+-TiDB-"),
     ("Vitess", (), r"[\d.]+-(?i:Vitess)(-|$)"),
@@ -24,13 +26,16 @@ _SERVERS: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("MySQL", (8, 0, 16), r"(\d+\.\d+\.\d+)"),
     ("", (), ""),
 )
+_NOT_RUN = {
+    "MySQL": "nothing of this was run on MySQL, only its manual was read: ALGORITHM=INSTANT, "
+    "GET_LOCK, CHECKs, indexes on expressions",
+    "OceanBase": "this was run on its embedded server only, not on a distributed one",
+}
 _USE = "Use MariaDB 10.6, MySQL 8.0.16, OceanBase 4.3.5, or a later one."
 
 
 def known(text: str) -> tuple[str, tuple[int, ...]]:
-    """Return a server's name and version. Raises `UnsupportedDatabase` for another one, and one
-    that is too old.
-    """
+    """Return a server's name and version, or raise `UnsupportedDatabase`."""
     matches = ((name, oldest, re.match(pattern, text)) for name, oldest, pattern in _SERVERS)
     name, oldest, found = next(match for match in matches if match[2])
     if not oldest or not found:
@@ -42,3 +47,10 @@ def known(text: str) -> tuple[str, tuple[int, ...]]:
     if version < oldest:
         raise UnsupportedDatabase(f"{name} {found[1]}: too old. {_USE}")
     return name, version
+
+
+@cache
+def warn(server: str) -> None:
+    """Log, once in a process, what was not run on a server."""
+    if text := _NOT_RUN.get(server):
+        logging.getLogger("peewee_automigrate").warning("%s: %s. Try a copy first.", server, text)

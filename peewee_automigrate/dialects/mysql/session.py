@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ from ...schema import Catalog, Index, Table, TableName, Wanted
 from ...sql import called_functions
 from ..base import SESSION_LOST, Dialect, LockLost, Trouble
 from ..waiting import poll
-from . import catalogue, cluster
+from . import catalogue, cluster, servers
 from .lease import Lease, leased
 from .names import (
     KNOWN,
@@ -136,9 +136,8 @@ class Mysql(Dialect):
             settings["max_statement_time"] = statements
         elif statements is not None:
             settings["max_execution_time"] = int(statements * 1000)
-        with ExitStack() as stack:
+        with self.kept(list(settings)) if settings else nullcontext():
             for name, value in settings.items():
-                stack.enter_context(self.kept([name]))
                 self.run(f"SET SESSION {name} = {value}")
             yield
 
@@ -262,6 +261,7 @@ class Mysql(Dialect):
                 "would commit. Call migrate outside of atomic()."
             )
         cluster.refuse(self)
+        servers.warn(self.settings.server)
 
     @contextmanager
     def migration_lock(
@@ -306,7 +306,10 @@ class Mysql(Dialect):
         """
         with nullcontext() if self.lease else self.database.atomic():
             self._check_lock()
-            self.run("SET SESSION " + ", ".join(f"{name} = {_whole(seconds)}" for name in _WAITS))
+            self.run(
+                "SET SESSION "
+                + ", ".join(f"{name} = {max(math.ceil(seconds), 1)}" for name in _WAITS)
+            )
             yield
 
     def _check_lock(self) -> None:
@@ -326,11 +329,6 @@ def lock_name(schema: str) -> str:
     if len(name) <= _LOCK_NAME:
         return name
     return f"{name[: _LOCK_NAME - 17]}.{hashlib.sha256(schema.encode()).hexdigest()[:16]}"
-
-
-def _whole(seconds: float) -> int:
-    """Return seconds as the server takes them for a wait."""
-    return max(math.ceil(seconds), 1)
 
 
 def _number(error: BaseException) -> int | None:

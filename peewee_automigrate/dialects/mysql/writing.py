@@ -74,14 +74,15 @@ class MysqlWriter(Writer, MySQLMigrator):
         yield from (fk for fk in keys if fk.deferred or key_of(fk.parent) != key_of(table))
 
     def joined(self, steps: Sequence[Step]) -> tuple[Step, ...]:
-        """A single statement is atomic: it adds all columns of a table."""
-        groups: dict[TableName, list[Step]] = {}
-        for step in steps:
+        """A single statement is atomic: it adds all columns of a table, on OceanBase only one."""
+        groups: dict[tuple[TableName, int], list[Step]] = {}
+        for n, step in enumerate(steps, 1):
             if isinstance(step.change, AddColumn) and not step.change.fill_only:
-                groups.setdefault(step.change.table, []).append(step)
+                key = (step.change.table, n * (self.settings.server == "OceanBase"))
+                groups.setdefault(key, []).append(step)
         made = {
             id(step): new
-            for table, group in groups.items()
+            for (table, _), group in groups.items()
             for step, new in zip(group, self._altered(table, group), strict=True)
         }
         return told(self.limits.dialect, [made.get(id(step), step) for step in steps])
@@ -95,9 +96,8 @@ class MysqlWriter(Writer, MySQLMigrator):
             statement += ", ALGORITHM=INSTANT"
             reason += "; as the server can, where it refuses INSTANT" if first.rows else ""
         yield replace(first, locked=(statement,), reason=reason)
-        for step in others:
-            reason = f"{step.reason}, by the statement of {first.name}"
-            yield replace(step, locked=(), reason=reason)
+        for s in others:
+            yield replace(s, locked=(), reason=f"{s.reason}, by the statement of {first.name}")
 
     def _alter(self, table: TableName, *parts: str) -> str:
         return f"ALTER TABLE {self.dialect.names.quote_table(table)} {', '.join(parts)}"
@@ -325,7 +325,7 @@ class MysqlWriter(Writer, MySQLMigrator):
             why = "a UNIQUE constraint can't be checked beforehand"
             return blocked("AM120", change.ref, why=why)
         refusal = self.limits.engine(change) or self.limits.column(change.ref, change.column)
-        return refusal or self.limits.letters(change, value.expression or "")
+        return refusal or self.limits.default(change, None if value.is_filled else value.expression)
 
     def refuses_fill(self, change: AddColumn, facts: Facts) -> Finding | None:
         return self.limits.fill(change)

@@ -12,7 +12,7 @@ from ...errors import UnsupportedDatabase
 
 SERVER = """SELECT version() AS version, EXISTS (
     SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus') AS citus"""
-_OLDEST = 12
+_USE = "Use PostgreSQL 12, or a later one."
 _POSTGRES = r"PostgreSQL (\d+)(\.\d+)*(devel|(alpha|beta|rc)\d+)?([ ,]|$)"
 _OTHERS = {
     "CockroachDB": r"CockroachDB [A-Z]+ v\d",
@@ -26,14 +26,13 @@ _OTHERS = {
 
 def refuse(version: str, has_citus: bool) -> None:
     """Raise `UnsupportedDatabase` for all but PostgreSQL as it is meant."""
-    use = f"Use PostgreSQL {_OLDEST}, or a later one."
     known = re.match(_POSTGRES, version)
     others = [name for name, pattern in _OTHERS.items() if re.match(pattern, version)]
     if others or has_citus or not known:
         name = [*others, *["Citus"] * has_citus, repr(version[:60])][0]
         raise UnsupportedDatabase(
             f"{name}: not supported. It speaks PostgreSQL's protocol, but its locks and its DDL "
-            f"are others. {use}"
+            f"are others. {_USE}"
         )
-    if int(known[1]) < _OLDEST:
-        raise UnsupportedDatabase(f"PostgreSQL {known[1]}: too old. {use}")
+    if int(known[1]) < 12:
+        raise UnsupportedDatabase(f"PostgreSQL {known[1]}: too old. {_USE}")
