@@ -316,7 +316,7 @@ class Run:
         """Read back; what was added must be there, as declared."""
         left = self._remaining()
         steps = [one.step for one in self.running]
-        missing = [step for step in steps if self.planner.made(step.change) & left]
+        missing = [step for step in steps if left and self.planner.made(step.change) & left]
         if missing:
             names = "; ".join(map(str, missing))
             raise self.outcome.error(f"the statements ran, but the database still lacks: {names}")

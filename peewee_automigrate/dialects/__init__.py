@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from peewee import Database, MySQLDatabase, PostgresqlDatabase, SqliteDatabase
-from playhouse.migrate import SchemaMigrator
 
 from ..errors import AutoMigrateError, UnsupportedDatabase
 from ..models.collect import unwrapped
@@ -18,6 +17,8 @@ from ..schema import Outline, TableName
 from .base import Dialect, is_async
 
 if TYPE_CHECKING:
+    from playhouse.migrate import SchemaMigrator
+
     from .filling import Filler
     from .remedies import Remedies
     from .writing import Writer

@@ -7,7 +7,6 @@ once, in order of their table names; models by database. Connects to nothing. Im
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -215,6 +214,8 @@ def _is_temporary(model: type[Model]) -> bool:
 
 
 def _models_of(module: ModuleType) -> list[type[Model]]:
+    import pkgutil
+
     below = pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}.")
     names = (found.name for found in below)  # lazily: a package is imported before it is walked
     parts = (module, *(_imported(name) for name in names if not name.endswith(".__main__")))

@@ -18,10 +18,9 @@ from .declared import Types
 def outline(model: type[Model], types: Types) -> Outline | None:
     """Return a model's outline; None when it has none, or can't be read."""
     meta = model._meta
+    special = ("extension_module", "automigrate_accept", "constraints")
     is_usual = type(meta).fields_to_index is Metadata.fields_to_index
-    if not is_usual or meta.constraints or hasattr(meta, "extension_module"):
-        return None
-    if getattr(meta, "automigrate_accept", None):
+    if not is_usual or any(getattr(meta, name, None) for name in special):
         return None
     columns: dict[str, tuple[str, str]] = {}
     try:

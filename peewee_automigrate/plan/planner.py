@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 from peewee import InterfaceError, Model
 
 from ..changes import AddColumn, Change, CreateSchema, CreateTable, Difference, Finding, Step
-from ..compare.diff import diff
-from ..compare.graph import Graph
 from ..compare.outlines import agree
 from ..dialects import outlines_of, remedies_of, writer_of
 from ..dialects.base import ChangedMeanwhile, Dialect
@@ -115,7 +113,7 @@ class Planner:
     def nothing(self) -> Plan | None:
         """Reads the catalogue: the plan where nothing is missing, else None."""
         declared, catalog, left_out = self._read()
-        difference = diff(declared.tables, catalog, self.dialect.names)
+        difference = self._difference(declared, catalog)
         if difference.changes or any(found.level == "blocked" for found in difference.findings):
             return None
         return self._plan(declared, catalog, left_out)
@@ -152,7 +150,7 @@ class Planner:
         return not self.dialect.unknown_types(sorted(types - {""}))
 
     def _plan(self, declared: Declared, catalog: Catalog, left_out: list[Finding]) -> Plan:
-        difference = diff(declared.tables, catalog, self.dialect.names)
+        difference = self._difference(declared, catalog)
         said: list[Step | Finding] = [*difference.findings, *left_out]
         if difference.changes:
             said = [*self._written(difference, declared, catalog), *said]
@@ -171,9 +169,18 @@ class Planner:
             database=without_password(self.dialect.place()),
         )
 
+    def _difference(self, declared: Declared, catalog: Catalog) -> Difference:
+        """Compare, by what a start with nothing to do never loads."""
+        if not declared.tables:
+            return Difference((), (), frozenset())
+        from ..compare.diff import diff
+
+        return diff(declared.tables, catalog, self.dialect.names)
+
     def _written(
         self, difference: Difference, declared: Declared, catalog: Catalog
     ) -> list[Step | Finding]:
+        from ..compare.graph import Graph
         from .questions import Questions
         from .steps import steps_and_findings
 
@@ -216,11 +223,13 @@ class Planner:
     def remaining(self) -> set[Ref]:
         """Reads the catalogue: what is still missing, by folded names."""
         declared, catalog, _ = self._read()
-        left = diff(declared.tables, catalog, self.dialect.names)
+        left = self._difference(declared, catalog)
         return {*left.stopped, *(ref for change in left.changes for ref in self.made(change))}
 
     def made(self, change: Change) -> set[Ref]:
         """Return what a change makes, by folded names."""
+        from ..compare.graph import Graph
+
         return set(Graph((), _NOTHING, self.dialect.names).made(change))
 
     def _read(self) -> tuple[Declared, Catalog, list[Finding]]:
