@@ -361,18 +361,19 @@ def test_inside_a_transaction_a_failure_on_postgres_leaves_it_usable(
     postgres_database: Database,
 ) -> None:
     models = grown(postgres_database)
-    postgres_database.execute_sql("CREATE ROLE nobody_in_particular")
+    postgres_database.execute_sql(
+        "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN IF left(current_query(), 5) = 'ALTER' THEN RAISE EXCEPTION 'no'; END IF; END $$;"
+        "CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()"
+    )
     try:
         with postgres_database.atomic():
             postgres_database.execute_sql("CREATE TABLE by_hand (a integer)")
-            postgres_database.execute_sql("GRANT SELECT ON author, post TO nobody_in_particular")
-            postgres_database.execute_sql("SET LOCAL ROLE nobody_in_particular")
             with pytest.raises(MigrationFailed):
                 migrate(postgres_database, models)
         assert "by_hand" in tables(postgres_database)
     finally:
-        postgres_database.execute_sql("DROP OWNED BY nobody_in_particular")
-        postgres_database.execute_sql("DROP ROLE nobody_in_particular")
+        postgres_database.execute_sql("DROP EVENT TRIGGER refuse")
 
 
 INSIDE = (
@@ -779,20 +780,20 @@ def test_user_who_may_only_read_starts_with_nothing_to_do(
     [
         (
             *("postgres", "SELECT ON ALL TABLES IN SCHEMA public"),
-            *("permission denied|must be owner", peewee.ProgrammingError),
+            *('does not own "author"; migrate as .* Nothing was changed', type(None)),
         ),
         ("mysql", "SELECT", "command denied", peewee.OperationalError),
     ],
     indirect=["kind"],
 )
 def test_user_who_may_only_read_fails_when_something_is_missing_and_changes_nothing(
-    url: str, grants: str, text: str, cause: type[Exception]
+    url: str, grants: str, text: str, cause: type[Any]
 ) -> None:
     before = facts(url)
     with (
         user(url, grants) as powerless,
         session(powerless) as database,
-        pytest.raises(MigrationFailed, match=text) as caught,
+        pytest.raises(AutoMigrateError, match=text) as caught,
     ):
         migrate(database, second(database))
     assert isinstance(caught.value.__cause__, cause)

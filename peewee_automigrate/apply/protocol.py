@@ -147,7 +147,8 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
             break
         except (PeeweeException, MigrationFailed) as error:
             busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
-            if not busy or dialect.transactions != "one":
+            is_step = isinstance(error, MigrationFailed) and dialect.transactions != "one"
+            if is_step or not busy:
                 _raise_failed(error, made)
             if dialect.database.in_transaction():
                 raise LockTimeout(

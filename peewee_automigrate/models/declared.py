@@ -6,6 +6,7 @@ them, and who declares each. Asks the database only for literals that need its q
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,8 @@ from ..schema import (
 )
 from ..sql import clauses, parse_index, tokens
 from .rendering import Wording, index_sql, render
+
+_PLAIN_NAMES = re.compile(r"\w{0,63} [\w ]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,11 @@ class _Reader:
 
     def table(self) -> Table:
         meta = self.meta
+        names = [meta.table_name, *[field.column_name for field in meta.sorted_fields]]
+        if not _PLAIN_NAMES.fullmatch(" ".join([meta.schema or "", *names])):
+            from .naming import refuse_odd
+
+            refuse_odd(self.dialect.database, self.model.__name__, meta.schema, names)
         fields = self._fields()
         constraints = [render(self.dialect, node) for node in meta.constraints or ()]
         primary = () if self.is_virtual else meta.get_primary_keys()
@@ -195,9 +203,8 @@ class _Reader:
             default = UNKNOWN if source else self._known_default(field)
         automatic = bool(field.auto_increment or field.sequence)
         is_new = field.column_name in self.new
-        declared = PLAIN
-        if source or automatic or is_new:
-            declared = Declaration(source, automatic, is_new=is_new)
+        is_plain = not (source or automatic or is_new)
+        declared = PLAIN if is_plain else Declaration(source, automatic, is_new=is_new)
         type_name = self.types.get(field)
         column = Column(field.column_name, type_name, bool(field.null), default, "", declared)
         if field.constraints or field.collation:

@@ -190,9 +190,13 @@ class Postgres(Dialect):
     # Verbs
 
     def prepare(self, steps: Sequence[Step], *, atomic: bool) -> None:
-        """Where a pooler changes server processes a session lock protects nothing: then everything
-        has to happen in one transaction.
+        """Refuse what the role may not do. Where a pooler changes server processes a session lock
+        protects nothing: then everything has to happen in one transaction.
         """
+        from .rights import lacking
+
+        if text := lacking(self, steps):
+            raise AutoMigrateError(f"{text}. Nothing was changed.")
         if self.is_async or self.database.in_transaction() or not online.is_pooled(self.database):
             return
         self.transactions = "one"
