@@ -8,6 +8,7 @@ one plain sentence; its ``ref`` is what it makes, as declared.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -244,3 +245,16 @@ def visible(text: str) -> str:
     escapes: a name from a database neither moves a cursor nor begins a line.
     """
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def counted(steps: Sequence[Step]) -> str:
+    """Return "2 tables, 1 column, 3 indexes" for steps."""
+    kinds = ("create_schema", "create_table", "add_column", "add_index", "add_foreign_key")
+    counts = {kind[kind.index("_") + 1 :]: sum(s.kind == kind for s in steps) for kind in kinds}
+    return ", ".join(plural(n, word.replace("_", " ")) for word, n in counts.items() if n)
+
+
+def plural(number: int, word: str) -> str:
+    """Return "1 table" or "2 indexes"."""
+    ending = "es" if word == "index" else "s"
+    return f"{number} {word}{'' if number == 1 else ending}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .changes import Step
 
@@ -52,9 +52,8 @@ class Kind:
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def _is_seconds(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 <= value < threading.TIMEOUT_MAX
+def _is_number(value: Any, *kinds: type) -> bool:
+    return type(value) in kinds and 0 <= value < threading.TIMEOUT_MAX
 
 
 def _is_lines(value: Any) -> bool:
@@ -77,12 +76,10 @@ def _is_document(value: Any) -> bool:
         return False
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-_SECONDS = Kind("a number of seconds, 0 or more", "SECONDS", float, _is_seconds)
-_COUNT = Kind("a whole number, 0 or more", "NUMBER", int, _is_count)
+_SECONDS = Kind(
+    "a number of seconds, 0 or more", "SECONDS", float, lambda value: _is_number(value, int, float)
+)
+_COUNT = Kind("a whole number, 0 or more", "NUMBER", int, lambda value: _is_number(value, int))
 FLAG = Kind(
     "True or False", "", lambda text: _FLAGS[text.lower()], lambda value: isinstance(value, bool)
 )
@@ -102,16 +99,14 @@ class Options:
     """How to migrate.
 
     ``on_blocked``: "raise" before anything runs, or "skip" the blocked items and do the rest.
-    ``lock_wait``: seconds to wait for other migrators. ``lock_timeout``: seconds to wait for a
-    table's lock, tried again within ``lock_wait``. ``online_rows``: an index on a table with more
-    rows is built without blocking writes, where the database can. ``atomic``: everything in one
-    transaction, no online builds. ``on_step``: called with a `StepEvent` around each step.
+    ``lock_wait``, ``wait``: seconds to wait for other migrators, for the database to come up.
+    ``lock_timeout``: seconds to wait for a table's lock, tried again within ``lock_wait``.
+    ``online_rows``: an index on a larger table is built without blocking writes, where that can be.
+    ``atomic``: one transaction, no online builds. ``on_step``: called with a `StepEvent`.
     ``on_plan``: called with the `Plan` before the lock is taken, and once more under the lock if
-    the database has changed meanwhile: what it was given last is what runs.
-    ``wait``: seconds to wait for a database that can't be reached yet. ``samples``: False leaves
-    values of rows out of all that is said, True shows them in logged lines too, which else have
-    none. ``accept``: findings that are known, each as "CODE target", such as "AM201 user.age";
-    they are told apart, and not logged. ``reviewed``: what `Plan.to_dict` gave; nothing else runs.
+    others have changed the database: the last is what runs. ``samples``: False leaves values of
+    rows out of all texts, True shows them in logged lines too. ``accept``: known findings, such as
+    "AM201 user.age", told apart. ``reviewed``: what `Plan.to_dict` gave; nothing else runs.
     """
 
     on_blocked: Literal["raise", "skip"] = _option(
@@ -144,6 +139,22 @@ class Options:
             _checked(known.name, getattr(self, known.name))
 
 
+class Given(TypedDict, total=False):
+    """The options by name, for type checkers."""
+
+    on_blocked: Literal["raise", "skip"]
+    lock_wait: float
+    lock_timeout: float
+    online_rows: int
+    atomic: bool
+    on_step: Callable[[StepEvent], None] | None
+    on_plan: Callable[[Plan], None] | None
+    wait: float
+    samples: bool | None
+    accept: Collection[str]
+    reviewed: Mapping[str, Any] | None
+
+
 TEXTUAL = {known.name: known for known in fields(Options) if known.metadata["help"]}
 """The options that can be given as text, by name: each field, whose metadata has the rest."""
 
@@ -154,6 +165,13 @@ def _checked(name: str, value: Any) -> Any:
     if not (value is None is known.default or kind.fits(value)):
         raise ValueError(f"{name} is {value!r}; use {kind.allowed}.")
     return value
+
+
+def combined(options: Options | None, others: Given) -> Options:
+    """Return options of which some have other values. Raises `ValueError` as `Options` does."""
+    if not isinstance(options, Options | None):
+        raise ValueError(f"options is {options!r}; use an Options.")
+    return replace(options or Options(), **others)
 
 
 def read(name: str, text: object) -> Any:

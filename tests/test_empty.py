@@ -13,7 +13,7 @@ from playhouse.db_url import connect
 from playhouse.postgres_ext import HStoreField
 
 from peewee_automigrate import Plan, migrate, plan
-from peewee_automigrate.report import sql_text
+from peewee_automigrate.printing import sql_text
 from tests.support import catalogue, fields, shapes, shell
 from tests.support.mysql_servers import MysqlServer, empty_mysql, open_mysql
 from tests.support.servers import Server

@@ -20,7 +20,18 @@ ROOT = Path(__file__).parents[1] / NAME
 
 # A folder or file imports from those before it in this list, and from its own folder.
 HOUSE = (
-    *("schema", "changes", "sql", "errors", "texts", "report", "accepted", "reviewed", "options"),
+    *(
+        "schema",
+        "changes",
+        "sql",
+        "errors",
+        "texts",
+        "printing",
+        "report",
+        "accepted",
+        "reviewed",
+        "options",
+    ),
     *("models", "compare", "dialects", "plan", "apply", "__init__", "faces", "flask", "__main__"),
 )
 DATABASES = {"sqlite", "postgres", "mysql"}

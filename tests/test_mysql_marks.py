@@ -16,7 +16,7 @@ from peewee import (
 )
 
 from peewee_automigrate import migrate, plan
-from peewee_automigrate.report import sql_text
+from peewee_automigrate.printing import sql_text
 from tests.support.fields import model
 
 KEY = "COMMENT 'peewee_automigrate: foreign key follows'"

@@ -30,7 +30,7 @@ from tests.support.workers import column, database_of, first, index, model, uniq
 
 pytestmark = on("postgres")
 
-ONLINE = {"online_rows": 0}
+ONLINE: dict[str, Any] = {"online_rows": 0}
 VALID = """SELECT indisvalid, indisunique FROM pg_index
            WHERE indexrelid = to_regclass('post_length')"""
 INVALID = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"

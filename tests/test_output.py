@@ -38,9 +38,8 @@ from peewee_automigrate import (
 from peewee_automigrate.changes import CreateSchema
 from peewee_automigrate.dialects.base import Dialect
 from peewee_automigrate.faces.cli import main
-from peewee_automigrate.faces.layout import Style, text
-from peewee_automigrate.faces.terminal import bar
-from peewee_automigrate.report import script_of
+from peewee_automigrate.faces.terminal import Style, bar, text
+from peewee_automigrate.printing import script_of
 from tests.support.project import Project, Terminal, with_a_row
 from tests.support.terminal import erased, plain
 
@@ -594,7 +593,11 @@ def test_on_step_gets_a_step_each_time_when_nobody_is_waited_for(
     sqlite_database: SqliteDatabase,
 ) -> None:
     told: list[str] = []
-    migrate(sqlite_database, [Author], on_step=lambda event: told.append(event.step.kind))
+    migrate(
+        sqlite_database,
+        [Author],
+        on_step=lambda event: told.append(event.step.kind if event.step else ""),
+    )
     assert told == ["create_table", "create_table"]
 
 

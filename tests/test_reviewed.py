@@ -21,7 +21,7 @@ from peewee import (
 )
 
 from peewee_automigrate import Plan, PlanChanged, migrate, plan
-from peewee_automigrate.report import markdown
+from peewee_automigrate.printing import markdown
 from tests.support.project import Project
 
 jsonschema = pytest.importorskip("jsonschema")

@@ -10,7 +10,7 @@ import pytest
 from peewee import Database, IntegerField, SqliteDatabase
 
 from peewee_automigrate import MigrationBlocked, migrate, plan
-from peewee_automigrate.report import markdown
+from peewee_automigrate.printing import markdown
 from tests.cases_base import Maker
 from tests.support.project import Project
 

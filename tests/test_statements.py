@@ -28,7 +28,7 @@ from playhouse.db_url import connect
 
 from peewee_automigrate import MigrationFailed, Step, StepEvent, migrate, plan
 from peewee_automigrate.faces.cli import main
-from peewee_automigrate.report import UNFILLED, sql_text
+from peewee_automigrate.printing import UNFILLED, sql_text
 from tests.support import catalogue, shell
 from tests.support.fields import model
 from tests.support.mysql_servers import MysqlServer

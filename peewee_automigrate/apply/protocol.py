@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peewee import Database, PeeweeException, SqliteDatabase
 
@@ -23,24 +23,33 @@ from ..dialects.base import ChangedMeanwhile, Dialect
 from ..dialects.waiting import pause
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from ..models.collect import Models, bound, collect, unwrapped
-from ..options import Options, StepEvent
+from ..options import Given, Options, StepEvent, combined
 from ..plan.planner import Planner
 from ..report import Plan, Report
 from ..texts import QUESTIONS
+
+if TYPE_CHECKING:
+    from peewee import Proxy
+    from typing_extensions import Unpack
 
 _TRIES = 5  # of a plan, while others change the schema that it reads
 _IN_PROCESS: dict[tuple[object, ...], threading.RLock] = {}  # by process and database
 log = logging.getLogger("peewee_automigrate")
 
 
-def plan(database: Database, models: Models, **options: Any) -> Plan:
+def plan(
+    database: Database | Proxy,
+    models: Models,
+    options: Options | None = None,
+    **more: Unpack[Given],
+) -> Plan:
     """Return what `migrate` would do. Reads the database, writes nothing.
 
-    ``models``: model classes, modules or packages, their names, or a mix; ``options`` as in
-    `Options`.
-    Raises `ModelsNotFound`, `UnsupportedDatabase`, or the driver's error while reading.
+    ``models``: model classes, modules or packages, their names, or a mix; ``more`` go before
+    ``options``, by the names of `Options`. Raises `ValueError` for an option that means nothing,
+    `ModelsNotFound`, `UnsupportedDatabase`, or the driver's error while reading.
     """
-    chosen = Options(**options)
+    chosen = combined(options, more)
     with ExitStack() as stack:
         database = unwrapped(database)
         if dialect_for(database).existence == "missing" and database.is_closed():
@@ -58,7 +67,12 @@ def _empty(missing: Database) -> Iterator[Database]:
         yield database
 
 
-def migrate(database: Database, models: Models, **options: Any) -> Report:
+def migrate(
+    database: Database | Proxy,
+    models: Models,
+    options: Options | None = None,
+    **more: Unpack[Given],
+) -> Report:
     """Add what the models have and the database lacks. Reads, then writes if anything is missing.
 
     Returns the `Report`; a run that finds nothing to do takes no lock and sends no DDL. Raises
@@ -66,13 +80,14 @@ def migrate(database: Database, models: Models, **options: Any) -> Report:
     not free in time, `MigrationFailed` when a statement failed, `PlanChanged` when the plan is
     not the ``reviewed`` one.
     """
-    chosen = Options(**options)
+    chosen = combined(options, more)
     started = time.monotonic()
     with _session(database, models, chosen) as planner:
         planner.asks_outlines = not (chosen.accept or chosen.reviewed)
         dialect = planner.dialect
         first = _planned(planner)
-        _tell(chosen, first)
+        if chosen.on_plan:
+            chosen.on_plan(first)
         _refuse_blocked(first, chosen)
         if not first.steps:
             report = _report(first, (), 0.0, started, chosen)
@@ -189,8 +204,8 @@ def _run_once(
     dialect, options = planner.dialect, planner.options
     with dialect.migration_lock(options.lock_wait, options.lock_timeout, waiting) as waited:
         made = _planned(planner)
-        if _gist(before) != _gist(made):
-            _tell(options, made)
+        if options.on_plan and _gist(before) != _gist(made):
+            options.on_plan(made)
         _refuse_blocked(made, options)
         run = Run(dialect, options, planner, made)
         run.all()
@@ -207,11 +222,6 @@ def _waiting(options: Options, total: int = 0) -> Callable[[float, str], None]:
             options.on_step(StepEvent(None, "waiting", 0, total, seconds, phase=line))
 
     return tell
-
-
-def _tell(options: Options, made: Plan) -> None:
-    if options.on_plan:
-        options.on_plan(made)
 
 
 def _gist(made: Plan) -> tuple[object, ...]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from ..accepted import lines_in, text_of, with_accepted
 from ..apply.protocol import migrate, plan
 from ..models.collect import grouped
 from ..options import FLAG, TEXTUAL, Kind, Options, read
-from ..report import Plan, joined, lead_of, markdown, sql_text
+from ..printing import lead_of, markdown, sql_text
+from ..report import Plan, joined
 from .database import open_url
 from .group import EARLY, EPILOG, LOGGER, VOLUME
 from .group import main as main
@@ -32,9 +32,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _READING = tuple(name for name in TEXTUAL if name != "on_blocked")  # of a plan
 _ENVIRONMENT = {"auto_envvar_prefix": "PEEWEE_AUTOMIGRATE"}  # of each command: one name for all
 
-_PRINT: dict[str, Callable[[Plan], str]] = {
-    "sql": sql_text,
-    "markdown": markdown,
+_PRINT: dict[str, Callable[[Sequence[Plan]], str]] = {
+    "json": lambda plans: json.dumps(joined(plans), indent=2) + "\n",
+    "sql": lambda plans: "".join(map(sql_text, plans)),
+    "markdown": lambda plans: "".join(map(markdown, plans)),
 }
 
 
@@ -132,24 +133,13 @@ def _databases(models: Sequence[str], url: str | None) -> list[Any]:
     return grouped(models or app, database, fallback)
 
 
-def _planned(
-    models: Sequence[str], url: str | None, options: Mapping[str, Any]
-) -> list[tuple[Plan, float]]:
-    """Return the plan of each database, and the seconds that it took."""
-    made = []
-    for group in _databases(models, url):
-        started = time.monotonic()
-        made.append((plan(*group, **options), time.monotonic() - started))
-    return made
-
-
 @click.command("plan", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
 @_option(
     "--format",
     "form",
     envvar="PEEWEE_AUTOMIGRATE_FORMAT",
-    type=click.Choice(["text", "json", *_PRINT]),
+    type=click.Choice(["text", *_PRINT]),
     default="text",
     help="How to print the plan.",
 )
@@ -157,15 +147,12 @@ def _planned(
 def plan_command(models: Sequence[str], url: str | None, form: str, **options: Any) -> None:
     """Show what would be added, and what would not. Writes nothing."""
     screen = _screen()
-    made = _planned(models, url, options)
-    if form == "json":
-        screen.write(json.dumps(joined([one for one, _ in made]), indent=2) + "\n")
-    for one, seconds in made if form != "json" else ():
-        if form == "text":
-            screen.plan(one, seconds)
-        else:
-            screen.write(_PRINT[form](one))
-    if any(one.blocked for one, _ in made):
+    made = [plan(*group, **options) for group in _databases(models, url)]
+    for one in made if form == "text" else ():
+        screen.plan(one)
+    if form != "text":
+        screen.write(_PRINT[form](made))
+    if any(one.blocked for one in made):
         sys.exit(3)
 
 
@@ -184,7 +171,7 @@ def migrate_command(
     models: Sequence[str], url: str | None, file: Path | None, **options: Any
 ) -> None:
     """Add what is missing, and say what was done."""
-    options["reviewed"] = _document(file) if file else None
+    options["reviewed"] = _taken(file, "reviewed", json.loads) if file else None
     screen = _screen()
     for database, items in _databases(models, url):
         with screen.running(logging.getLogger(LOGGER)):
@@ -209,37 +196,30 @@ def check_command(
 ) -> None:
     """Tell by the exit code whether anything is missing. Writes nothing."""
     screen = _screen()
-    made = _planned(models, url, options)
+    made = [plan(*group, **options) for group in _databases(models, url)]
     if write_accept:
-        write_accept.write_text(text_of(one for one, _ in made), "utf-8")
-    lines = [line for file in (accept, write_accept) if file for line in _accepting(file)]
-    plans = with_accepted([one for one, _ in made], lines)
-    for stale in (each for each in plans[0].findings if each.code == "AM313"):
+        write_accept.write_text(text_of(made), "utf-8")
+    lines = [
+        line for file in (accept, write_accept) if file for line in _taken(file, "accept", lines_in)
+    ]
+    made = with_accepted(made, lines)
+    for stale in (each for each in made[0].findings if each.code == "AM313"):
         screen.say(f"{lead_of(stale)[1]} {stale}")
-    made = list(zip(plans, (seconds for _, seconds in made), strict=True))
-    for one, seconds in made:
-        screen.check(one, seconds, is_only=len(made) == 1)
-    if any(one for one, _ in made):
+    for one in made:
+        screen.check(one, is_only=len(made) == 1)
+    if any(made):
         sys.exit(1)
-    if strict and any(one.drift for one, _ in made):
+    if strict and any(one.drift for one in made):
         sys.exit(5)
 
 
-def _document(file: Path) -> Any:
-    """Return the reviewed plan of a file."""
+def _taken(file: Path, name: str, parse: Callable[[str], Any]) -> Any:
+    """Return what a file has for an option that is no text."""
     try:
-        return Options(reviewed=json.loads(file.read_text("utf-8"))).reviewed
+        return getattr(Options(**{name: parse(file.read_text("utf-8"))}), name)
     except (OSError, ValueError) as error:
         reason = str(error).rpartition("; ")[2]
-        raise click.UsageError(f"{file}: no plan as JSON: {reason}") from error
-
-
-def _accepting(file: Path) -> Sequence[str]:
-    """Return the lines of a file that accepts findings."""
-    try:
-        return tuple(Options(accept=lines_in(file.read_text("utf-8"))).accept)
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{file}: {error}") from error
+        raise click.UsageError(f"{file}: {reason}") from error
 
 
 COMMANDS = (plan_command, migrate_command, check_command)

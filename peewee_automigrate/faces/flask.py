@@ -9,8 +9,8 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
 from flask import Flask
@@ -20,10 +20,13 @@ from playhouse.pool import PooledDatabase
 from ..apply.protocol import migrate, plan
 from ..errors import AutoMigrateError, ModelsNotFound
 from ..models.collect import Models, grouped, unwrapped
-from ..options import TEXTUAL, Options, read
+from ..options import TEXTUAL, Given, Options, read
 from ..report import Plan, Report
 from .commands import APPLICATION, main
 from .starting import arrange
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 OnStart: TypeAlias = Literal["migrate", "check", "warn"]
 
@@ -43,14 +46,18 @@ class AutoMigrate:
     """
 
     def __init__(
-        self, app: Flask | None = None, database: Any = None, models: Any = None, **options: Any
+        self,
+        app: Flask | None = None,
+        database: Any = None,
+        models: Any = None,
+        **options: Unpack[Given],
     ) -> None:
         self.database, self.models, self.options = database, models, options
         if app is not None:
             self.init_app(app)
 
     def init_app(
-        self, app: Flask, database: Any = None, models: Any = None, **options: Any
+        self, app: Flask, database: Any = None, models: Any = None, **options: Unpack[Given]
     ) -> None:
         """Add the commands to ``app``, and do what ``AUTOMIGRATE_ON_START`` says.
 
@@ -124,9 +131,8 @@ class Setup:
         is_migrating = self.on_start == "migrate"
         groups = grouped(self.app)
         work = migrate if is_migrating else plan
-        options = {field.name: getattr(self.options, field.name) for field in fields(Options)}
         try:
-            made = [work(database, models, **options) for database, models in groups]
+            made = [work(database, models, self.options) for database, models in groups]
         finally:
             for database, _ in groups:
                 if isinstance(database, PooledDatabase):
@@ -141,8 +147,7 @@ class Setup:
 
 def _pending(name: str, made: Sequence[Plan]) -> str:
     what = [str(step) for one in made for step in one.steps]
-    refs = ((finding.table, finding.name) for one in made for finding in one.blocked)
-    what += [".".join(filter(None, ref)) + " (blocked)" for ref in refs]
+    what += [f"{finding.subject} (blocked)" for one in made for finding in one.blocked]
     more = f" and {len(what) - _SHOWN} more" if len(what) > _SHOWN else ""
     return (
         f"{name}: the database lacks what the models have: {', '.join(what[:_SHOWN])}{more}. "
@@ -157,9 +162,8 @@ def _on_start(config: Mapping[str, Any]) -> OnStart | None:
     value = config.get("AUTOMIGRATE_ON_START")
     if value in _OFF:
         return None
-    for known in _ON_START:
-        if value == known:
-            return known
+    if found := [known for known in _ON_START if value == known]:
+        return found[0]
     raise _wrong("AUTOMIGRATE_ON_START", value, '"migrate", "check", "warn" or "off"')
 
 

@@ -54,30 +54,28 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("Error: interrupted; the next run completes what was begun.", err=True)
             context.exit(4)
-        except (AutoMigrateError, peewee.PeeweeException) as error:
-            if context.meta.get(VOLUME) == "verbose":
-                traceback.print_exc()
-            click.echo(f"Error: {_said(error, context)}", err=True)
-            code = 3 if isinstance(error, MigrationBlocked | PlanChanged) else 2
-            context.exit(4 if isinstance(error, MigrationFailed | LockTimeout) else code)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except Exception as error:  # of a model's own code, or a bug of ours
+        except Exception as error:
             if context.meta.get(VOLUME) == "verbose":
                 traceback.print_exc()
-            words = " ".join(f"{type(error).__name__}: {error}".split())
-            click.echo(f"Error: unexpected: {words} (see it whole with --verbose)", err=True)
-            context.exit(4)
+            code, words = _failure(error, context)
+            click.echo(f"Error: {words}", err=True)
+            context.exit(code)
 
 
-def _said(error: Exception, context: click.Context) -> str:
-    """Return an error's text; what is blocked is not named twice on one screen."""
+def _failure(error: Exception, context: click.Context) -> tuple[int, str]:
+    """Return the exit code and the text; what is blocked is not named twice on one screen."""
     is_shown = sys.stdout.isatty() and sys.stderr.isatty() and context.meta.get(VOLUME) != "quiet"
     if isinstance(error, MigrationBlocked) and is_shown:
-        return f"{len(error.blocked)} blocked, nothing was changed. The reasons stand above."
+        return 3, f"{len(error.blocked)} blocked, nothing was changed. The reasons stand above."
     if isinstance(error, AutoMigrateError):
-        return str(error)
-    return " ".join(f"the database says: {error}".split())
+        code = 3 if isinstance(error, MigrationBlocked | PlanChanged) else 2
+        return 4 if isinstance(error, MigrationFailed | LockTimeout) else code, str(error)
+    if isinstance(error, peewee.PeeweeException):
+        return 2, " ".join(f"the database says: {error}".split())
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    return 4, f"unexpected: {words} (see it whole with --verbose)"  # a model's own code, or a bug
 
 
 @click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,4 +1,4 @@
-"""What the command line shows: colours and widths of a terminal, and a line that is rewritten.
+"""What the command line shows: plans laid out in colours and columns, a line that is rewritten.
 
 Enters: plans, events, reports. Leaves: text on standard output, logged lines on standard error. In
 a pipe there are neither colours nor rewritten lines, and no line is wrapped.
@@ -10,17 +10,18 @@ import logging
 import os
 import shutil
 import sys
+import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import click
 
 from ..options import StepEvent
-from ..report import Plan, Report, brief, count_line
-from .layout import Style, body, fitted, plain, text
+from ..printing import INDENT, Cell, brief, count_line, parts_of, words_of
+from ..report import Plan, Report
 
 COLOURS: dict[str, dict[str, Any]] = {
     "add": {"fg": "green"},
@@ -39,11 +40,6 @@ _PATIENCE = 1.0  # seconds of a step before there is a bar
 Volume = Literal["quiet", "normal", "verbose"]
 
 
-def paint(role: str, words: str) -> str:
-    """Colour a text by its role."""
-    return click.style(words, **COLOURS[role]) if words and role in COLOURS else words
-
-
 def wants_colour() -> bool:
     """Tell whether standard output gets colours: https://no-color.org, then FORCE_COLOR."""
     is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
@@ -54,6 +50,69 @@ def _is_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """``width`` in characters, None for lines as long as they come; ``sql``: statements too."""
+
+    width: int | None = None
+    colour: bool = False
+    sql: bool = False
+
+    def paint(self, role: str, words: str) -> str:
+        """Colour a text by its role."""
+        is_coloured = self.colour and words and role in COLOURS
+        return click.style(words, **COLOURS[role]) if is_coloured else words
+
+
+def text(plan: Plan, style: Style) -> str:
+    """Return a plan for a person: the steps by table, the blocked items, drift, notes, a count."""
+    return "\n".join([*body(plan, style), *fitted([("heading", count_line(plan))], style)])
+
+
+def body(plan: Plan, style: Style) -> list[str]:
+    """Return the lines of a plan without its count; a width has empty ones between the parts."""
+    parts = parts_of(plan, sql=style.sql, is_wrapped=style.width is not None)
+    is_apart = style.width is not None and len(parts) > bool(plan.summary)
+    lines = []
+    for part in parts:
+        lines += [line for cells in part for line in fitted(cells, style)]
+        lines += [""] if is_apart else []
+    return lines
+
+
+def fitted(cells: Sequence[Cell], style: Style) -> list[str]:
+    """Return one line if it fits. Else what does not fit stands below, broken where a cell is
+    blank, then between words; SQL and names are never broken.
+    """
+    if _fits(cells, style) or cells[-1][0] == "sql":
+        return ["".join(style.paint(*cell) for cell in cells)]
+    gaps = [number for number, (_, words) in enumerate(cells) if words.isspace()]
+    if not gaps:
+        return _wrapped(cells, style)
+    place = max((gap for gap in gaps if _fits(cells[:gap], style)), default=gaps[0])
+    (role, words), *others = cells[place + 1 :]
+    return fitted(cells[:place], style) + fitted([(role, INDENT + words), *others], style)
+
+
+def _fits(cells: Sequence[Cell], style: Style) -> bool:
+    return style.width is None or len(words_of(cells)) <= style.width
+
+
+def _wrapped(cells: Sequence[Cell], style: Style) -> list[str]:
+    """Return lines of which the first cell's role colours that cell, or all where it is alone."""
+    (role, lead), *others = cells
+    first, *below = textwrap.wrap(
+        words_of(cells),
+        style.width or 0,
+        subsequent_indent=INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    if not others:
+        return [style.paint(role, line) for line in (first, *below)]
+    return [style.paint(role, lead) + first.removeprefix(lead), *below]
+
+
 class Screen:
     """Standard output during one command."""
 
@@ -62,6 +121,7 @@ class Screen:
         self.colour = wants_colour()
         self.is_live = _is_terminal() and volume != "quiet"
         self.is_drawn = False
+        self.started = time.monotonic()
         self.parts = 0  # databases shown
         self.is_planned = False  # this database's plan is shown
 
@@ -69,7 +129,7 @@ class Screen:
     def style(self) -> Style:
         """How to lay out text now; a terminal's width may change at any time."""
         width = max(shutil.get_terminal_size().columns, _NARROWEST) if sys.stdout.isatty() else None
-        return Style(width, paint if self.colour else plain, self.volume == "verbose")
+        return Style(width, self.colour, self.volume == "verbose")
 
     def say(self, *lines: str) -> None:
         """Print lines, unless it is to be quiet."""
@@ -82,19 +142,19 @@ class Screen:
         if self.volume != "quiet":
             click.echo(words, nl=False)
 
-    def plan(self, made: Plan, seconds: float) -> None:
+    def plan(self, made: Plan) -> None:
         """Print a plan; an empty line parts it from that of another database."""
         self._part()
         self.say(text(made, self.style))
         if self.volume == "verbose":
-            self.say(f"planned in {seconds:.2f} s.")
+            self.say(f"planned in {time.monotonic() - self.started:.2f} s.")
 
-    def check(self, made: Plan, seconds: float, *, is_only: bool) -> None:
+    def check(self, made: Plan, *, is_only: bool) -> None:
         """Print a line for each thing that is pending, blocked or drifting, and one that counts;
         all of the plan when verbose.
         """
         if self.volume == "verbose":
-            return self.plan(made, seconds)
+            return self.plan(made)
         words = count_line(made) if is_only else f"{made.summary}: {count_line(made)}"
         role = "blocked" if made.blocked else "heading"
         cells = [*brief(made), (role, words)]
@@ -123,7 +183,7 @@ class Screen:
             lines = fitted([("add", "done"), ("", f" {words}")], self.style)
             self.say(*(line.replace("\xa0", " ") for line in lines))
         elif event.state == "start":
-            self._draw(f"{_label(event)} ...")
+            self._draw(f"{event.number}/{event.total} {event.step} ...")
         elif event.state == "waiting":
             self._draw(event.phase if self.volume != "verbose" else "")
         elif event.seconds > _PATIENCE:
@@ -180,10 +240,6 @@ class _Lines(logging.Handler):
             self.show(record.getMessage(), time.monotonic() - self.started)
 
 
-def _label(event: StepEvent) -> str:
-    return f"{event.number}/{event.total} {event.step}"
-
-
 def bar(event: StepEvent, room: int) -> str:
     """Return the progress of a step in ``room`` characters; the step's name is cut first."""
     drawn, tail = "", f" {event.seconds:.0f} s {event.phase}"
@@ -191,4 +247,5 @@ def bar(event: StepEvent, room: int) -> str:
         tail = f" {event.fraction:4.0%}{tail}"
         size = max(min(_BAR, (room - len(tail)) // 3), 5)
         drawn = f" [{('#' * round(event.fraction * size)).ljust(size, '-')}]"
-    return f"{_label(event)[: max(room - len(drawn + tail), 0)]}{drawn}{tail}"[:room]
+    label = f"{event.number}/{event.total} {event.step}"
+    return f"{label[: max(room - len(drawn + tail), 0)]}{drawn}{tail}"[:room]

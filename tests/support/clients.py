@@ -24,7 +24,7 @@ from tests.support.workers import database_of
 
 READ = "SELECT count(*) FROM post"
 WRITE = "UPDATE post SET length = 1 WHERE id = 1"
-SHORT = {"lock_timeout": 0.2, "lock_wait": 1.0}
+SHORT: dict[str, Any] = {"lock_timeout": 0.2, "lock_wait": 1.0}
 
 
 @dataclass(frozen=True)

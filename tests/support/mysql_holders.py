@@ -12,7 +12,7 @@ from peewee_automigrate.dialects.mysql.session import lock_name
 from tests.support.mysql_servers import MysqlServer
 from tests.support.workers import database_of
 
-SHORT = {"lock_timeout": 0.5, "lock_wait": 1.5}
+SHORT: dict[str, Any] = {"lock_timeout": 0.5, "lock_wait": 1.5}
 WAITING = """
     SELECT id FROM information_schema.processlist
     WHERE db = DATABASE() AND state LIKE '%metadata lock%'"""

@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.crew import Answer, Crew
 from tests.support.places import Places, advisory_locks, facts
 
-ONLINE = {"online_rows": 0}  # every index on a table with rows is built online
+ONLINE: dict[str, Any] = {"online_rows": 0}  # every index on a table with rows is built online
 
 
 def undisturbed(crew: Crew, places: Places, grown: bool) -> Any:

@@ -1,0 +1,186 @@
+"""How plans read: text, SQL, Markdown.
+
+Enters: plans. Leaves: text, and cells with roles for who lays it out. A start never loads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from .changes import Finding, Step, counted, plural, visible
+
+if TYPE_CHECKING:
+    from .report import Plan
+
+Cell: TypeAlias = tuple[str, str]
+"""A role, such as "add" or "blocked", and a text."""
+Line: TypeAlias = list[Cell]
+
+INDENT = " " * 6
+GAP = "  "
+UNFILLED = (
+    "-- Pasted, this leaves NULL in the rows that stand, and a later migrate does not fill them: "
+    "fill them by hand, or let migrate add the column."
+)
+_SIGNS = {"blocked": "!", "drift": "~", "note": "·"}
+_MARKS = re.compile(r"[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])")
+_FOLDED = 6  # lines of a script that a plan shows whole
+_LONG = 60  # a longer step moves only its own cost
+
+
+def parts_of(plan: Plan, *, sql: bool = False, is_wrapped: bool = False) -> list[list[Line]]:
+    """Return a plan for logs and `grep`, a line for each step and each finding, without a count, in
+    parts: summary, steps, what is blocked, other findings. A part without lines is left out.
+
+    ``sql``: the statements too. ``is_wrapped``: what a person pastes stands on lines of its own.
+    """
+    head: list[Line] = [[("heading", plan.summary)]] if plan.summary else []
+    parts = [head, _done(plan.steps, sql)]
+    for found in (plan.blocked, told(plan)):
+        parts.append([line for each in found for line in _said(each, sql, is_wrapped)])
+    return [part for part in parts if part]
+
+
+def _done(steps: Sequence[Step], sql: bool) -> list[Line]:
+    """Return the lines of steps by table, in columns: what it does, its cost, its reason."""
+    tables: dict[str, list[Step]] = {}
+    for step in steps:
+        tables.setdefault(step.table, []).append(step)
+    rows = []
+    for table, its in tables.items():
+        heading = visible(table) if len(its) > 1 or its[0].name else ""
+        sign = "  + " if heading else "+ "
+        rows += [(heading if step is its[0] else "", step, f"{sign}{step}") for step in its]
+    width = min(max((len(words) for *_, words in rows), default=0), _LONG)
+    costs = max((len(_cost(step)) for step in steps), default=0)
+    lines: list[Line] = []
+    for heading, step, words in rows:
+        cost = "cost" if step.blocks == "nothing" else "blocks", _cost(step)
+        line = [("add", words), _gap(width, words), cost]
+        if step.reason:
+            line += [_gap(costs, cost[1]), ("reason", visible(step.reason))]
+        lines += [[("heading", heading)], line] if heading else [line]
+        lines += [_sql(one) for one in closed(step.statements) if sql]
+    return lines
+
+
+def _gap(width: int, before: str) -> Cell:
+    return "", " " * (width - len(before)) + GAP
+
+
+def _sql(line: str) -> Line:
+    return [("", INDENT), ("sql", visible(line))]
+
+
+def _said(finding: Finding, is_whole: bool, is_wrapped: bool) -> list[Line]:
+    script, remedy = finding.sql or "", finding.remedy
+    if is_wrapped:
+        remedy = remedy.removesuffix(script).rstrip()
+    line = [lead_of(finding), ("", f" {finding.head}"), ("", " "), ("", visible(remedy))]
+    is_there = not script or (script in str(finding) and not is_wrapped)
+    lines = () if is_there else script_of(finding, is_whole=is_whole)
+    return [line if remedy else line[:2], *map(_sql, lines)]
+
+
+def words_of(line: Sequence[Cell]) -> str:
+    """Return the text of a line."""
+    return "".join(words for _, words in line)
+
+
+def told(plan: Plan) -> list[Finding]:
+    """Return the findings but for the abstract bases, which the first line names."""
+    return [finding for finding in plan.findings if finding.code != "AM307"]
+
+
+def script_of(finding: Finding, *, is_whole: bool = True) -> list[str]:
+    """Return the lines of a finding's SQL; a long script is cut unless it is wanted whole."""
+    lines = [visible(line) for line in f"{finding.sql};".split("\n")]
+    if is_whole or len(lines) <= _FOLDED:
+        return lines
+    more = f"-- ... and {len(lines) - 2} more lines, with --verbose, --format markdown or in .sql"
+    return [*lines[:2], more]
+
+
+def lead_of(finding: Finding) -> Cell:
+    """Return what a finding's line begins with."""
+    return finding.level, f"{_SIGNS[finding.level]} {finding.level} {finding.code}"
+
+
+def _cost(step: Step) -> str:
+    number = f"~{step.rows:,}" if step.rows > 0 else "?"
+    rows = f" {number} row{'s' if step.rows != 1 else ''}" if step.rows else ""
+    blocks = "" if step.blocks == "nothing" else f", blocks {step.blocks}"
+    return f"{step.effect}{rows}{blocks}"
+
+
+def count_line(plan: Plan) -> str:
+    """Return how much there is to add, and how many findings there are."""
+    todo = [counted(plan.steps)] if plan.steps else []
+    todo += [f"{len(plan.blocked)} blocked"] if plan.blocked else []
+    notes = len(told(plan)) - len(plan.drift)
+    rest = [f"{len(plan.drift)} drift"] if plan.drift else []
+    rest += [plural(notes, "note")] if notes else []
+    rest += [f"{len(plan.accepted)} accepted"] if plan.accepted else []
+    lead = "To add: " if plan.steps else ""
+    found = f" {', '.join(rest)}." if rest else ""
+    return f"{lead}{', '.join(todo) or 'Nothing to do'}.{found}"
+
+
+def sql_text(plan: Plan) -> str:
+    """Return the statements as a script, each closed by a semicolon, behind what is blocked."""
+    blocked = [f"-- {lead_of(finding)[1][2:]} {finding}" for finding in plan.blocked]
+    statements = [statement for step in plan.steps for statement in _pasted(step)]
+    return "".join(f"{line}\n" for line in (*blocked, *closed(statements)))
+
+
+def brief(plan: Plan) -> list[Cell]:
+    """Return what is pending, blocked and drifting, one line each."""
+    found = [(f.level, f"{lead_of(f)[1]} {f}") for f in (*plan.blocked, *plan.drift)]
+    return [*(("step", f"+ {step}") for step in plan.steps), *found]
+
+
+def _pasted(step: Step) -> tuple[str, ...]:
+    """Return the statements of a step for a script. A column that SQL can't fill keeps its mark, so
+    that `migrate` completes it; where nothing takes off a mark, there is none.
+    """
+    if step.fill is None:
+        return step.statements
+    kept = step.statements[: len(step.locked) + 1]
+    return kept if step.after else (*kept, UNFILLED)
+
+
+def closed(statements: Sequence[str]) -> list[str]:
+    """Return statements each with its semicolon; a comment has none."""
+    return [sql if sql.startswith("--") else f"{sql};" for sql in statements]
+
+
+def markdown(plan: Plan) -> str:
+    """Return a plan as Markdown, for a pull request's comment."""
+    lines = [_cell(plan.summary), ""] if plan.summary else []
+    if plan.steps:
+        lines += ["| step | cost | why |", "|---|---|---|"]
+        lines += [f"| {_cell(s)} | {_cost(s)} | {_cell(s.reason)} |" for s in plan.steps]
+        lines += ["", *_fenced(sql_text(plan).rstrip().split("\n")), ""]
+    findings = (*plan.blocked, *told(plan))
+    for item in findings:
+        lines.append(f"- **{item.level}** `{item.code}` {_cell(item)}")
+        if item.sql:
+            sql = _fenced(script_of(item))
+            folded = ["", "<details><summary>SQL</summary>", "", *sql, "", "</details>", ""]
+            lines += [f"  {line}".rstrip() for line in folded]
+    lines += [""] if findings else []
+    return "\n".join([*lines, count_line(plan)]) + "\n"
+
+
+def _cell(value: object) -> str:
+    """Return a text in which Markdown, and HTML, find nothing of theirs."""
+    return _MARKS.sub(r"\\\g<0>", visible(str(value)))
+
+
+def _fenced(lines: Sequence[str]) -> list[str]:
+    """Return lines of SQL between fences, which are longer than what looks like one."""
+    runs = map(len, re.findall("`+", "\n".join(lines)))
+    fence = "`" * max(3, 1 + max(runs, default=0))
+    return [f"{fence}sql", *lines, fence]
