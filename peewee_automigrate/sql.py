@@ -224,10 +224,11 @@ def listed_columns(constraint: Clause) -> tuple[str, ...]:
 def table_constraints(sql: str) -> list[str]:
     """Return each CHECK and table constraint of a CREATE TABLE statement."""
     found: list[str] = []
-    for part in filter(tokens, parts_of(sql)[0]):
-        if tokens(part)[0].lower() in _CONSTRAINTS:
+    for part in parts_of(sql)[0]:
+        head = tokens(part)[:1]
+        if head and head[0].lower() in _CONSTRAINTS:
             found.append(part)
-        else:
+        elif head and "check" in part.lower():
             found += [clause.sql for clause in defined(part)[2] if clause.kind == "check"]
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from peewee import CharField, Database, IntegerField, Model, MySQLDatabase, SqliteDatabase
+from peewee import SQL, CharField, Database, IntegerField, Model, MySQLDatabase, SqliteDatabase
 
 from peewee_automigrate import migrate, plan
 from peewee_automigrate.dialects import dialect_for
@@ -210,6 +210,19 @@ def test_start_reads_in_full_only_what_differs(postgres_database: Database) -> N
     assert [finding.code for finding in report.findings] == ["AM202"]
     assert len(sent) == 3
     assert "t_1" in str(sent[1]) and "t_2" not in str(sent[1])
+
+
+def test_outline_takes_a_default_in_sql_and_no_more(database: Database) -> None:
+    def models(name: str, *words: str) -> list[type[Model]]:
+        field = IntegerField(constraints=[SQL(word) for word in words])
+        made = [model(database, name, {"a": field})]
+        migrate(database, made)
+        return made
+
+    assert unsettled(database, models("one", "DEFAULT 0")) == []
+    for number, words in enumerate((["DEFAULT 0 CHECK (a < 9)"], ["DEFAULT 0", "CHECK (a < 9)"])):
+        more = models(f"more_{number}", *words)
+        assert unsettled(database, more) == more
 
 
 def test_models_that_share_a_table_are_read_in_full(sqlite_database: SqliteDatabase) -> None:

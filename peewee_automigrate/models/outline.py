@@ -12,7 +12,9 @@ from typing import Any
 from peewee import DeferredForeignKey, Field, Metadata, Model
 
 from ..schema import NEEDED, NULLABLE, Outline
+from ..sql import clauses
 from .declared import Types
+from .rendering import Wording, render
 
 
 def outline(model: type[Model], types: Types) -> Outline | None:
@@ -25,7 +27,8 @@ def outline(model: type[Model], types: Types) -> Outline | None:
     columns: dict[str, tuple[str, str]] = {}
     try:
         for field in meta.sorted_fields:
-            type_name = "" if _is_special(field) else types.get(field)
+            is_special = _is_special(field) or _says_more(field, types.dialect)
+            type_name = "" if is_special else types.get(field)
             if not type_name:
                 return None
             columns[field.column_name] = (type_name, NULLABLE if field.null else NEEDED)
@@ -38,13 +41,19 @@ def outline(model: type[Model], types: Types) -> Outline | None:
 
 def _is_special(field: Field) -> Any:
     return (
-        field.constraints
-        or field.collation
+        field.collation
         or field.sequence
         or field.index_type
         or field._hidden
         or isinstance(field, DeferredForeignKey)
     )
+
+
+def _says_more(field: Field, dialect: Wording) -> bool:
+    """Tell whether a column's own SQL says more than a default, which only a plan compares."""
+    texts = [render(dialect, node) for node in field.constraints or ()]
+    kinds = [clause.kind for text in texts for clause in clauses(text)]
+    return kinds != ["default"] * len(texts)
 
 
 def _indexes(meta: Any) -> Iterator[tuple[str, ...]]:
