@@ -32,7 +32,18 @@ HOUSE = (
         "reviewed",
         "options",
     ),
-    *("models", "compare", "dialects", "plan", "apply", "__init__", "faces", "flask", "__main__"),
+    *(
+        "models",
+        "compare",
+        "dialects",
+        "plan",
+        "apply",
+        "__init__",
+        "testing",
+        "faces",
+        "flask",
+        "__main__",
+    ),
 )
 DATABASES = {"sqlite", "postgres", "mysql"}
 DRIVERS = {"psycopg2", "psycopg", "pymysql", "MySQLdb", "mysql", "apsw"}

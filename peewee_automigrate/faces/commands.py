@@ -150,8 +150,8 @@ def plan_command(models: Sequence[str], url: str | None, form: str, **options: A
     made = [plan(*group, **options) for group in _databases(models, url)]
     for one in made if form == "text" else ():
         screen.plan(one)
-    if form != "text":
-        screen.write(_PRINT[form](made))
+    if form != "text" and screen.volume != "quiet":
+        click.echo(_PRINT[form](made), nl=False)
     if any(one.blocked for one in made):
         sys.exit(3)
 

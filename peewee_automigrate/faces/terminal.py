@@ -137,11 +137,6 @@ class Screen:
         if self.volume != "quiet":
             click.echo("\n".join(lines), color=self.colour)
 
-    def write(self, words: str) -> None:
-        """Print a text for a program, unless it is to be quiet."""
-        if self.volume != "quiet":
-            click.echo(words, nl=False)
-
     def plan(self, made: Plan) -> None:
         """Print a plan; an empty line parts it from that of another database."""
         self._part()
