@@ -2,8 +2,8 @@
 PYTHON ?= python3
 PORT ?= 8000
 PEEWEES = 3.17.0 3.19.0 4.3.0 newest
-# Those of 3.10 to 3.13 that start; a version manager's stand-in may be on the path and not work.
-PYTHONS = $(or $(foreach v,3.10 3.11 3.12 3.13,$(shell python$(v) -c '' 2>/dev/null && echo python$(v))),python3)
+# Those of 3.10 to 3.14 that start; a version manager's stand-in may be on the path and not work.
+PYTHONS = $(or $(foreach v,3.10 3.11 3.12 3.13 3.14,$(shell python$(v) -c '' 2>/dev/null && echo python$(v))),python3)
 
 # It is built from source, and needs libraries that a machine may not have.
 NO_MYSQLCLIENT = "left out: tests through mysqlclient. To run them: apt-get install gcc libmariadb-dev pkg-config python3-dev"
