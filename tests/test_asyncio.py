@@ -27,7 +27,9 @@ def asynchronous(database: Database, kind: str) -> Any:
     from playhouse import pwasyncio
 
     made = getattr(pwasyncio, f"Async{NAMES[kind]}Database")
-    options = {} if kind == "sqlite" else database.connect_params
+    options = {} if kind == "sqlite" else dict(database.connect_params)
+    if "passwd" in options:  # as Peewee's URLs name it for PyMySQL
+        options["password"] = options.pop("passwd")
     return made(database.database, **options)
 
 
