@@ -186,7 +186,7 @@ def test_start_with_nothing_missing_sends_one_statement(
     run(database, statements)
     with recorded(database) as sent:
         assert not migrate(database, models)
-    assert len(sent) == (2 if kind_of(database) == MYSQL else 1), sent  # MySQL: what it is
+    assert len(sent) == 1, sent
 
 
 @pytest.mark.parametrize("number", [1, 100])
@@ -198,7 +198,7 @@ def test_start_of_many_tables_sends_one_statement(database: Database, number: in
     migrate(database, models)
     with recorded(database) as sent:
         assert not migrate(database, models)
-    assert len(sent) == (2 if kind_of(database) == MYSQL else 1), sent
+    assert len(sent) == 1, sent
 
 
 def test_start_reads_in_full_only_what_differs(postgres_database: Database) -> None:

@@ -121,8 +121,8 @@ class Planner:
     def unsettled(self) -> list[type[Model]]:
         """Reads: the models whose tables may lack something, differ, or are shared."""
         names = [name_of(model._meta) for model in self.models]
-        owners = Counter(map(self.dialect.names.table_key, names))
         found = outlines_of(self.dialect, list(dict.fromkeys(names))) if names else {}
+        owners = Counter(map(self.dialect.names.table_key, names))
         types = Types(self.dialect)
         rest = []
         for model, name in zip(self.models, names, strict=True):

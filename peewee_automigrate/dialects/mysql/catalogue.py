@@ -98,7 +98,12 @@ KEY_MARK = "peewee_automigrate: foreign key follows"
 
 def read_settings(ask: Callable[..., list[Any]]) -> Settings:
     """Read what the server says of itself; ``ask`` sends a query. Raises `UnsupportedDatabase`."""
-    text, schema, lower_case, collation, sql_mode = ask(_SETTINGS)[0]
+    return settings_of(ask(_SETTINGS)[0])
+
+
+def settings_of(row: Sequence[Any]) -> Settings:
+    """Return what a row tells of the server. Raises `UnsupportedDatabase`."""
+    text, schema, lower_case, collation, sql_mode = row
     server, version = servers.known(text)
     return Settings(version, server, schema, bool(int(lower_case)), collation, sql_mode)
 
