@@ -80,11 +80,15 @@ class Lease:
 
     def holder(self) -> str | None:
         """Read: who holds it."""
-        row = self._row()
-        return str(row[2]) if row else None
+        return str(row[2]) if (row := self._row()) else None
 
     def _row(self) -> tuple[Any, ...] | None:
-        return next(iter(self.dialect.rows(_READ, ())), None)
+        try:
+            return next(iter(self.dialect.rows(_READ, ())), None)
+        except PeeweeException as error:
+            if error.args[0] not in _LOST_RACE:
+                raise
+            return None
 
     def _wins(self, statement: str, *params: object) -> bool:
         """Write: run a statement that only one of many can; tell whether it was this one."""
