@@ -139,9 +139,7 @@ class Options:
             _checked(known.name, getattr(self, known.name))
 
 
-class Given(TypedDict, total=False):
-    """The options by name, for type checkers."""
-
+class Given(TypedDict, total=False):  # for type checkers
     on_blocked: Literal["raise", "skip"]
     lock_wait: float
     lock_timeout: float

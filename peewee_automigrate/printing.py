@@ -129,9 +129,13 @@ def count_line(plan: Plan) -> str:
 
 
 def sql_text(plan: Plan) -> str:
-    """Return the statements as a script, each closed by a semicolon, behind what is blocked."""
+    """Return a script: what is blocked, then the statements, which wait as in `migrate`."""
     blocked = [f"-- {lead_of(finding)[1][2:]} {finding}" for finding in plan.blocked]
-    statements = [statement for step in plan.steps for statement in _pasted(step)]
+    waits = f"SET lock_timeout = {max(int(plan.lock_timeout * 1000), 1)}"
+    statements = [waits] if plan.steps and plan.database.startswith("postgresql ") else []
+    for step in plan.steps:
+        its = _pasted(step)
+        statements += ["SET lock_timeout = 0", *its, waits] if step.online else its
     return "".join(f"{line}\n" for line in (*blocked, *closed(statements)))
 
 

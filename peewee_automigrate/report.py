@@ -30,6 +30,7 @@ class Plan:
     summary: str = field(default="", compare=False)
     accepted: tuple[Finding, ...] = ()
     database: str = field(default="", compare=False)
+    lock_timeout: float = field(default=3.0, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.blocked)

@@ -114,10 +114,6 @@ def _remember(context: click.Context, parameter: click.Parameter, is_given: bool
             raise click.UsageError("--verbose and --quiet exclude each other.")
 
 
-def _screen() -> Screen:
-    return Screen(click.get_current_context().meta.get(VOLUME, "normal"))
-
-
 def _databases(models: Sequence[str], url: str | None) -> list[Any]:
     """Return what to migrate where; the current folder's modules go first. Within an application
     its own database goes before that of the environment, which may be another's.
@@ -146,7 +142,7 @@ def _databases(models: Sequence[str], url: str | None) -> list[Any]:
 @_options(*_READING)
 def plan_command(models: Sequence[str], url: str | None, form: str, **options: Any) -> None:
     """Show what would be added, and what would not. Writes nothing."""
-    screen = _screen()
+    screen = Screen(click.get_current_context().meta.get(VOLUME, "normal"))
     made = [plan(*group, **options) for group in _databases(models, url)]
     for one in made if form == "text" else ():
         screen.plan(one)
@@ -172,7 +168,7 @@ def migrate_command(
 ) -> None:
     """Add what is missing, and say what was done."""
     options["reviewed"] = _taken(file, "reviewed", json.loads) if file else None
-    screen = _screen()
+    screen = Screen(click.get_current_context().meta.get(VOLUME, "normal"))
     for database, items in _databases(models, url):
         with screen.running(logging.getLogger(LOGGER)):
             screen.report(
@@ -195,7 +191,7 @@ def check_command(
     **options: Any,
 ) -> None:
     """Tell by the exit code whether anything is missing. Writes nothing."""
-    screen = _screen()
+    screen = Screen(click.get_current_context().meta.get(VOLUME, "normal"))
     made = [plan(*group, **options) for group in _databases(models, url)]
     if write_accept:
         write_accept.write_text(text_of(made), "utf-8")

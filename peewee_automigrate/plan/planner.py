@@ -167,6 +167,7 @@ class Planner:
             findings=(*levels["drift"], *levels["note"]),
             summary=self._summary(declared),
             database=without_password(self.dialect.place()),
+            lock_timeout=self.options.lock_timeout,
         )
 
     def _difference(self, declared: Declared, catalog: Catalog) -> Difference:
