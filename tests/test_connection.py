@@ -793,7 +793,7 @@ def test_user_who_may_only_read_fails_when_something_is_missing_and_changes_noth
     with (
         user(url, grants) as powerless,
         session(powerless) as database,
-        pytest.raises(AutoMigrateError, match=text) as caught,
+        pytest.raises(MigrationFailed, match=text) as caught,
     ):
         migrate(database, second(database))
     assert isinstance(caught.value.__cause__, cause)

@@ -12,7 +12,7 @@ import pytest
 from peewee import ForeignKeyField, IntegerField, Model
 from playhouse.db_url import connect
 
-from peewee_automigrate import AutoMigrateError, ModelsNotFound, migrate, plan
+from peewee_automigrate import MigrationFailed, ModelsNotFound, migrate, plan
 from tests.cases_base import ALL, MYSQL, POSTGRES, Maker
 from tests.support.standing import ask, run
 from tests.test_cases import mysql, postgres, standing_database
@@ -58,7 +58,7 @@ LACKS = [
 def test_missing_right_is_told_before_anything_ran(
     role: Any, postgres_database: Any, models: Any, text: str
 ) -> None:
-    with pytest.raises(AutoMigrateError) as caught:
+    with pytest.raises(MigrationFailed) as caught:
         migrate(role, models(Maker(role)))
     said = str(caught.value)
     assert text in said

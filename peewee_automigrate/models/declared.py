@@ -43,7 +43,7 @@ from ..schema import (
 from ..sql import clauses, parse_index, tokens
 from .rendering import Wording, index_sql, render
 
-_PLAIN_NAMES = re.compile(r"\w{0,63} [\w ]*", re.ASCII)
+PLAIN_NAMES = re.compile(r"\w{0,63} [\w ]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class _Reader:
     def table(self) -> Table:
         meta = self.meta
         names = [meta.table_name, *[field.column_name for field in meta.sorted_fields]]
-        if not _PLAIN_NAMES.fullmatch(" ".join([meta.schema or "", *names])):
+        if not PLAIN_NAMES.fullmatch(" ".join([meta.schema or "", *names])):
             from .naming import refuse_odd
 
             refuse_odd(self.dialect.database, self.model.__name__, meta.schema, names)

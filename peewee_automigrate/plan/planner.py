@@ -20,7 +20,7 @@ from ..compare.outlines import agree
 from ..dialects import outlines_of, remedies_of, writer_of
 from ..dialects.base import ChangedMeanwhile, Dialect
 from ..models.collect import Collected, without_password
-from ..models.declared import Declared, Types, declare, name_of
+from ..models.declared import PLAIN_NAMES, Declared, Types, declare, name_of
 from ..models.outline import outline
 from ..options import Options
 from ..report import Plan
@@ -121,6 +121,8 @@ class Planner:
     def unsettled(self) -> list[type[Model]]:
         """Reads: the models whose tables may lack something, differ, or are shared."""
         names = [name_of(model._meta) for model in self.models]
+        if not all(PLAIN_NAMES.fullmatch(f"{name.schema or ''} {name.name}") for name in names):
+            return [*self.models]  # some might not be sent as they are
         found = outlines_of(self.dialect, list(dict.fromkeys(names))) if names else {}
         owners = Counter(map(self.dialect.names.table_key, names))
         types = Types(self.dialect)

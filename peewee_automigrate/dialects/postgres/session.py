@@ -14,7 +14,7 @@ from typing import Any
 from peewee import Cast, Database, DatabaseError, InterfaceError, OperationalError, Value
 
 from ...changes import Step
-from ...errors import AutoMigrateError
+from ...errors import AutoMigrateError, MigrationFailed
 from ...models.rendering import escaped
 from ...schema import Catalog, Index, Table, TableName, Wanted
 from ...sql import called_functions
@@ -196,7 +196,7 @@ class Postgres(Dialect):
         from .rights import lacking
 
         if text := lacking(self, steps):
-            raise AutoMigrateError(f"{text}. Nothing was changed.")
+            raise MigrationFailed(f"{text}. Nothing was changed.")
         if self.is_async or self.database.in_transaction() or not online.is_pooled(self.database):
             return
         self.transactions = "one"
