@@ -102,3 +102,10 @@ def joined(plans: Sequence[Plan]) -> dict[str, Any]:
 
 def _dict(item: object, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(item, name) for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Return what `printing` has under a name: how a plan reads is loaded where somebody asks."""
+    from . import printing
+
+    return getattr(printing, name)

@@ -34,6 +34,8 @@ from peewee_automigrate import (
     StepEvent,
     migrate,
     plan,
+    printing,
+    report,
 )
 from peewee_automigrate.changes import CreateSchema
 from peewee_automigrate.dialects.base import Dialect
@@ -870,3 +872,10 @@ def test_version_names_program_peewee_python_and_drivers(project: Project) -> No
     assert named["python"] == sys.version.split(" ")[0]
     assert named["sqlite"] == peewee.sqlite3.sqlite_version
     assert {"psycopg2-binary", "psycopg2"} & set(named)
+
+
+def test_report_has_how_a_plan_reads() -> None:
+    """Loaded where somebody asks; what is in neither module is an AttributeError."""
+    assert (report.markdown, report.sql_text) == (printing.markdown, printing.sql_text)
+    with pytest.raises(AttributeError):
+        _ = report.nothing
