@@ -50,7 +50,7 @@ class Kind:
     stops: dict[str, str] = field(default_factory=dict)
     usual: dict[str, Any] = field(default_factory=dict)
     impatient: dict[str, Any] = field(default_factory=dict)
-    reads: int = 2
+    reads: int = 3  # the outlines, and two for the tables that these can't settle
 
 
 KINDS = {
