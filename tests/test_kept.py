@@ -388,6 +388,28 @@ def test_other_index_is_told_apart(kind: str, database: Database, M: Maker) -> N
         database.execute_sql("DROP INDEX wanted0" + (" ON t" if kind == MYSQL else ""))
 
 
+@pytest.mark.parametrize("kind", [MYSQL])
+def test_index_beside_times_without_a_default_is_found_again(
+    kind: str, database: Database, M: Maker
+) -> None:
+    database.execute_sql(
+        "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, a VARCHAR(20),"
+        " one TIMESTAMP NULL, two TIMESTAMP NULL, INDEX wanted (a))"
+    )
+    strict = "STRICT_ALL_TABLES,NO_ZERO_DATE"
+    database.execute_sql(
+        f"SET SESSION explicit_defaults_for_timestamp = OFF, sql_mode = '{strict}'"
+    )
+    times = {"one": typed("TIMESTAMP"), "two": typed("TIMESTAMP")}
+    indexes = [SQL("CREATE INDEX wanted ON t (a(20))")]
+    model = M("t", {"indexes": indexes}, a=typed("VARCHAR(20)"), **times)
+    try:
+        found = plan(database, model)
+    finally:
+        database.execute_sql("SET SESSION explicit_defaults_for_timestamp = ON, sql_mode = DEFAULT")
+    assert (found.steps, found.findings) == ((), ())
+
+
 # It leaves nothing, and harms nobody
 
 

@@ -50,7 +50,7 @@ class Kind:
     stops: dict[str, str] = field(default_factory=dict)
     usual: dict[str, Any] = field(default_factory=dict)
     impatient: dict[str, Any] = field(default_factory=dict)
-    reads: int = 3  # the outlines, and two for the tables that these can't settle
+    reads: int = 2
 
 
 KINDS = {
@@ -73,6 +73,7 @@ KINDS = {
         },
         usual={"application_name": "report"},
         impatient={"options": "-c statement_timeout=3000"},
+        reads=3,  # the outlines, and two for the tables that these can't settle
     ),
     "mysql": Kind(
         number="SELECT CONNECTION_ID()",

@@ -27,13 +27,14 @@ def made(dialect: Mysql, definitions: str, standing: Table | None = None) -> Tab
     """Read: return a temporary table of these definitions; its indexes are read as those of a
     table that stands. Raises `Unanswered`.
     """
-    name = f"declared_{uuid4().hex}"
-    target = dialect.quote(name)
+    target = dialect.quote(f"declared_{uuid4().hex}")
     try:
         dialect.run(f"CREATE TEMPORARY TABLE {target} ({definitions})")
-        parts, _ = parts_of(dialect.rows(f"SHOW CREATE TABLE {target}")[0][1])
-        keys = dialect.rows(f"SHOW INDEX FROM {target}") if standing else []
-        dialect.run(f"DROP TEMPORARY TABLE {target}")
+        try:
+            parts, _ = parts_of(dialect.rows(f"SHOW CREATE TABLE {target}")[0][1])
+            keys = dialect.rows(f"SHOW INDEX FROM {target}") if standing else []
+        finally:
+            dialect.run(f"DROP TEMPORARY TABLE {target}")
     except DatabaseError as error:
         if dialect.trouble(error):
             raise
@@ -44,18 +45,18 @@ def made(dialect: Mysql, definitions: str, standing: Table | None = None) -> Tab
     for row in keys:
         groups.setdefault(row[2], []).append(row)
     indexes = [kept_index(rows, standing) for rows in groups.values() if standing]
-    return Table(TableName(None, name), tuple(columns), (), tuple(indexes), (), tuple(checks))
+    return Table(TableName(None, target), tuple(columns), (), tuple(indexes), (), tuple(checks))
 
 
 def kept_indexes(dialect: Mysql, table: Table, indexes: Sequence[Index]) -> list[Index | str]:
     """Read: return declared indexes of a table that stands as the server would keep them, or why it
     does not tell.
     """
-    parts = []
+    parts, is_spatial = [], "spatial" in [index.method for index in indexes]
+    null = "NOT NULL" if is_spatial else "NULL"  # for which not every type has a default
     for column in table.columns:
-        collation = "".join(c.body for c in column.declared.of_kind("usual collate"))
-        collated = f" COLLATE {collation}" if collation else ""
-        parts.append(f"{dialect.quote(column.name)} {column.type}{collated} NOT NULL")
+        collated = "".join(f" COLLATE {c.body}" for c in column.declared.of_kind("usual collate"))
+        parts.append(f"{dialect.quote(column.name)} {column.type}{collated} {null}")
     for number, index in enumerate(indexes):
         method = index.method.upper() if index.method in ("fulltext", "spatial") else ""
         kind = "UNIQUE" if index.unique else method
