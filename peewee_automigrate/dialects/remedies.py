@@ -1,7 +1,9 @@
-"""The SQL by which a person could resolve a finding, and what that would lose.
+"""How the server would keep what is declared, by which SQL a person could resolve a finding, and
+what that would lose.
 
-Enters: findings, the table as declared and as it stands. Leaves: findings with SQL. Reads at most;
-nothing of this is ever run by the package.
+Enters: findings, the table as declared and as it stands. Leaves: findings with SQL, which is never
+run by the package; declared tables and indexes in the server's words. Reads at most: what it asks
+of a temporary table is gone afterwards, locks no table of anybody and reads no row.
 """
 
 from __future__ import annotations
@@ -9,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from peewee import DatabaseError
 
 from ..changes import AddColumn, Finding
-from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Table, TableName
+from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Table, TableName
 from ..sql import clauses
-from .base import Dialect
-from .statements import ColumnForm
+from .base import Dialect, Unanswered
 
 if TYPE_CHECKING:
     from .base import Facts
@@ -80,8 +82,9 @@ class Remedies:
         checks = [c for c in table.constraints if c.kind == "check"]
         lines = [self._definition(c) for c in table.columns if c.type and not c.generated]
         lines += [f"CONSTRAINT c{n} CHECK {clauses(c.sql)[0].body}" for n, c in enumerate(checks)]
-        made = self.made(", ".join(lines))
-        if made is None:
+        try:
+            made = self.made(lines)
+        except Unanswered:
             return None
         texts = {c.name: c.text for c in made.constraints}
         said = {id(c): texts.get(f"c{n}", c.text) for n, c in enumerate(checks)}
@@ -90,9 +93,41 @@ class Remedies:
             constraints=tuple(replace(c, text=said.get(id(c), c.text)) for c in table.constraints),
         )
 
-    def made(self, definitions: str) -> Table | None:
-        """Read: return a temporary table as the server keeps it, and leave nothing of it behind."""
-        return None
+    def kept_indexes(self, table: Table, indexes: Sequence[Index]) -> list[Index | str]:
+        """Read: return declared indexes of a table that stands as the server would keep them, or
+        why it does not tell.
+        """
+        lines, is_spatial = [], "spatial" in [index.method for index in indexes]
+        null = "NOT NULL" if is_spatial else "NULL"  # for which not every type has a default
+        for column in table.columns:
+            collations = column.declared.of_kind("collate", "usual collate")
+            collated = "".join(f" COLLATE {self.quote(clause.body)}" for clause in collations)
+            lines.append(f"{self.quote(column.name)} {column.type}{collated} {null}")
+        try:
+            found = {index.name: index for index in self.made(lines, indexes, table).indexes}
+        except Unanswered as error:
+            return [str(error)] * len(indexes)
+        return [found.get(str(number), "the server refuses it") for number in range(len(indexes))]
+
+    def made(
+        self, definitions: list[str], indexes: Sequence[Index] = (), standing: Table | None = None
+    ) -> Table:
+        """Read: return a temporary table as the server keeps it. Its indexes, which are those of a
+        table that stands, have their numbers as names. Raises `Unanswered`.
+        """
+        try:
+            return self.temporary(f"declared_{uuid4().hex}", definitions, indexes, standing)
+        except DatabaseError as error:
+            if self.dialect.trouble(error):
+                raise
+            why = str(error).partition("\n")[0]
+            raise Unanswered(f"the server makes no temporary table to answer it: {why}") from error
+
+    def temporary(
+        self, name: str, definitions: list[str], indexes: Sequence[Index], standing: Table | None
+    ) -> Table:
+        """Read: do what `made` does, under a name, and leave nothing of it behind."""
+        raise NotImplementedError
 
     def _definition(self, column: Column) -> str:
         words = [self.quote(column.name), column.type]
@@ -200,7 +235,7 @@ class Remedies:
         """Read: return what adds a NOT NULL column that has no default to a table with rows."""
         table, column = change.actual, change.column
         value = self.sample(change)
-        statements = writer.add(change, ColumnForm(False, None), facts.models(table.name))
+        statements = writer.without_default(change, facts)
         grown = table._replace(columns=(*table.columns, column._replace(null=True)))
         target = self.dialect.names.quote_table(table.name)
         return script(

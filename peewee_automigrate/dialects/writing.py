@@ -149,7 +149,13 @@ class Writer(Statements):
 
     def unfilled(self, change: AddColumn, facts: Facts) -> tuple[str, ...]:
         """Return the statements that add a column which is to be filled, and say so."""
-        return self.add(change, ColumnForm(False, None), facts.models(change.table))
+        return self.without_default(change, facts)
+
+    def without_default(
+        self, change: AddColumn, facts: Facts, *, not_null: bool = False
+    ) -> tuple[str, ...]:
+        """Return the statements that add a column without a default."""
+        return self.add(change, ColumnForm(not_null, None), facts.models(change.table))
 
     def unmarked(self, change: AddColumn, facts: Facts) -> tuple[str, ...]:
         """Return the statements that take the mark off a filled column."""

@@ -299,15 +299,16 @@ def _index(rows: list[_Row], charsets: dict[str, str | None], limit: int) -> Ind
     )
 
 
-def kept_index(shown: Sequence[_Row], table: Table) -> Index:
-    """Return an index of its rows in SHOW INDEX, as `read` would tell one of a table."""
+def kept_indexes(shown: Sequence[_Row], table: Table) -> list[Index]:
+    """Return the indexes of their rows in SHOW INDEX, as `read` would tell those of a table."""
     collations = {c.name: "".join(k.body for k in c.declared.clauses) for c in table.columns}
     charsets = {name: text.partition("_")[0] or None for name, text in collations.items()}
     rows = [
         ("key", "", "", row[2], row[1], row[4], row[7], row[10], row[5], None, row[3])
         for row in shown
     ]
-    return _index(list(rows), charsets, key_limit(table.options))
+    limit = key_limit(table.options)
+    return [_index(found, charsets, limit) for found in _by_name(rows).values()]
 
 
 def _foreign_key(rows: list[_Row], on_delete: str, on_update: str) -> ForeignKey:

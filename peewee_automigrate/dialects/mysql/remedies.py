@@ -6,16 +6,15 @@ Enters: tables. Leaves: SQL. Source: https://mariadb.com/kb/en/alter-table/.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...changes import AddColumn, AddForeignKey
-from ...schema import UNKNOWN, Column, Table, TableName
-from ...sql import parts_of, redefined, tokens, unquote
-from ..base import Unanswered
+from ...compare.spelling import constraint
+from ...schema import UNKNOWN, Column, Index, Table, TableName
+from ...sql import index_body, parts_of, redefined, tokens, unquote
 from ..remedies import Remedies, script
-from ..statements import ColumnForm
-from .keeping import made
+from .catalogue import kept_column, kept_indexes
 from .names import base_type, has_characters, is_number, is_text
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ class MysqlRemedies(Remedies):
         yield from self._modified(table, standing.name, column.type, without, *added)
 
     def filled(self, change: AddColumn, writer: Writer, facts: Facts) -> str:
-        models = facts.models(change.table)
-        (clause,) = writer.add(change, ColumnForm(False, None), models)
+        (clause,) = writer.without_default(change, facts)
         strict = redefined(
             clause.removeprefix("ADD COLUMN "), None, {"null", "default"}, "NOT NULL"
         )
@@ -80,7 +78,8 @@ class MysqlRemedies(Remedies):
             self.alter(change.table, f"MODIFY COLUMN {strict}"),
         ]
         if change.foreign_key:
-            lines += writer.add_key(AddForeignKey(change.table, change.foreign_key), models)
+            key = AddForeignKey(change.table, change.foreign_key)
+            lines += writer.add_key(key, facts.models(change.table))
         return script(lines)
 
     def tightened(self, table: Table, column: Column) -> Iterable[str]:
@@ -92,11 +91,29 @@ class MysqlRemedies(Remedies):
     def loosened(self, table: Table, standing: Column) -> Iterable[str]:
         return self._modified(table, standing.name, None, {"null", "not null"}, "NULL")
 
-    def made(self, definitions: str) -> Table | None:
+    def temporary(
+        self, name: str, definitions: list[str], indexes: Sequence[Index], standing: Table | None
+    ) -> Table:
+        """It ends no transaction, as long as its indexes are made with it:
+        https://mariadb.com/kb/en/create-table/.
+        """
+        target, lines = self.quote(name), [*definitions]
+        for number, index in enumerate(indexes):
+            method = index.method.upper() if index.method in ("fulltext", "spatial") else ""
+            kind = "UNIQUE" if index.unique else method
+            lines.append(f"{kind} INDEX `{number}` {index_body(index.sql)}")
+        self.dialect.run(f"CREATE TEMPORARY TABLE {target} ({', '.join(lines)})")
         try:
-            return made(self.dialect, definitions)
-        except Unanswered:
-            return None
+            parts, _ = parts_of(self.dialect.rows(f"SHOW CREATE TABLE {target}")[0][1])
+            keys = self.dialect.rows(f"SHOW INDEX FROM {target}") if standing else []
+        finally:
+            self.dialect.run(f"DROP TEMPORARY TABLE {target}")
+        return Table(
+            TableName(None, name),
+            tuple(kept_column(part, self.dialect.settings) for part in parts if part[0] == "`"),
+            indexes=tuple(kept_indexes(keys, standing)) if standing else (),
+            constraints=tuple(constraint(p) for p in parts if p.startswith("CONSTRAINT")),
+        )
 
     def _modified(
         self, table: Table, name: str, type_name: str | None, without: set[str], *added: str

@@ -91,9 +91,9 @@ class Mysql(Dialect):
         return catalogue.read(self.rows, self.settings, self.names.fold_table, wanted)
 
     def kept_indexes(self, table: Table, indexes: Sequence[Index]) -> list[Index | str]:
-        from .keeping import kept_indexes
+        from .remedies import MysqlRemedies
 
-        return kept_indexes(self, table, indexes)
+        return MysqlRemedies(self).kept_indexes(table, indexes)
 
     def unknown_types(self, types: Sequence[str]) -> list[str]:
         return [name for name in types if base_type(name) not in KNOWN]

@@ -6,13 +6,15 @@ and catalog-pg-cast.html beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from peewee import DatabaseError
 
 from ...changes import Finding
-from ...schema import UNKNOWN, Column, Constraint, ForeignKey, Table
+from ...schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Table, TableName, Wanted
+from ...sql import index_body
 from ..base import Unanswered
 from ..remedies import Remedies
-from .keeping import made
 from .names import KNOWN, base_type
 from .pinned import pinned
 
@@ -27,16 +29,41 @@ GROUP BY s.oid, s.typcategory, t.oid, t.typcategory""")
 _ENFORCED = pinned("""
 SELECT to_jsonb(k) ->> 'conenforced' FROM pg_catalog.pg_constraint AS k
 WHERE k.conrelid = to_regclass(%s) AND k.conname = %s""")
+_LISTENS = pinned("SELECT count(*) FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'")
+_OWN_SCHEMA = pinned("SELECT pg_my_temp_schema()::regnamespace::text")
 
 
 class PostgresRemedies(Remedies):
     """ALTER TABLE, with no long lock."""
 
-    def made(self, definitions: str) -> Table | None:
+    def temporary(
+        self, name: str, definitions: list[str], indexes: Sequence[Index], standing: Table | None
+    ) -> Table:
+        """It is made in the session's own schema, and rolled back. An index that the server
+        refuses is left out.
+        """
+        if self.dialect.rows(_LISTENS)[0][0]:
+            raise Unanswered(
+                "an event trigger would be told of the temporary table that answers it"
+            )
+        target = f'pg_temp."{name}"'
+        with self.dialect.database.atomic() as transaction:
+            self.dialect.run(f"CREATE TEMPORARY TABLE {target} ({', '.join(definitions)})")
+            for number, index in enumerate(indexes):
+                kind = "UNIQUE INDEX" if index.unique else "INDEX"
+                self._try(f'CREATE {kind} "{number}" ON {target} {index_body(index.sql)}')
+            place = TableName(self.dialect.rows(_OWN_SCHEMA)[0][0], name)
+            found = self.dialect.read_catalog(Wanted((place,), ())).tables[place]
+            transaction.rollback()
+        return found
+
+    def _try(self, statement: str) -> None:
         try:
-            return made(self.dialect, definitions)
-        except Unanswered:
-            return None
+            with self.dialect.database.atomic():
+                self.dialect.run(statement)
+        except DatabaseError as error:
+            if self.dialect.trouble(error):
+                raise
 
     def lines(self, found: Finding, table: Table, actual: Table) -> Iterable[str]:
         if found.code != "AM212":

@@ -138,9 +138,9 @@ class Postgres(Dialect):
             raise
 
     def kept_indexes(self, table: Table, indexes: Sequence[Index]) -> list[Index | str]:
-        from .keeping import kept_indexes
+        from .remedies import PostgresRemedies
 
-        return kept_indexes(self, table, indexes)
+        return PostgresRemedies(self).kept_indexes(table, indexes)
 
     @contextmanager
     def limited(

@@ -13,7 +13,6 @@ from ...changes import AddColumn
 from ...schema import Column, Constraint, ForeignKey, Table
 from ...sql import clauses, listed_columns, parts_of, redefined, tokens, unquote
 from ..remedies import Remedies, script
-from ..statements import ColumnForm
 from .names import canonical_type, fold
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ class SqliteRemedies(Remedies):
         return self._rebuilt(table, lambda parts: [*parts, one.sql])
 
     def filled(self, change: AddColumn, writer: Writer, facts: Facts) -> str:
-        form = ColumnForm(True, None)
-        (statement,) = writer.add(change, form, facts.models(change.table))
+        (statement,) = writer.without_default(change, facts, not_null=True)
         head = f"{self.alter(change.table)}ADD COLUMN "
         definition = statement.removeprefix(head)
         name, value = self.quote(change.column.name), self.sample(change)
