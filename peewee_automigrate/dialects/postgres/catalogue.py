@@ -173,19 +173,9 @@ class _Reader:
         self._details: dict[int, list[Sequence[Any]]] = defaultdict(list)
 
     def add_relations(self, rows: Sequence[Sequence[Any]]) -> None:
-        for (
-            schema,
-            place,
-            oid,
-            name,
-            kind,
-            estimate,
-            owner,
-            *column,
-            inherited,
-            guarded,
-            bound,
-        ) in rows:
+        for row in rows:
+            schema, place, oid, name, kind, estimate, owner = row[:7]
+            column, (inherited, guarded, bound) = row[7:-3], row[-3:]
             self.schemas.add(schema)
             if place is not None:
                 self.path.add((place, schema))

@@ -7,8 +7,7 @@ and catalog-pg-cast.html beside it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-
-from peewee import DatabaseError
+from typing import TYPE_CHECKING
 
 from ...changes import Finding
 from ...schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Table, TableName, Wanted
@@ -17,6 +16,9 @@ from ..base import Unanswered
 from ..remedies import Remedies
 from .names import KNOWN, base_type
 from .pinned import pinned
+
+if TYPE_CHECKING:
+    from .session import Postgres
 
 # Whether ALTER .. TYPE finds the way by itself, and whether a cast does.
 _CASTS = pinned("""
@@ -36,6 +38,8 @@ _OWN_SCHEMA = pinned("SELECT pg_my_temp_schema()::regnamespace::text")
 class PostgresRemedies(Remedies):
     """ALTER TABLE, with no long lock."""
 
+    dialect: Postgres
+
     def temporary(
         self, name: str, definitions: list[str], indexes: Sequence[Index], standing: Table | None
     ) -> Table:
@@ -51,19 +55,13 @@ class PostgresRemedies(Remedies):
             self.dialect.run(f"CREATE TEMPORARY TABLE {target} ({', '.join(definitions)})")
             for number, index in enumerate(indexes):
                 kind = "UNIQUE INDEX" if index.unique else "INDEX"
-                self._try(f'CREATE {kind} "{number}" ON {target} {index_body(index.sql)}')
+                self.dialect.refusal(
+                    f'CREATE {kind} "{number}" ON {target} {index_body(index.sql)}'
+                )
             place = TableName(self.dialect.rows(_OWN_SCHEMA)[0][0], name)
             found = self.dialect.read_catalog(Wanted((place,), ())).tables[place]
             transaction.rollback()
         return found
-
-    def _try(self, statement: str) -> None:
-        try:
-            with self.dialect.database.atomic():
-                self.dialect.run(statement)
-        except DatabaseError as error:
-            if self.dialect.trouble(error):
-                raise
 
     def lines(self, found: Finding, table: Table, actual: Table) -> Iterable[str]:
         if found.code != "AM212":

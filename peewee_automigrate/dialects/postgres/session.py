@@ -97,17 +97,21 @@ class Postgres(Dialect):
 
     def unknown_types(self, types: Sequence[str]) -> list[str]:
         asked = sorted(set(map(base_type, types)) - KNOWN)
-        missing = {name for name in asked if not self._casts_to(name)}
+        missing = {name for name in asked if self.refusal(f"SELECT CAST(NULL AS {name})")}
         return [name for name in types if base_type(name) in missing]
 
-    def _casts_to(self, type_name: str) -> bool:
-        """Read: tell whether a text, which may be no type name at all, is a type."""
+    def refusal(self, statement: str) -> str:
+        """Read: return why the server refuses a statement, "" where it does not; it may hold what
+        is no SQL at all.
+        """
         try:
             with self.database.atomic():
-                self.rows(f"SELECT CAST(NULL AS {type_name})")
-        except DatabaseError:
-            return False
-        return True
+                self.run(statement)
+        except DatabaseError as error:
+            if self.trouble(error):
+                raise
+            return str(error).partition("\n")[0]
+        return ""
 
     def literal(self, value: Any, type_name: str) -> str:
         """A value other than text goes through its type; the server says whether it is one."""
@@ -120,11 +124,8 @@ class Postgres(Dialect):
         is_small = type_name in ("integer", "bigint") and _SMALL.fullmatch(literal)
         if is_small or type_name in ("", "text", "boolean"):
             return literal
-        try:
-            with self.database.atomic():
-                self.rows(f"SELECT CAST({literal} AS {type_name})")
-        except DatabaseError as error:
-            raise ValueError(str(error).partition("\n")[0]) from error
+        if problem := self.refusal(f"SELECT CAST({literal} AS {type_name})"):
+            raise ValueError(problem)
         return literal
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
@@ -228,30 +229,24 @@ class Postgres(Dialect):
                         return False
                     if not inside:
                         trial.callback(online.unlock, self.database, _MIGRATION)
-                    if self._is_building():
+                    if self._holders(BUILD):  # also one whose client was killed
                         return False
                     stack.enter_context(trial.pop_all())
                 return True
 
-            yield poll(attempt, self._lock_holder, lock_wait, waiting)
+            yield poll(attempt, lambda: self._describe(_OURS, (LOCK,)), lock_wait, waiting)
 
-    def _is_building(self) -> bool:
-        """An index build goes on when its client was killed; it holds a lock of its own."""
-        sql = f"SELECT 1 FROM pg_catalog.pg_locks AS l WHERE {_OURS} AND granted"
-        sql += " AND objid = %s::oid"
-        return bool(self.ask(sql, (LOCK, BUILD)))
+    def _holders(self, lock: int) -> list[tuple[Any, ...]]:
+        """Read: tell of each session that holds a lock of ours whether it is this one."""
+        sql = f"SELECT pid = pg_backend_pid() FROM pg_catalog.pg_locks AS l WHERE {_OURS}"
+        return self.ask(f"{sql} AND granted AND objid = %s::oid", (LOCK, lock))
 
     def _check_lock(self) -> None:
         """Read: raise `LockLost` where another session goes on than the one that has the lock.
         Peewee's `ReconnectMixin` connects anew between transactions, never inside of one.
         """
-        sql = f"SELECT 1 FROM pg_catalog.pg_locks AS l WHERE {_OURS} AND granted"
-        sql += " AND objid = %s::oid AND pid = pg_backend_pid()"
-        if not self.ask(sql, (LOCK, _MIGRATION)):
+        if not any(is_own for (is_own,) in self._holders(_MIGRATION)):
             raise LockLost(SESSION_LOST)
-
-    def _lock_holder(self) -> str | None:
-        return self._describe(_OURS, (LOCK,))
 
     @contextmanager
     def transaction(
@@ -265,14 +260,11 @@ class Postgres(Dialect):
         start = tries % len(modes) if modes else 0
         with self.database.atomic():
             self._check_lock()
-            self._set_lock_timeout(seconds)
+            self.run(f"SET LOCAL lock_timeout = {max(int(seconds * 1000), 1)}")
             for place, (name, mode) in enumerate(modes[start:] + modes[:start]):
                 lock = f"LOCK TABLE {self.names.quote_table(name)} IN {mode} MODE"
                 self.run(f"{lock} NOWAIT" if place else lock)
             yield
-
-    def _set_lock_timeout(self, seconds: float) -> None:
-        self.run(f"SET LOCAL lock_timeout = {max(int(seconds * 1000), 1)}")
 
     def is_built(self, table: TableName, index: str) -> bool | None:
         for is_valid, builder in self.ask(_BUILDS, (self.quote(table.schema, index),)):

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from peewee import Model, ProgrammingError
+from peewee import Model
 from playhouse.migrate import PostgresqlMigrator
 
 from ...changes import AddColumn, AddIndex, Change, CreateTable, Finding, Step, ValidateConstraint
@@ -24,6 +25,9 @@ from ..writing import Writer, step_of
 from .catalogue import BOUND, GUARDED
 from .names import KNOWN, base_type
 from .pinned import pinned
+
+if TYPE_CHECKING:
+    from .session import Postgres
 
 _INDEX = re.compile(r"\bINDEX\b", re.IGNORECASE)
 _UPDATE_TRIGGERS = pinned("""
@@ -44,6 +48,8 @@ WHERE p.partrelid = to_regclass(%s)""")
 
 class PostgresWriter(Writer, PostgresqlMigrator):
     """Peewee's migrator for PostgreSQL rewrites all rows for a NOT NULL column; this one none."""
+
+    dialect: Postgres
 
     def added(self, change: AddColumn, value: RowValue, facts: Facts) -> Step:
         """On a table with rows, what the server would check row by row under the lock of ALTER
@@ -186,15 +192,11 @@ class PostgresWriter(Writer, PostgresqlMigrator):
     def refuses_key(self, table: TableName, fk: ForeignKey, facts: Facts) -> Finding | None:
         """Where both types are the server's own, it says whether they can be compared."""
         sides = ((table, fk.columns[0]), (fk.parent, fk.parent_columns[0]))
-        types = [_type_of(facts, *side) for side in sides]
-        if types[0] == types[1] or not set(map(base_type, types)) <= KNOWN:
+        child, parent = (_type_of(facts, *side) for side in sides)
+        if child == parent or not {base_type(child), base_type(parent)} <= KNOWN:
             return None
-        try:
-            with self.dialect.database.atomic():
-                self.dialect.rows(f"SELECT CAST(NULL AS {types[0]}) = CAST(NULL AS {types[1]})")
-        except ProgrammingError:
-            ref = fk.ref(table)
-            return blocked("AM118", ref, child=types[0], parent=types[1])
+        if self.dialect.refusal(f"SELECT CAST(NULL AS {child}) = CAST(NULL AS {parent})"):
+            return blocked("AM118", fk.ref(table), child=child, parent=parent)
         return None
 
     def column_effect(self, change: AddColumn, default: str | None) -> str:

@@ -21,6 +21,10 @@ _BRACKETED = re.compile(
       | \[ ([^\]]*) \]  # a name""",
     re.VERBOSE | re.DOTALL,
 )
+_AFFINITIES = {
+    **{"INT": "NUMERIC", "CHAR": "TEXT", "CLOB": "TEXT", "TEXT": "TEXT", "BLOB": "BLOB"},
+    **dict.fromkeys(("REAL", "FLOA", "DOUB"), "REAL"),
+}
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
@@ -88,12 +92,5 @@ def unbracketed(sql: str) -> str:
 
 def _affinity(type_name: str) -> str:
     """Section 3.1 of the page on data types, in its order."""
-    if "INT" in type_name:
-        return "NUMERIC"
-    if any(word in type_name for word in ("CHAR", "CLOB", "TEXT")):
-        return "TEXT"
-    if "BLOB" in type_name or not type_name:
-        return "BLOB"
-    if any(word in type_name for word in ("REAL", "FLOA", "DOUB")):
-        return "REAL"
-    return "NUMERIC"
+    found = (affinity for word, affinity in _AFFINITIES.items() if word in type_name)
+    return next(found, "NUMERIC" if type_name else "BLOB")
