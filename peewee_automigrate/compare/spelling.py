@@ -117,6 +117,12 @@ def same_names(one: Sequence[str], other: Sequence[str], fold: Callable[[str], s
     return one == other or list(map(fold, one)) == list(map(fold, other))
 
 
+def column_of(table: Table | None, name: str, fold: Callable[[str], str]) -> Column | None:
+    """Return the column of a table that has a name, as the database compares it."""
+    columns = table.columns if table else ()
+    return next((column for column in columns if fold(column.name) == fold(name)), None)
+
+
 def does_constraint(index: Index, constraint: Constraint, names: Names) -> bool:
     """Tell whether a unique index does what a UNIQUE constraint or a key is for."""
     if not (index.unique and index.valid and index.is_plain and constraint.is_key):

@@ -8,7 +8,7 @@ of a temporary table is gone afterwards, locks no table of anybody and reads no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -16,6 +16,7 @@ from uuid import uuid4
 from peewee import DatabaseError
 
 from ..changes import AddColumn, Finding
+from ..compare.spelling import column_of
 from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Table, TableName
 from ..sql import clauses
 from .base import Dialect, Unanswered
@@ -48,8 +49,7 @@ class Remedies:
 
     def lines(self, found: Finding, table: Table, actual: Table) -> Iterable[str]:
         name, fold = found.ref.name, self.dialect.names.fold
-        column = _named(table.columns, fold, name)
-        standing = _named(actual.columns, fold, name)
+        column, standing = (column_of(side, name, fold) for side in (table, actual))
         fk = next((fk for fk in table.foreign_keys if ", ".join(fk.columns) == name), None)
         match found.code:
             case "AM201" | "AM213" if column and standing:
@@ -89,7 +89,7 @@ class Remedies:
         texts = {c.name: c.text for c in made.constraints}
         said = {id(c): texts.get(f"c{n}", c.text) for n, c in enumerate(checks)}
         return table._replace(
-            columns=tuple(_as_kept(c, made.columns) for c in table.columns),
+            columns=tuple(_as_kept(c, column_of(made, c.name, str)) for c in table.columns),
             constraints=tuple(replace(c, text=said.get(id(c), c.text)) for c in table.constraints),
         )
 
@@ -172,7 +172,8 @@ class Remedies:
 
     def _nulls(self, table: Table, column: Column) -> Iterable[str]:
         where = f"{self.quote(column.name)} IS NULL"
-        rows = self.count(table, where) if _named(table.columns, str, column.name) else 0
+        stands = column_of(table, column.name, self.dialect.names.fold)
+        rows = self.count(table, where) if stands else 0
         if rows != 0:
             known = column.default not in (None, UNKNOWN)
             yield f"-- {rows or 'some'} rows hold NULL" + ("" if known else ", to be filled first:")
@@ -261,22 +262,15 @@ class Remedies:
         return "NULL"
 
 
-def _as_kept(column: Column, made: Sequence[Column]) -> Column:
+def _as_kept(column: Column, made: Column | None) -> Column:
     """Return a declared column with the type and the default of the one that was made of it."""
-    found = next((one for one in made if one.name == column.name), None)
-    if found is None:
+    if made is None:
         return column
     has_default = column.default not in (None, UNKNOWN)
-    return column._replace(
-        type=found.type, default=found.default if has_default else column.default
-    )
+    return column._replace(type=made.type, default=made.default if has_default else column.default)
 
 
 def script(lines: Iterable[str]) -> str:
     """Return statements as one text, each but the last closed by a semicolon."""
     *first, last = lines
     return "\n".join([*(x if x.startswith("--") else f"{x};" for x in first), last])
-
-
-def _named(items: Iterable[Column], fold: Callable[[str], str], name: str) -> Column | None:
-    return next((one for one in items if fold(one.name) == fold(name)), None)

@@ -13,6 +13,7 @@ from typing import Any
 from peewee import DatabaseError, Field, Model, Node, SelectBase
 
 from ..changes import AddColumn, AddIndex, Change, CreateTable, Finding
+from ..compare.spelling import column_of
 from ..dialects.base import RowValue
 from ..dialects.statements import field_of
 from ..dialects.writing import Writer
@@ -186,10 +187,9 @@ class Questions:
         value = self.values.get((table, column.name), RowValue())
         if value.is_filled or value.expression is not None:
             return True
-        actual, fold = self.actual(table), self.dialect.names.fold
-        stands = any(fold(c.name) == fold(column.name) for c in (actual.columns if actual else ()))
         where = f" WHERE {self.dialect.quote(column.name)} IS NOT NULL"
-        return stands and self.has_rows(table, where)
+        stands = column_of(self.actual(table), column.name, self.dialect.names.fold)
+        return stands is not None and self.has_rows(table, where)
 
     def _count(self, query: str) -> int:
         count = self.dialect.own("count(*)")

@@ -22,6 +22,7 @@ from ..changes import (
     ValidateConstraint,
 )
 from ..compare.graph import Graph, Need
+from ..compare.spelling import column_of
 from ..schema import Ref
 from ..texts import blocked
 from .questions import Questions, tables_of
@@ -62,10 +63,8 @@ def _stopped(questions: Questions, change: Change, lack: Need) -> Said:
         return []
     if isinstance(change, AddForeignKey):
         column = Ref("column", change.table, change.foreign_key.columns[0])
-        actual, names = questions.actual(change.table), questions.dialect.names
-        stands = actual and any(
-            names.fold(c.name) == names.fold(column.name) for c in actual.columns
-        )
+        names = questions.dialect.names
+        stands = column_of(questions.actual(change.table), column.name, names.fold)
         if not stands or lack[0] == names.ref(column):
             return []
     return [blocked("AM111", change.ref, what=lack[1])]
@@ -85,23 +84,15 @@ def _items(questions: Questions, change: Change) -> Iterator[Step | Finding]:
     if hidden:
         yield blocked("AM153", change.ref, table=min(hidden, key=str))
         return
-    match change:
-        case CreateTable():
-            yield from _table_items(questions, change)
-        case AddColumn():
-            yield from _column_items(questions, change)
-        case AddIndex():
-            yield from _index_items(questions, change)
-        case _:
-            yield from questions.writer.write(change, questions)
-
-
-def _table_items(questions: Questions, change: CreateTable) -> Iterator[Step | Finding]:
-    name = change.table.name
-    unknown = [c for c in change.table.columns if c.type in questions.unknown_types]
+    table = change.table if isinstance(change, CreateTable) else None
+    unknown = [c for c in (table.columns if table else ()) if c.type in questions.unknown_types]
     for column in unknown:
-        yield blocked("AM116", Ref("column", name, column.name), type=column.type)
-    if not unknown:
+        yield blocked("AM116", Ref("column", change.ref.table, column.name), type=column.type)
+    if isinstance(change, AddColumn):
+        yield from _column_items(questions, change)
+    elif isinstance(change, AddIndex):
+        yield from _index_items(questions, change)
+    elif not unknown:
         yield from questions.writer.write(change, questions)
 
 

@@ -11,11 +11,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...changes import AddColumn, AddIndex, Finding
+from ...compare.spelling import column_of
 from ...schema import UNKNOWN, Column, ForeignKey, Index, Key, Ref, Table, TableName
 from ...sql import called_functions, column_names, is_constant
 from ...texts import blocked
 from ..base import Facts
 from ..statements import field_of
+from ..writing import Writer
 from .names import (
     base_type,
     bytes_per_character,
@@ -53,18 +55,20 @@ class _Place(NamedTuple):
     is_new: bool
 
 
-class Limits:
+class Limits(Writer):
     """The limits of InnoDB, and of the other engines."""
 
+    dialect: Mysql
+
     def __init__(self, dialect: Mysql) -> None:
-        self.dialect = dialect
+        super().__init__(dialect)
         self.settings = dialect.settings
         self.fold = dialect.names.fold
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
 
     # Columns
 
-    def column(self, ref: Ref, column: Column) -> Finding | None:
+    def refuses_check(self, ref: Ref, column: Column) -> Finding | None:
         """Say that a column's CHECK is a syntax error to MariaDB, or None:
         https://mariadb.com/kb/en/constraint/.
         """
@@ -86,7 +90,7 @@ class Limits:
             return True
         return (set(called_functions(default)) or {default.lower()}) <= _STEADY
 
-    def default(self, change: AddColumn, default: str | None) -> Finding | None:
+    def refuses_default(self, change: AddColumn, default: str | None) -> Finding | None:
         """Read: say why a table takes no such default, for its letters or OceanBase, or None."""
         if default and self.settings.server == "OceanBase":
             if is_text(change.column.type):
@@ -101,14 +105,14 @@ class Limits:
             return None
         return blocked("AM127", change.ref, charset=charset)
 
-    def engine(self, change: AddColumn) -> Finding | None:
+    def refuses_type(self, change: AddColumn) -> Finding | None:
         """Say that the engine of a table has no columns of this type, or None."""
         engine, type_name = change.actual.options[0], change.column.type
         if engine != "memory" or not is_text(type_name):
             return None
         return blocked("AM148", change.ref, engine="MEMORY", type=type_name)
 
-    def fill(self, change: AddColumn) -> Finding | None:
+    def refuses_fill(self, change: AddColumn, facts: Facts) -> Finding | None:
         """Say why the rows of a table can't get a value each, or None."""
         table = change.actual
         types = [column.type for column in table.columns if column.name in table.primary_key]
@@ -118,11 +122,11 @@ class Limits:
 
     # Foreign keys
 
-    def key(self, table: TableName, fk: ForeignKey, facts: Facts) -> Finding | None:
+    def refuses_key(self, table: TableName, fk: ForeignKey, facts: Facts) -> Finding | None:
         """Read: say why a foreign key can't be, or None: with foreign_key_checks off the server
         accepts more than works.
         """
-        ref = Ref("key", table, ", ".join(fk.columns))
+        ref = fk.ref(table)
         _, owner = field_of(facts.models(table), self.dialect, fk.columns[0])
         if owner.deferrable:
             return blocked("AM135", ref, server=self.dialect.name)
@@ -148,11 +152,10 @@ class Limits:
 
     def _place(self, name: TableName, column: str, facts: Facts) -> _Place | None:
         """Return a column as it stands, or else as it is declared."""
-        actual, fold = facts.actual(name), self.fold
+        actual = facts.actual(name)
         for side in filter(None, (actual, facts.declared(name))):
-            for one in side.columns:
-                if fold(one.name) == fold(column):
-                    return _Place(actual or side, one, side is not actual)
+            if found := column_of(side, column, self.fold):
+                return _Place(actual or side, found, side is not actual)
         return None
 
     def _collation(self, place: _Place) -> str:
@@ -184,7 +187,7 @@ class Limits:
 
     # Indexes
 
-    def index(self, table: Table, change: AddIndex) -> Finding | None:
+    def refuses_index(self, table: Table, change: AddIndex) -> Finding | None:
         """Read: say why a table, with the columns that the same run adds, can't have an index."""
         index, ref, is_mariadb = change.index, change.ref, self.settings.is_mariadb
         server = "MariaDB" if is_mariadb else "MySQL"
@@ -205,7 +208,7 @@ class Limits:
                 return blocked("AM125", ref, columns=", ".join(sorted(missing)))
         return self._too_long(table, index, ref) if index.method == "btree" else None
 
-    def primary_key(self, table: Table) -> Finding | None:
+    def refuses_primary_key(self, table: Table) -> Finding | None:
         """Read: say that the primary key of a new table is too long, or None."""
         index = Index("", tuple(map(Key, table.primary_key)), unique=True, origin="pk")
         ref = Ref("table", table.name)
@@ -234,10 +237,9 @@ class Limits:
 
     def _key_bytes(self, table: Table, key: Key) -> int:
         """Read: return the most bytes of a key, or of its prefix."""
-        fold, collations = self.fold, self._collations(table)
-        types = {fold(column.name): column.type for column in table.columns}
-        type_name = types.get(fold(key.text), "")
-        collation = collations.get(fold(key.text)) or collations.get("", "")
+        found, collations = column_of(table, key.text, self.fold), self._collations(table)
+        type_name = found.type if found else ""
+        collation = collations.get(self.fold(key.text)) or collations.get("", "")
         width = bytes_per_character(collation.partition("_")[0])
         length = re.match(r"\((\d+)\)", key.options)
         if length:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...changes import AddColumn, AddForeignKey
-from ...compare.spelling import constraint
+from ...compare.spelling import column_of, constraint
 from ...schema import UNKNOWN, Column, Index, Table, TableName
 from ...sql import index_body, parts_of, redefined, tokens, unquote
 from ..remedies import Remedies, script
@@ -83,8 +83,9 @@ class MysqlRemedies(Remedies):
         return script(lines)
 
     def tightened(self, table: Table, column: Column) -> Iterable[str]:
-        fold, without = self.dialect.names.fold, {"null", "not null"}
-        if any(fold(o.name) == fold(column.name) and o.default is None for o in table.columns):
+        standing = column_of(table, column.name, self.dialect.names.fold)
+        without = {"null", "not null"}
+        if standing and standing.default is None:
             without.add("default")  # which is NULL
         return self._modified(table, column.name, None, without, "NOT NULL")
 

@@ -11,26 +11,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from peewee import SQL, Context, Field, ForeignKeyField
 from playhouse.migrate import MySQLMigrator
 
 from ...changes import AddColumn, AddForeignKey, AddIndex, Change, CreateTable, Finding, Step
+from ...compare.spelling import column_of
 from ...models.rendering import escaped, render, rendered
 from ...schema import Clause, Column, ForeignKey, Ref, Table, TableName
 from ...sql import clauses, is_constant
 from ...texts import blocked, drift
 from ..base import MARK, Facts, RowValue
 from ..statements import ColumnForm, Models, field_of
-from ..writing import Writer, step_of
+from ..writing import step_of
 from .catalogue import KEY_MARK
 from .cluster import told
 from .limits import Limits
 from .names import is_text
-
-if TYPE_CHECKING:
-    from .session import Mysql
 
 _LONGEST = 64  # characters of a name
 _FILL = f"COMMENT '{MARK}'"
@@ -42,17 +39,12 @@ WHERE EVENT_OBJECT_SCHEMA = %s AND EVENT_OBJECT_TABLE = %s AND EVENT_MANIPULATIO
 ORDER BY 1"""
 
 
-class MysqlWriter(Writer, MySQLMigrator):
+class MysqlWriter(Limits, MySQLMigrator):
     """Peewee's migrator for MySQL, which updates every row for a NOT NULL column and then copies
     the table; this adds it with its default, which touches no row.
     """
 
     null_word = "NULL"  # without it some servers give a TIMESTAMP a default of their own
-
-    def __init__(self, dialect: Mysql) -> None:
-        super().__init__(dialect)
-        self.settings = dialect.settings
-        self.limits = Limits(dialect)
 
     # Changes and steps
 
@@ -85,7 +77,7 @@ class MysqlWriter(Writer, MySQLMigrator):
             for (table, _), group in groups.items()
             for step, new in zip(group, self._altered(table, group), strict=True)
         }
-        return told(self.limits.dialect, [made.get(id(step), step) for step in steps])
+        return told(self.dialect, [made.get(id(step), step) for step in steps])
 
     def _altered(self, table: TableName, group: Sequence[Step]) -> Iterator[Step]:
         """Yield steps with the statement of all in the first one; each has brought a clause."""
@@ -136,7 +128,7 @@ class MysqlWriter(Writer, MySQLMigrator):
         """INSTANT changes the dictionary only. MySQL tries a CHECK on a copy of the table."""
         checks = change.column.declared.of_kind("check")
         copies = checks and not self.settings.is_mariadb
-        if copies or not self.limits.is_instant(change.actual, change.column, default):
+        if copies or not self.is_instant(change.actual, change.column, default):
             return "rewrites"
         return "scans" if checks else "instant"
 
@@ -176,7 +168,7 @@ class MysqlWriter(Writer, MySQLMigrator):
         actual = facts.actual(table)
         if actual is None:
             return ColumnForm(not column.null, None)
-        standing = self._named(actual, column.name)
+        standing = column_of(actual, column.name, self.fold)
         if standing and (standing.default is None or is_constant(standing.default)):
             return ColumnForm(not standing.null, standing.default)
         value = facts.value(table, column)
@@ -189,16 +181,11 @@ class MysqlWriter(Writer, MySQLMigrator):
         """Say that a marked column is not of the type that the model declares by now: to take the
         mark off would change it.
         """
-        standing = self._named(facts.actual(table), column.name)
+        standing = column_of(facts.actual(table), column.name, self.fold)
         if standing is None or self.dialect.names.same_type(column.type, standing.type):
             return None
         ref = Ref("column", table, column.name)
         return drift("AM213", ref, declared=column.type, actual=standing.type)
-
-    def _named(self, table: Table | None, name: str) -> Column | None:
-        fold = self.dialect.names.fold
-        columns = table.columns if table else ()
-        return next((column for column in columns if fold(column.name) == fold(name)), None)
 
     # Foreign keys
 
@@ -208,7 +195,7 @@ class MysqlWriter(Writer, MySQLMigrator):
     def key(self, change: AddForeignKey, facts: Facts) -> Iterator[Step | Finding]:
         """Yield the step of a key that takes off its column's mark."""
         table, fk = change.table, change.foreign_key
-        column = change.column or self._named(facts.declared(table), fk.columns[0])
+        column = change.column or column_of(facts.declared(table), fk.columns[0], self.fold)
         assert column is not None
         other = self._other_type(table, column, facts)
         if other:
@@ -238,9 +225,8 @@ class MysqlWriter(Writer, MySQLMigrator):
         """
         if "hash" in table.options:
             return "rewrites"
-        fold = self.dialect.names.fold
-        firsts = {fold(index.columns[0]) for index in table.indexes if index.columns}
-        return "instant" if fold(column.name) in firsts else "builds"
+        firsts = {self.fold(index.columns[0]) for index in table.indexes if index.columns}
+        return "instant" if self.fold(column.name) in firsts else "builds"
 
     def _unchecked(self, statement: str) -> tuple[str, ...]:
         """With checks the table is copied; without, InnoDB only builds what index is missing."""
@@ -297,7 +283,7 @@ class MysqlWriter(Writer, MySQLMigrator):
         if method != "btree":
             has_one = any(other.method == method for other in change.actual.indexes)
             return ("builds" if has_one else "rewrites"), "writes"
-        is_hash = self.limits.is_hash(table, change.index)
+        is_hash = self.is_hash(table, change.index)
         return ("rewrites", "writes") if is_hash else ("builds", "nothing")
 
     def update_triggers(self, table: Table) -> list[str]:
@@ -314,8 +300,8 @@ class MysqlWriter(Writer, MySQLMigrator):
         if isinstance(change, CreateTable):
             table = change.table
             refs = [(Ref("column", table.name, column.name), column) for column in table.columns]
-            found = [self.limits.column(*pair) for pair in refs]
-            yield from filter(None, (*found, self.limits.primary_key(table)))
+            found = [self.refuses_check(*pair) for pair in refs]
+            yield from filter(None, (*found, self.refuses_primary_key(table)))
         yield from super().refuses(change, facts)
 
     def refuses_column(self, change: AddColumn, value: RowValue, facts: Facts) -> Finding | None:
@@ -324,17 +310,9 @@ class MysqlWriter(Writer, MySQLMigrator):
         if change.column.declared.of_kind("unique"):
             why = "a UNIQUE constraint can't be checked beforehand"
             return blocked("AM120", change.ref, why=why)
-        refusal = self.limits.engine(change) or self.limits.column(change.ref, change.column)
-        return refusal or self.limits.default(change, None if value.is_filled else value.expression)
-
-    def refuses_fill(self, change: AddColumn, facts: Facts) -> Finding | None:
-        return self.limits.fill(change)
-
-    def refuses_index(self, table: Table, change: AddIndex) -> Finding | None:
-        return self.limits.index(table, change)
-
-    def refuses_key(self, table: TableName, fk: ForeignKey, facts: Facts) -> Finding | None:
-        return self.limits.key(table, fk, facts)
+        default = None if value.is_filled else value.expression
+        refusal = self.refuses_type(change) or self.refuses_check(change.ref, change.column)
+        return refusal or self.refuses_default(change, default)
 
 
 def _names(change: Change) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from peewee import Model
 from playhouse.migrate import PostgresqlMigrator
 
 from ...changes import AddColumn, AddIndex, Change, CreateTable, Finding, Step, ValidateConstraint
+from ...compare.spelling import column_of
 from ...schema import ForeignKey, Table, TableName
 from ...sql import is_constant, tokens
 from ...texts import blocked
@@ -191,13 +192,19 @@ class PostgresWriter(Writer, PostgresqlMigrator):
 
     def refuses_key(self, table: TableName, fk: ForeignKey, facts: Facts) -> Finding | None:
         """Where both types are the server's own, it says whether they can be compared."""
-        sides = ((table, fk.columns[0]), (fk.parent, fk.parent_columns[0]))
-        child, parent = (_type_of(facts, *side) for side in sides)
+        child = self._type(facts, table, fk.columns[0])
+        parent = self._type(facts, fk.parent, fk.parent_columns[0])
         if child == parent or not {base_type(child), base_type(parent)} <= KNOWN:
             return None
         if self.dialect.refusal(f"SELECT CAST(NULL AS {child}) = CAST(NULL AS {parent})"):
             return blocked("AM118", fk.ref(table), child=child, parent=parent)
         return None
+
+    def _type(self, facts: Facts, table: TableName, column: str) -> str:
+        """Return the type of a column as it stands, or as it is declared; "" for neither."""
+        sides = facts.actual(table), facts.declared(table)
+        found = (column_of(side, column, self.dialect.names.fold) for side in sides)
+        return next((one.type for one in found if one), "")
 
     def column_effect(self, change: AddColumn, default: str | None) -> str:
         """A default that is not volatile is kept in the catalogue, not written to the rows."""
@@ -212,9 +219,3 @@ class PostgresWriter(Writer, PostgresqlMigrator):
         """A trigger on UPDATE OF other columns stays silent."""
         target = self.dialect.names.quote_table(table.name)
         return [row[0] for row in self.dialect.rows(_UPDATE_TRIGGERS, (target,))]
-
-
-def _type_of(facts: Facts, table: TableName, column: str) -> str:
-    """Return the type of a column as it stands, or as it is declared; "" where none is known."""
-    sides = filter(None, (facts.actual(table), facts.declared(table)))
-    return next((one.type for side in sides for one in side.columns if one.name == column), "")
