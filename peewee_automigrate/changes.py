@@ -131,6 +131,14 @@ Change: TypeAlias = (
 )
 
 
+def keys_of(change: Change) -> tuple[ForeignKey, ...]:
+    """Return the foreign keys that a change brings."""
+    if isinstance(change, CreateTable):
+        return change.table.foreign_keys
+    fk = change.foreign_key if isinstance(change, AddColumn | AddForeignKey) else None
+    return (fk,) if fk else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something worth saying. ``level`` is "blocked", "drift" or "note"; ``code`` is stable.

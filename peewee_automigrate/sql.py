@@ -116,6 +116,12 @@ _HEADS |= {word: word for word in ("default", "null", "check", "unique", "refere
 _HEADS |= {"generated": "generated", "as": "generated", "comment": "comment", "exclude": "exclude"}
 _HEADS |= dict.fromkeys(("unsigned", "signed", "zerofill", "character", "charset"), "type")
 _HEADS |= {"auto_increment": "other", "invisible": "other"}
+_BEGINNINGS = {*_HEADS, "constraint"}
+_WITH = {"not": "null", "on": "update"}
+_NOT_BEHIND: dict[str, tuple[str, ...]] = {"null": ("set", "not"), "default": ("set", "by")}
+_NOT_BEHIND |= {word: ("::",) for word, kind in _HEADS.items() if kind == "type"}
+_NOT_IN = {"as": ("generated",), "on": ("references", "foreign")}
+_NOT_IN |= dict.fromkeys(("references", "check", "unique"), ("foreign",))
 _ORDER = ("type", "collate", "generated", "not null", "null", "default")
 
 
@@ -145,22 +151,13 @@ def _starts(words: Sequence[str]) -> Iterator[int]:
 
 def _begins(words: Sequence[str], at: int, head: str) -> bool:
     """Tell whether a word begins a clause behind one that begins with ``head``."""
-    word, before, after = words[at], words[at - 1], words[at + 1 : at + 2]
-    if word == "not":
-        return after == ["null"]
-    if word == "null":
-        return before not in ("set", "not")
-    if _HEADS.get(word) == "type":
-        return before != "::"
-    if word == "default":
-        return before not in ("set", "by")
-    if word == "as":
-        return head != "generated"
-    if word == "on":
-        return head not in ("references", "foreign") and after == ["update"]
-    if word in ("references", "check", "unique"):
-        return head != "foreign"
-    return word == "constraint" or word in _HEADS
+    word, before, after = words[at], words[at - 1], "".join(words[at + 1 : at + 2])
+    return (
+        word in _BEGINNINGS
+        and before not in _NOT_BEHIND.get(word, ())
+        and head not in _NOT_IN.get(word, ())
+        and after == _WITH.get(word, after)
+    )
 
 
 def _clause(text: _Text, start: int, end: int) -> Clause:
@@ -196,8 +193,7 @@ def parts_of(sql: str) -> tuple[list[str], str]:
 def defined(column: str) -> tuple[str, str, list[Clause]]:
     """Return a column's name as it is written, its type, and the clauses of its definition."""
     text, end = _Text(column), 1
-    heads = {*_HEADS, "constraint"}
-    while end < len(text.words) and text.words[end] not in heads:
+    while end < len(text.words) and text.words[end] not in _BEGINNINGS:
         end = closing(text.words, end) + 1 if text.words[end] == "(" else end + 1
     rest = clauses(text.slice(end, len(text.words)))
     return text.slice(0, 1), text.slice(1, end), rest

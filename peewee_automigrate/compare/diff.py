@@ -86,7 +86,9 @@ class _Comparison:
         self.stopped: set[Ref] = set()
 
     def run(self) -> Iterator[Change | Finding]:
-        yield from self._schemas()
+        wanted = {table.name.schema for table in self.declared.values() if table.name.schema}
+        if self.names.creates_schemas:
+            yield from map(CreateSchema, sorted(wanted - self.catalog.schemas))
         for key in in_order(self._parents())[0]:
             table = self.declared[key]
             actual = self.catalog.tables.get(key)
@@ -107,11 +109,6 @@ class _Comparison:
 
     def _stop(self, ref: Ref) -> None:
         self.stopped.add(self.names.ref(ref))
-
-    def _schemas(self) -> Iterator[Change]:
-        wanted = {table.name.schema for table in self.declared.values() if table.name.schema}
-        if self.names.creates_schemas:
-            yield from map(CreateSchema, sorted(wanted - self.catalog.schemas))
 
     # A table that is missing
 
@@ -179,7 +176,7 @@ class _Comparison:
         actual = self.catalog.tables.get(key)
         late = (i.columns for i in (actual.indexes if actual else ()) if i.origin == DEFERRABLE)
         is_late = any(same_names(names, fk.parent_columns, self.names.fold) for names in late)
-        if self._has_unique(actual, fk) or (not is_late and self._gets_unique(key, fk)):
+        if has_unique(actual, fk, self.names.fold) or (not is_late and self._gets_unique(key, fk)):
             return None
         columns = ", ".join(fk.parent_columns)
         code = "AM150" if is_late else "AM117" if self.names.checks_keys() else "AM312"
@@ -192,11 +189,8 @@ class _Comparison:
         if fk.deferred:
             return True
         if self._key(fk.parent) == self._key(table.name):
-            return not self._has_unique(table._replace(indexes=()), fk)
+            return not has_unique(table._replace(indexes=()), fk, self.names.fold)
         return self._key(fk.parent) not in self.standing
-
-    def _has_unique(self, table: Table | None, fk: ForeignKey) -> bool:
-        return table is not None and has_unique(table, fk, self.names.fold)
 
     def _gets_unique(self, key: TableName, fk: ForeignKey) -> bool:
         """Tell whether this run makes the key that a foreign key refers to: to a table that stands
@@ -206,7 +200,7 @@ class _Comparison:
         if table and actual:
             missing = tuple(matched(table, actual, self.names.fold).missing)
             table = Table(table.name, missing, indexes=table.indexes)
-        return self._has_unique(table, fk)
+        return has_unique(table, fk, self.names.fold)
 
     def _taken(self, schema: str | None, table: TableName, index: Index) -> Finding | None:
         """Say who holds an index's name, or take it for this run."""
@@ -300,8 +294,11 @@ class _Comparison:
                     coming.append(index)
                 yield item
         for other in actual.indexes:
-            if other.name not in used:
-                yield from self._unused(table, other)
+            ref = Ref("index", table.name, other.name)
+            if other.name not in used and not other.valid:
+                yield drift("AM211", ref, index=other)
+            elif other.name not in used and self._may_refuse(table, other):
+                yield note("AM302", ref, index=other)
 
     def _missing_index(
         self, table: Table, actual: Table, named: Index | None, index: Index
@@ -317,22 +314,16 @@ class _Comparison:
         taken = self._taken(actual.schema, table.name, index)
         return taken or AddIndex(table.name, index, actual)
 
-    def _unused(self, table: Table, other: Index) -> Iterator[Finding]:
-        """Say that an index is in no model, when it can refuse rows or is broken."""
-        ref = Ref("index", table.name, other.name)
-        if not other.valid:
-            yield drift("AM211", ref, index=other)
-        elif other.unique and other.origin != "pk" and not self._is_known(table, other):
-            yield note("AM302", ref, index=other)
-
-    def _is_known(self, table: Table, index: Index) -> bool:
-        """Tell whether a unique index stands for an index or a constraint of the model."""
+    def _may_refuse(self, table: Table, index: Index) -> bool:
+        """Tell whether an index is unique, and stands for no index or constraint of the model."""
+        if not index.unique or index.origin == "pk":
+            return False
         fold = self.names.fold
         own = [(column.name,) for column in table.columns if column.is_unique]
         key = set(map(fold, table.primary_key))
-        return (
+        return not (
             (key and key <= set(map(fold, index.columns)))
             or any(i.unique and satisfies(index, i, self.names) for i in table.indexes)
-            or any(same_names(index.columns, columns, self.names.fold) for columns in own)
+            or any(same_names(index.columns, columns, fold) for columns in own)
             or any(does_constraint(index, c, self.names) for c in table.constraints)
         )

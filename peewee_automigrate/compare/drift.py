@@ -57,9 +57,11 @@ def differences(
         if other != column and not _is_alike(column, other):
             yield from _column(table, column, other, names)
     for column in columns.unknown:
-        yield _unknown_column(table, column)
+        ref = Ref("column", table.name, column.name)
+        yield drift("AM209", ref) if column.needs_value else note("AM301", ref)
     keys = table.primary_key, actual.primary_key
-    if keys[0] != keys[1] and not _is_same_key(*keys, actual, names):
+    is_rowid = set(map(names.fold, keys[0])) <= set(actual.implicit)
+    if not (is_rowid or same_names(*keys, names.fold)):
         texts = [", ".join(key) or "none" for key in keys]
         yield drift("AM204", Ref("table", table.name), declared=texts[0], actual=texts[1])
     missing = {names.fold(column.name) for column in columns.missing}
@@ -88,11 +90,6 @@ def _is_alike(column: Column, actual: Column) -> bool:
 def _made(column: Column) -> str:
     """Return how a column is computed from others, "" where it is not."""
     return column.generated if column.generated in ("stored", "virtual") else ""
-
-
-def _is_same_key(declared: Sequence[str], key: Sequence[str], actual: Table, names: Names) -> bool:
-    is_rowid = set(map(names.fold, declared)) <= set(actual.implicit)
-    return is_rowid or same_names(declared, key, names.fold)
 
 
 def _column(table: Table, column: Column, actual: Column, names: Names) -> Iterator[Finding]:
@@ -162,11 +159,6 @@ def _default_value(default: str | None) -> tuple[str, object]:
         return "number", float(bare)
     except ValueError:
         return ("text" if text.startswith("'") else "expression"), text
-
-
-def _unknown_column(table: Table, column: Column) -> Finding:
-    ref = Ref("column", table.name, column.name)
-    return drift("AM209", ref) if column.needs_value else note("AM301", ref)
 
 
 def _foreign_key(table: Table, actual: Table, fk: ForeignKey, names: Names) -> Iterator[Finding]:

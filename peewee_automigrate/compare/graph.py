@@ -88,7 +88,7 @@ class Graph:
         for column in fk.parent_columns:
             yield self._ref("column", fk.parent, column), f"the column {fk.parent}.{column}"
         bare = declared._replace(indexes=()) if declared else None
-        if any(side and has_unique(side, fk, fold) for side in (actual, bare)):
+        if any(has_unique(side, fk, fold) for side in (actual, bare)):
             return
         for index in declared.indexes if declared else ():
             if has_unique(Table(fk.parent, (), indexes=(index,)), fk, fold):
@@ -161,10 +161,11 @@ def mentioned(column: Column) -> tuple[str, ...]:
     return tuple(name for body in bodies for name in column_names(body))
 
 
-def has_unique(table: Table, fk: ForeignKey, fold: Callable[[str], str]) -> bool:
-    """Tell whether a table has the key that a foreign key refers to."""
+def has_unique(table: Table | None, fk: ForeignKey, fold: Callable[[str], str]) -> bool:
+    """Tell whether a table, if there is one, has the key that a foreign key refers to."""
     wanted = sorted(map(fold, fk.parent_columns))
-    return any(sorted(map(fold, key)) == wanted for key in _unique_keys(table))
+    keys = _unique_keys(table) if table else ()
+    return any(sorted(map(fold, key)) == wanted for key in keys)
 
 
 def _unique_keys(table: Table) -> Iterator[Sequence[str]]:

@@ -37,13 +37,7 @@ def agree(declared: Outline, actual: Outline) -> bool:
         unknown = found.keys() - declared.columns.keys()
         if any(found[name][1] == NEEDED for name in unknown):
             return False
-    return all(_stands(each, actual) for each in declared.indexes) and all(
-        each in declared.indexes or each[0] == "index" for each in actual.indexes
-    )
-
-
-def _stands(index: tuple[str, ...], actual: Outline) -> bool:
-    """Tell whether an index, or a unique one of the same columns, stands."""
-    kind, *columns = index
-    stands = index in actual.indexes
-    return stands or (kind == "index" and ("unique", *columns) in actual.indexes)
+    missing = [each for each in declared.indexes if each not in actual.indexes]
+    surplus = [each for each in actual.indexes if each not in declared.indexes]
+    does_unique = all(i[0] == "index" and ("unique", *i[1:]) in actual.indexes for i in missing)
+    return does_unique and all(index[0] == "index" for index in surplus)

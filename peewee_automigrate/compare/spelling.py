@@ -7,7 +7,7 @@ that what is equal is equal as text. Pure: no peewee, no dialect; a dialect hand
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
@@ -67,7 +67,11 @@ class Names:
         )
         keys = tuple([_without_no_action(fk) for fk in table.foreign_keys])
         constraints = tuple([constraint(c.sql) for c in table.constraints])
-        constraints += tuple(_own_checks(table.columns))
+        constraints += tuple(
+            replace(constraint(clause.sql), columns=(column.name,))
+            for column in table.columns
+            for clause in column.declared.of_kind("check")
+        )
         return table._replace(
             indexes=indexes, foreign_keys=keys, constraints=constraints, options=()
         )
@@ -128,13 +132,6 @@ def does_constraint(index: Index, constraint: Constraint, names: Names) -> bool:
     if not (index.unique and index.valid and index.is_plain and constraint.is_key):
         return False
     return same_names(constraint.columns, index.columns, names.fold)
-
-
-def _own_checks(columns: Iterable[Column]) -> Iterator[Constraint]:
-    """Yield the checks that columns have of their own, each with its column."""
-    for column in columns:
-        for clause in column.declared.of_kind("check"):
-            yield replace(constraint(clause.sql), columns=(column.name,))
 
 
 def spelled_keys(index: Index, texts: Collection[str] = ()) -> tuple[Key, ...]:

@@ -16,7 +16,7 @@ from uuid import uuid4
 from peewee import DatabaseError
 
 from ..changes import AddColumn, Finding
-from ..compare.spelling import column_of
+from ..compare.spelling import column_of, same_names
 from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Table, TableName
 from ..sql import clauses
 from .base import Dialect, Unanswered
@@ -64,7 +64,8 @@ class Remedies:
                 default = None if column.default == UNKNOWN else column.default
                 yield from self.defaulted(actual, standing, default)
             case "AM206" | "AM207" if fk:
-                yield from self.keyed(actual, fk, self._standing_key(actual, fk))
+                old = (o for o in actual.foreign_keys if same_names(o.columns, fk.columns, fold))
+                yield from self.keyed(actual, fk, next(old, None))
             case "AM208":
                 named = (one for one in table.constraints if one.text in found.fact)
                 for one in (one for one in named if one.name == name):
@@ -136,11 +137,6 @@ class Remedies:
             words.append(f"DEFAULT {column.default}")
         return " ".join([*words, "NULL" if column.null else "NOT NULL"])
 
-    def _standing_key(self, actual: Table, fk: ForeignKey) -> ForeignKey | None:
-        fold = self.dialect.names.fold
-        wanted = list(map(fold, fk.columns))
-        return next((o for o in actual.foreign_keys if list(map(fold, o.columns)) == wanted), None)
-
     def renamed(self, old: TableName, new: TableName) -> str:
         return f"ALTER TABLE {self.dialect.names.quote_table(old)} RENAME TO {self.quote(new.name)}"
 
@@ -165,10 +161,8 @@ class Remedies:
         elif where and rows is None:
             yield "-- not every value can be read as the new type"
         elif where and rows:
-            yield f"-- it changes the values of {rows:,} rows: {self._listed(table, where)}"
-
-    def _listed(self, table: Table, where: str) -> str:
-        return f"SELECT * FROM {self.dialect.names.quote_table(table.name)} WHERE {where}"
+            query = f"SELECT * FROM {self.dialect.names.quote_table(table.name)} WHERE {where}"
+            yield f"-- it changes the values of {rows:,} rows: {query}"
 
     def _nulls(self, table: Table, column: Column) -> Iterable[str]:
         where = f"{self.quote(column.name)} IS NULL"

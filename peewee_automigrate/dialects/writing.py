@@ -20,6 +20,7 @@ from ..changes import (
     Finding,
     Step,
     ValidateConstraint,
+    keys_of,
 )
 from ..schema import Column, ForeignKey, Index, Key, Table, TableName
 from ..sql import parse_index
@@ -104,7 +105,7 @@ class Writer(Statements):
             rows=facts.rows(change.actual),
             blocks="reads and writes" if effect == "rewrites" else "nothing",
             reason=_reason(change.column, default),
-            parents=facts.parents(_keys(change), change.table),
+            parents=facts.parents(keys_of(change), change.table),
         )
 
     def form(self, change: AddColumn, default: str | None) -> ColumnForm:
@@ -138,7 +139,7 @@ class Writer(Statements):
             effect="fills",
             rows=facts.rows(actual),
             reason=f"nullable, then each row gets its own value from {source}",
-            parents=facts.parents(_keys(change), change.table),
+            parents=facts.parents(keys_of(change), change.table),
         )
         if not column.null and not change.fill_only:
             yield note("AM305", change.ref)
@@ -199,7 +200,7 @@ class Writer(Statements):
             "add_foreign_key",
             self.add_key(change, facts.models(change.table)),
             reason=f"refers to {change.foreign_key.parent}",
-            parents=facts.parents(_keys(change), change.table),
+            parents=facts.parents(keys_of(change), change.table),
         )
 
     def validation(self, change: ValidateConstraint, facts: Facts) -> Iterator[Step | Finding]:
@@ -210,7 +211,7 @@ class Writer(Statements):
 
     def refuses(self, change: Change, facts: Facts) -> Iterator[Finding]:
         """Read: say why the database can't have a change whatever else it says, or nothing."""
-        found = (self.refuses_key(change.ref.table, fk, facts) for fk in _keys(change))
+        found = (self.refuses_key(change.ref.table, fk, facts) for fk in keys_of(change))
         yield from islice(filter(None, found), 1)
 
     def refuses_column(self, change: AddColumn, value: RowValue, facts: Facts) -> Finding | None:
@@ -272,11 +273,3 @@ def _reason(column: Column, default: str | None) -> str:
     if default is not None:
         return f"default {default} stays in the database"
     return "nullable, old rows hold NULL" if column.null else "the table is empty"
-
-
-def _keys(change: Change) -> tuple[ForeignKey, ...]:
-    """Return the foreign keys that a change brings."""
-    if isinstance(change, CreateTable):
-        return change.table.foreign_keys
-    fk = change.foreign_key if isinstance(change, AddColumn | AddForeignKey) else None
-    return (fk,) if fk else ()

@@ -12,7 +12,7 @@ from typing import Any
 
 from peewee import DatabaseError, Field, Model, Node, SelectBase
 
-from ..changes import AddColumn, AddIndex, Change, CreateTable, Finding
+from ..changes import AddColumn, AddIndex, Change, CreateTable, Finding, keys_of
 from ..compare.spelling import column_of
 from ..dialects.base import RowValue
 from ..dialects.statements import field_of
@@ -54,7 +54,6 @@ class Questions:
         self.changes = changes
         self.columns = [change for change in changes if isinstance(change, AddColumn)]
         self.indexes = [change for change in changes if isinstance(change, AddIndex)]
-        self.new_tables = [change for change in changes if isinstance(change, CreateTable)]
         self._models = declared.models
         self._declared = {self.dialect.names.table_key(t.name): t for t in declared.tables}
         self._counted = counted
@@ -66,8 +65,8 @@ class Questions:
     def unknown_types(self) -> frozenset[str]:
         """Reads: the types of missing columns that the server does not know."""
         types = {change.column.type for change in self.columns}
-        for change in self.new_tables:
-            if change.table.kind == "table":
+        for change in self.changes:
+            if isinstance(change, CreateTable) and change.table.kind == "table":
                 types |= {column.type for column in change.table.columns}
         return frozenset(self.dialect.unknown_types(sorted(types - {""})))
 
@@ -337,6 +336,4 @@ class Questions:
 
 def tables_of(change: Change) -> set[TableName]:
     """Return the tables that a change alters, makes or refers to."""
-    found: list[ForeignKey | None] = [getattr(change, "foreign_key", None)]
-    found += change.table.foreign_keys if isinstance(change, CreateTable) else ()
-    return {change.ref.table, *(fk.parent for fk in found if fk)}
+    return {change.ref.table, *(fk.parent for fk in keys_of(change))}

@@ -6,6 +6,7 @@ index, since ``group_concat_max_len`` would cut a row for each table. Sources as
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -33,6 +34,7 @@ UNION ALL
 SELECT '', version(), database(), @@lower_case_table_names, @@collation_database, @@sql_mode,
        NULL, -1
 """
+_MADE = re.compile("auto_increment|generated", re.IGNORECASE)  # of whose values the server makes
 
 
 def read(dialect: Mysql, tables: Sequence[TableName]) -> dict[TableName, Outline]:
@@ -75,7 +77,7 @@ def _outline(rows: list[Sequence[Any]]) -> Outline:
     kinds, odd = {}, set()
     for name, text, flag, extra, remark, place in rows:
         if place is None:
-            is_given = flag == NEEDED and _is_made(extra)
+            is_given = flag == NEEDED and _MADE.search(extra)
             columns[name] = (canonical_type(text), GIVEN if is_given else flag)
             if remark and remark.endswith((MARK, KEY_MARK)):
                 odd.add("")
@@ -91,8 +93,3 @@ def _outline(rows: list[Sequence[Any]]) -> Outline:
         if name not in odd
     }
     return Outline(columns, plain, is_odd)
-
-
-def _is_made(extra: str) -> bool:
-    """Tell whether the server makes the values of a column."""
-    return "auto_increment" in extra.lower() or "generated" in extra.lower()

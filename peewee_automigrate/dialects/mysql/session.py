@@ -289,7 +289,7 @@ class Mysql(Dialect):
 
         waited = poll(attempt, holder, lock_wait, waiting)
         with self.ending(lambda: self.rows("SELECT RELEASE_LOCK(%s)", (name,))):
-            if not self.rows("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (name,))[0][0]:
+            if not self._is_ours(name):
                 raise AutoMigrateError(
                     "the migration lock is held by another connection of the same pooler. "
                     "Migrate over a direct URL of the server."
@@ -316,9 +316,11 @@ class Mysql(Dialect):
         """Read: raise `LockLost` where another session goes on than the one that has the lock; a
         lease is checked before each statement.
         """
-        sql = "SELECT IS_USED_LOCK(%s) = CONNECTION_ID()"
-        if not self.lease and not self.rows(sql, (lock_name(self.settings.schema or ""),))[0][0]:
+        if not self.lease and not self._is_ours(lock_name(self.settings.schema or "")):
             raise LockLost(SESSION_LOST)
+
+    def _is_ours(self, lock: str) -> bool:
+        return bool(self.rows("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (lock,))[0][0])
 
 
 def lock_name(schema: str) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...changes import AddIndex, CreateSchema, CreateTable, Step
-from ...schema import ForeignKey
+from ...changes import AddIndex, CreateSchema, CreateTable, Step, keys_of
 from ..base import Dialect
 from .pinned import pinned
 
@@ -37,9 +36,7 @@ def lacking(dialect: Dialect, steps: Sequence[Step]) -> str:
     made = [c for c in changes if isinstance(c, CreateTable)]
     new = {change.table.name for change in made}
     altered = {c.ref.table for c in changes if not isinstance(c, CreateTable | CreateSchema)} - new
-    keys: list[ForeignKey | None] = [getattr(change, "foreign_key", None) for change in changes]
-    keys += [fk for change in made for fk in change.table.foreign_keys]
-    parents = {fk.parent for fk in keys if fk} - new
+    parents = {fk.parent for change in changes for fk in keys_of(change)} - new
     schemas = {change.table.name.schema for change in made}
     schemas |= {change.table.schema for change in changes if isinstance(change, AddIndex)}
     asked = [list(map(quote, altered)), list(map(quote, parents)), list(schemas)]
