@@ -129,6 +129,7 @@ class ValidateConstraint:
 Change: TypeAlias = (
     CreateSchema | CreateTable | AddColumn | AddIndex | AddForeignKey | ValidateConstraint
 )
+"""One of these, in the order in which they run."""
 
 
 def keys_of(change: Change) -> tuple[ForeignKey, ...]:

@@ -116,6 +116,7 @@ _HEADS |= {word: word for word in ("default", "null", "check", "unique", "refere
 _HEADS |= {"generated": "generated", "as": "generated", "comment": "comment", "exclude": "exclude"}
 _HEADS |= dict.fromkeys(("unsigned", "signed", "zerofill", "character", "charset"), "type")
 _HEADS |= {"auto_increment": "other", "invisible": "other"}
+# A word begins a clause with this one behind it, not after these, and not in a clause of those.
 _BEGINNINGS = {*_HEADS, "constraint"}
 _WITH = {"not": "null", "on": "update"}
 _NOT_BEHIND: dict[str, tuple[str, ...]] = {"null": ("set", "not"), "default": ("set", "by")}

@@ -19,18 +19,7 @@ from ..changes import (
     Finding,
     ValidateConstraint,
 )
-from ..schema import (
-    DEFERRABLE,
-    UNKNOWN,
-    Catalog,
-    Column,
-    ForeignKey,
-    Index,
-    Key,
-    Ref,
-    Table,
-    TableName,
-)
+from ..schema import DEFERRABLE, UNKNOWN, Catalog, Column, ForeignKey, Index, Ref, Table, TableName
 from ..texts import blocked, drift, note
 from .drift import differences, matched
 from .graph import has_unique, in_order, mentioned
@@ -62,15 +51,13 @@ def same_definition(actual: Index, declared: Index, names: Names) -> bool | None
         return False
     if actual.where == UNKNOWN:
         return None
-    if actual.where != declared.where or len(actual.keys) != len(declared.keys):
-        return False
-    pairs = zip(actual.keys, declared.keys, strict=True)
-    return all(one == other or _same_column(one, other, names) for one, other in pairs)
-
-
-def _same_column(one: Key, other: Key, names: Names) -> bool:
-    same = one.is_column and other.is_column and one.options == other.options
-    return same and names.fold(one.text) == names.fold(other.text)
+    if actual.where != declared.where or actual.keys == declared.keys:
+        return actual.where == declared.where
+    one, other = (
+        [key._replace(text=names.fold(key.text)) if key.is_column else key for key in index.keys]
+        for index in (actual, declared)
+    )
+    return one == other
 
 
 class _Comparison:

@@ -68,11 +68,8 @@ def differences(
     for fk in table.foreign_keys:
         if missing.isdisjoint(map(names.fold, fk.columns)):
             yield from _foreign_key(table, actual, fk, names)
-    if (
-        table.constraints
-        or actual.constraints
-        or len(actual.foreign_keys) > len(table.foreign_keys)
-    ):
+    has_more_keys = len(actual.foreign_keys) > len(table.foreign_keys)
+    if table.constraints or actual.constraints or has_more_keys:
         from .constraints import constraints
 
         yield from constraints(table, actual, missing, names, certain)

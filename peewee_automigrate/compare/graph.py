@@ -8,22 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, get_args
 
-from ..changes import (
-    AddColumn,
-    AddForeignKey,
-    AddIndex,
-    Change,
-    CreateSchema,
-    CreateTable,
-    ValidateConstraint,
-)
+from ..changes import AddColumn, AddForeignKey, AddIndex, Change, CreateTable
 from ..schema import DEFERRABLE, Catalog, Column, ForeignKey, Index, Ref, Table, TableName
 from ..sql import column_names
 from .spelling import Names
 
-_PHASES = (CreateSchema, CreateTable, AddColumn, AddIndex, AddForeignKey, ValidateConstraint)
+_PHASES = get_args(Change)
 K = TypeVar("K", bound=Hashable)
 Need: TypeAlias = tuple[Ref, str]
 """What is needed, by folded names, and what a person calls it."""

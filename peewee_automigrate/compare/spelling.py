@@ -11,17 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ..schema import UNKNOWN, Column, Constraint, ForeignKey, Index, Key, Ref, Table, TableName
-from ..sql import (
-    KEYWORDS,
-    bare,
-    clauses,
-    closing,
-    is_name,
-    listed_columns,
-    split,
-    tokens,
-    unquote,
-)
+from ..sql import KEYWORDS, bare, clauses, closing, is_name, listed_columns, split, tokens, unquote
 
 _OPERATORS = {"!=": "<>", "==": "=", "~~": "like", "~~*": "ilike", "!~~": "not like"}
 _OPERATORS |= {"!~~*": "not ilike"}

@@ -30,11 +30,8 @@ def explained(
     said.sort(key=lambda finding: finding.code != "AM209")
     for place, found in enumerate(said):
         key = names.table_key(found.ref.table)
-        if (
-            key in declared
-            and key in catalog.tables
-            and not (found.level == "blocked" or found.sql)
-        ):
+        is_open = found.level != "blocked" and not found.sql
+        if is_open and key in declared and key in catalog.tables:
             said[place] = remedies.resolved(found, declared[key], catalog.tables[key])
     return said
 

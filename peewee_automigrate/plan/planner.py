@@ -195,7 +195,7 @@ class Planner:
         with ExitStack() as stack:
             if any(not isinstance(change, CreateSchema | CreateTable) for change in changes):
                 stack.enter_context(dialect.limited(locks=self.options.lock_timeout))
-            said = steps_and_findings(questions, replace(difference, changes=changes), graph)
+            said = steps_and_findings(questions, difference.stopped, graph)
             by_ref = {change.ref: change for change in changes if isinstance(change, AddColumn)}
             for number, item in enumerate(said):
                 if isinstance(item, Finding) and item.code == "AM101":

@@ -45,12 +45,8 @@ class Questions:
         self.catalog = catalog
         self.online_rows = options.online_rows
         self.shows_rows = options.samples is not False
-        whole = (
-            options.atomic
-            or self.dialect.transactions == "one"
-            or self.dialect.database.in_transaction()
-        )
-        self.may_build_online = not whole
+        is_one = options.atomic or self.dialect.transactions == "one"
+        self.may_build_online = not (is_one or self.dialect.database.in_transaction())
         self.changes = changes
         self.columns = [change for change in changes if isinstance(change, AddColumn)]
         self.indexes = [change for change in changes if isinstance(change, AddIndex)]
@@ -234,13 +230,8 @@ class Questions:
         return asks and bool(self.dialect.rows(f"SELECT ({value}) IS NULL")[0][0])
 
     def _is_unique_alone(self, change: AddColumn) -> bool:
-        return any(
-            other.table == change.table
-            and other.index.unique
-            and other.index.is_plain
-            and other.index.columns == (change.column.name,)
-            for other in self.indexes
-        )
+        own = [other.index for other in self.indexes if other.table == change.table]
+        return any(i.unique and i.is_plain and i.columns == (change.column.name,) for i in own)
 
     def _check_problem(self, change: AddColumn) -> Finding | None:
         """Say which rows a new column's CHECK would refuse."""

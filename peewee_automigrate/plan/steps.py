@@ -1,26 +1,16 @@
 """Changes -> steps in the order of the graph, or the findings that say why not.
 
-Enters: questions about data, a difference. Leaves: steps and findings. Reads only. What a change
+Enters: questions about data, what is stopped. Leaves: steps and findings. Reads only. What a change
 is in SQL, what it costs, and what the database refuses, its dialect says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
-from ..changes import (
-    AddColumn,
-    AddForeignKey,
-    AddIndex,
-    Change,
-    CreateTable,
-    Difference,
-    Finding,
-    Step,
-    ValidateConstraint,
-)
+from ..changes import AddColumn, AddForeignKey, AddIndex, Change, CreateTable, Finding, Step
 from ..compare.graph import Graph, Need
 from ..compare.spelling import column_of
 from ..schema import Ref
@@ -30,13 +20,14 @@ from .questions import Questions, tables_of
 Said: TypeAlias = list[Step | Finding]
 
 
-def steps_and_findings(questions: Questions, difference: Difference, graph: Graph) -> Said:
-    """Turn each change into a step, or into a finding that says why not.
+def steps_and_findings(questions: Questions, lacking: Collection[Ref], graph: Graph) -> Said:
+    """Turn each change into a step, or into a finding that says why not; ``lacking``: what the
+    comparison has stopped, by folded names.
 
     What needs something that is stopped is stopped too; in a circle that shows only later.
     """
-    changes, stuck = graph.ordered(difference.changes)
-    names, stopped, known = questions.dialect.names, set(difference.stopped), -1
+    changes, stuck = graph.ordered(questions.changes)
+    names, stopped, known = questions.dialect.names, set(lacking), -1
     said: dict[int, Said] = {}
     while known < len(stopped):
         known = len(stopped)
@@ -59,8 +50,6 @@ def _stopped(questions: Questions, change: Change, lack: Need) -> Said:
     """Say of a change that it lacks something; a key whose own column does not stand, or is
     stopped, says nothing: its table or column does.
     """
-    if isinstance(change, ValidateConstraint):
-        return []
     if isinstance(change, AddForeignKey):
         column = Ref("column", change.table, change.foreign_key.columns[0])
         names = questions.dialect.names

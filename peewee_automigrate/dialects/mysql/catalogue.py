@@ -39,7 +39,7 @@ from .names import (
     key_limit,
 )
 
-_SETTINGS = """
+SETTINGS = """
 SELECT version(), database(), @@lower_case_table_names, @@collation_database, @@sql_mode"""
 
 # One row per schema, relation and column. The schema is compared to one constant, since only then
@@ -96,13 +96,8 @@ _Row: TypeAlias = Sequence[Any]
 KEY_MARK = "peewee_automigrate: foreign key follows"
 
 
-def read_settings(ask: Callable[..., list[Any]]) -> Settings:
-    """Read what the server says of itself; ``ask`` sends a query. Raises `UnsupportedDatabase`."""
-    return settings_of(ask(_SETTINGS)[0])
-
-
 def settings_of(row: Sequence[Any]) -> Settings:
-    """Return what a row tells of the server. Raises `UnsupportedDatabase`."""
+    """Return what a row of `SETTINGS` tells of the server. Raises `UnsupportedDatabase`."""
     text, schema, lower_case, collation, sql_mode = row
     server, version = servers.known(text)
     return Settings(version, server, schema, bool(int(lower_case)), collation, sql_mode)

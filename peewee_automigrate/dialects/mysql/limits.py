@@ -166,22 +166,15 @@ class Limits(Writer):
         return self._collations(place.table).get(name, "")
 
     def _collations(self, table: Table) -> dict[str, str]:
-        """Read: return the collations of a table's columns, and under "" that of the table."""
-        if "new" in table.options:
-            return {"": self._coming_collation(table)}
-        return self._asked(_COLLATIONS, *(table.schema or "", table.name.name) * 2)
-
-    def _coming_collation(self, table: Table) -> str:
-        """Read: return the collation of a table that the run creates, or its character set."""
-        charset, schema = table.options[-1], table.name.schema
-        if charset or schema is None:
-            return charset.strip(UNKNOWN) if charset else self.settings.collation
-        return self._asked(_COLLATION, schema).get("", "")
-
-    def _asked(self, sql: str, *names: str) -> dict[str, str]:
-        """Read: return collations by folded names, asked for once."""
+        """Read: return the collations of a table's columns, and under "" that of the table, which
+        of one that the run creates is its character set where it declares one.
+        """
+        is_new, charset, schema = "new" in table.options, table.options[-1], table.name.schema
+        if is_new and (charset or schema is None):
+            return {"": charset.strip(UNKNOWN) if charset else self.settings.collation}
+        names = (schema or "",) if is_new else (table.schema or "", table.name.name) * 2
         if names not in self._known:
-            rows = self.dialect.rows(sql, names)
+            rows = self.dialect.rows(_COLLATION if is_new else _COLLATIONS, names)
             self._known[names] = {self.fold(name): found or "" for name, found in rows}
         return self._known[names]
 

@@ -100,8 +100,15 @@ def base_type(canonical: str) -> str:
     return re.split(r"[( ]", canonical, maxsplit=1)[0]
 
 
-def holds_number(canonical: str, text: str) -> bool:
-    """Tell whether a column of a numeric type holds what a text says, but for its last digits."""
+def holds(canonical: str, literal: str) -> bool:
+    """Tell whether a column of a type holds what a literal says, but for a number's last digits."""
+    if is_number(canonical):
+        return _holds_number(canonical, literal.strip("'"))
+    text = literal[1:-1].replace("''", "'").replace("\\\\", "\\")
+    return literal[:1] != "'" or _holds_text(canonical, text)
+
+
+def _holds_number(canonical: str, text: str) -> bool:
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -118,7 +125,7 @@ def holds_number(canonical: str, text: str) -> bool:
     return True
 
 
-def holds_text(canonical: str, text: str) -> bool:
+def _holds_text(canonical: str, text: str) -> bool:
     """Tell whether a column of a type for texts of some length, or a list of them, holds a text."""
     base, length = base_type(canonical), re.search(r"\((\d+)\)", canonical)
     if base in _STRINGS:

@@ -26,16 +26,7 @@ from ..base import SESSION_LOST, Dialect, LockLost, Trouble
 from ..waiting import poll
 from . import catalogue, cluster, servers
 from .lease import Lease, leased
-from .names import (
-    KNOWN,
-    MysqlNames,
-    Settings,
-    base_type,
-    holds_number,
-    holds_text,
-    is_number,
-    standard_quotes,
-)
+from .names import KNOWN, MysqlNames, Settings, base_type, holds, standard_quotes
 
 _ALGORITHM = re.compile(r", ALGORITHM=\w+$")
 _LOCK_NAME = 64  # characters
@@ -69,7 +60,7 @@ class Mysql(Dialect):
     @cached_property
     def settings(self) -> Settings:
         """Read: what the server says of itself, once."""
-        return catalogue.read_settings(self.rows)
+        return catalogue.settings_of(self.rows(catalogue.SETTINGS)[0])
 
     @cached_property
     def cluster(self) -> cluster.Kind:
@@ -117,12 +108,9 @@ class Mysql(Dialect):
         return text
 
     def _holds(self, type_name: str, literal: str) -> bool:
-        if is_number(type_name):
-            return holds_number(type_name, literal.strip("'"))
         if base_type(type_name) in ("date", "datetime", "timestamp"):
             return not self.rows(f"SELECT CAST({literal} AS DATETIME) IS NULL")[0][0]
-        text = literal[1:-1].replace("''", "'").replace("\\\\", "\\")
-        return literal[:1] != "'" or holds_text(type_name, text)
+        return holds(type_name, literal)
 
     @contextmanager
     def limited(
@@ -306,10 +294,8 @@ class Mysql(Dialect):
         """
         with nullcontext() if self.lease else self.database.atomic():
             self._check_lock()
-            self.run(
-                "SET SESSION "
-                + ", ".join(f"{name} = {max(math.ceil(seconds), 1)}" for name in _WAITS)
-            )
+            waits = ", ".join(f"{name} = {max(math.ceil(seconds), 1)}" for name in _WAITS)
+            self.run(f"SET SESSION {waits}")
             yield
 
     def _check_lock(self) -> None:

@@ -7,6 +7,7 @@ table is neither sorted nor joined on the server, and holds no text that waits f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from ...compare.outlines import ITEM, PART, columns_of
 from ...schema import GIVEN, NEEDED, NULLABLE, Outline, TableName
@@ -65,7 +66,6 @@ def read(dialect: Dialect, tables: Sequence[TableName]) -> dict[TableName, Outli
     rows = dialect.rows(_OUTLINES % flag, (names, schemas))
     server = next(row for row in rows if row[0] is None)
     refuse(server[3], server[5])
-    reader = _Reader(server[4])
     path = [name for _, name in sorted({(row[1], row[0]) for row in rows if row[1] is not None})]
     made = {(row[0], row[2]): row for row in rows}
     found = {}
@@ -73,34 +73,27 @@ def read(dialect: Dialect, tables: Sequence[TableName]) -> dict[TableName, Outli
         places = [(s, fold(table.name)) for s in ([table.schema] if table.schema else path)]
         row = next((made[place] for place in places if place in made), None)
         if row:
-            found[table] = reader.outline(*row[3:])
+            found[table] = _outline(server[4], *row[3:])
     return found
 
 
-class _Reader:
-    """Reads rows of tables; what qualifies the keys of indexes is read once for all of a kind."""
+def _outline(usual: str, columns: str, indexes: str | None, is_marked: bool) -> Outline:
+    """Make an outline of a row of a table; ``usual`` are the operator classes of a plain B-tree."""
+    found = columns_of(columns, 4)
+    names = {number: name for number, name, _, _ in found}
+    is_odd = is_marked or not found
+    each: set[tuple[str, ...]] = set()
+    for item in indexes.split(ITEM) if indexes else ():
+        kind, keys, *rest = item.split(PART)
+        if kind != "invalid" and _is_plain(usual, *rest):
+            each.add((kind, *[names.get(number, "") for number in keys.split()]))
+        elif kind != "index":
+            is_odd = True
+    return Outline({name: (text, flag) for _, name, text, flag in found}, each, is_odd)
 
-    def __init__(self, classes: str) -> None:
-        self.classes = set(classes.split())
-        self.known: dict[tuple[str, ...], bool] = {}
 
-    def outline(self, columns: str, indexes: str | None, is_marked: bool) -> Outline:
-        found = columns_of(columns, 4)
-        names = {number: name for number, name, _, _ in found}
-        is_odd = is_marked or not found
-        each: set[tuple[str, ...]] = set()
-        for item in indexes.split(ITEM) if indexes else ():
-            kind, keys, *rest = item.split(PART)
-            if kind != "invalid" and self._is_plain(tuple(rest)):
-                each.add((kind, *[names.get(number, "") for number in keys.split()]))
-            elif kind != "index":
-                is_odd = True
-        return Outline({name: (text, flag) for _, name, text, flag in found}, each, is_odd)
-
-    def _is_plain(self, rest: tuple[str, ...]) -> bool:
-        """Tell whether all keys are columns in the usual order and collation of a B-tree."""
-        if rest not in self.known:
-            classes, collations, options, flag = (set(text.split()) for text in rest)
-            is_usual = collations <= {"0", "100"} and options == flag == {"0"}
-            self.known[rest] = is_usual and classes <= self.classes
-        return self.known[rest]
+@cache  # of the few ways in which keys are qualified
+def _is_plain(usual: str, classes: str, collations: str, options: str, flag: str) -> bool:
+    """Tell whether all keys are columns in the usual order and collation of a B-tree."""
+    is_usual = {*collations.split()} <= {"0", "100"} and {*options.split(), flag} == {"0"}
+    return is_usual and {*classes.split()} <= {*usual.split()}

@@ -77,10 +77,8 @@ class PostgresRemedies(Remedies):
         enforced = self.dialect.rows(_ENFORCED, (target, name))
         constraint = f"CONSTRAINT {self.quote(name)}"
         is_off = enforced and enforced[0][0] == "false"
-        yield self.alter(
-            table.name,
-            f"{'ALTER' if is_off else 'VALIDATE'} {constraint}" + (" ENFORCED" if is_off else ""),
-        )
+        change = f"ALTER {constraint} ENFORCED" if is_off else f"VALIDATE {constraint}"
+        yield self.alter(table.name, change)
 
     def changed(self, column: Column, standing: Column) -> str | None:
         types = column.type, standing.type

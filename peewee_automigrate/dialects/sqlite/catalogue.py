@@ -28,7 +28,7 @@ from ...schema import (
     standing,
 )
 from ...sql import defined, parse_index, parts_of, table_constraints, table_options, tokens, unquote
-from .names import ROWIDS, canonical_type, fold, unbracketed
+from .names import canonical_type, fold, rowids, unbracketed
 
 # One row per column, index key, foreign key column, and other relation of a wanted name. The
 # pragma functions describe one table each; joined to the schema table they describe them all.
@@ -137,6 +137,7 @@ class _Reader:
         columns = tuple([_column(row, is_rowid) for row in rows if row[8] != 1])
         if kind == "table" and "collate" in sql.lower():
             columns = tuple(_collated(columns, sql))
+        has_alias = any(column.generated == "rowid" for column in columns)
         made = {row[3]: row[9] or "" for row in names}
         indexes = [
             _index(name, group, columns, made.get(name, ""))
@@ -155,20 +156,8 @@ class _Reader:
             kind,
             schema=place[0],
             options=options,
-            implicit=_rowids(kind, options, columns),
+            implicit=rowids(options, columns) if kind == "table" and not has_alias else (),
         )
-
-
-def _rowids(kind: str, options: Sequence[str], columns: Sequence[Column]) -> tuple[str, ...]:
-    """Return the names by which the rowid is known, where it is no column."""
-    if (
-        kind != "table"
-        or "without rowid" in options
-        or any(c.generated == "rowid" for c in columns)
-    ):
-        return ()
-    hidden = {fold(column.name) for column in columns}
-    return tuple(name for name in ROWIDS if name not in hidden)
 
 
 def _column(row: _Row, is_rowid: bool) -> Column:

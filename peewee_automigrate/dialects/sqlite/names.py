@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from ...compare.spelling import Names
-from ...schema import Index, Key, Table
+from ...schema import Column, Index, Key, Table
 from ...sql import parse_index
 
 ROWIDS = ("rowid", "_rowid_", "oid")
@@ -79,6 +79,12 @@ def _told(index: Index) -> Index:
 def _named(key: Key) -> Key:
     """A string alone is the name of a column: https://www.sqlite.org/quirks.html."""
     return Key(key.text[1:-1].replace("''", "'"), True, key.options)
+
+
+def rowids(options: Sequence[str], columns: Iterable[Column]) -> tuple[str, ...]:
+    """Return the names by which a table's rowid is known: those that no column hides."""
+    hidden = {fold(column.name) for column in columns}
+    return tuple(n for n in ROWIDS if n not in hidden and "without rowid" not in options)
 
 
 def unbracketed(sql: str) -> str:

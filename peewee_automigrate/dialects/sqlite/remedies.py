@@ -122,10 +122,8 @@ class SqliteRemedies(Remedies):
         if "autoincrement" in map(str.lower, tokens(made)):
             new_text, text = (self.dialect.literal(n, "") for n in (f"new {own}", own))
             yield f"DELETE FROM sqlite_sequence WHERE name = {new_text}"
-            yield (
-                f"INSERT INTO sqlite_sequence (name, seq)"
-                f" SELECT {new_text}, seq FROM sqlite_sequence WHERE name = {text}"
-            )
+            query = f"SELECT {new_text}, seq FROM sqlite_sequence WHERE name = {text}"
+            yield f"INSERT INTO sqlite_sequence (name, seq) {query}"
         yield f"DROP TABLE {name}"
         yield f"ALTER TABLE {new} RENAME TO {name}"
         yield from (sql for kind, _, sql in rows if kind in ("index", "trigger"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ...schema import Column, Table
 from ..filling import Filler, Keys, Rows
-from .names import ROWIDS, fold
+from .names import rowids
 
 
 class SqliteFiller(Filler):
@@ -16,11 +16,8 @@ class SqliteFiller(Filler):
 
     def row_key(self, table: Table) -> Keys:
         """The rowid, under a name that no column hides, or else the primary key."""
-        hidden = {fold(column.name) for column in table.columns}
-        free = [name for name in ROWIDS if name not in hidden]
-        if free and "without rowid" not in table.options:
-            return [(free[0], "")]
-        return super().row_key(table)
+        free = rowids(table.options, table.columns)
+        return [(free[0], "")] if free else super().row_key(table)
 
     def write(self, source: str, target: str, column: Column, keys: Keys, rows: Rows) -> int:
         where = " AND ".join(f"{name} = ?" for name, _ in keys)
