@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import TypeAlias, TypeVar, get_args
 
 from ..changes import AddColumn, AddForeignKey, AddIndex, Change, CreateTable
-from ..schema import DEFERRABLE, Catalog, Column, ForeignKey, Index, Ref, Table, TableName
+from ..schema import DEFERRABLE, Catalog, Column, ForeignKey, Ref, Table, TableName
 from ..sql import column_names
 from .spelling import Names
 
@@ -55,7 +55,8 @@ class Graph:
                 yield from self._columns(table, mentioned(column))
                 yield from self._parent(fk) if fk else ()
             case AddIndex(table, index):
-                yield from self._columns(table, needed_columns(index))
+                inside = [name for text in index.expressions for name in column_names(text)]
+                yield from self._columns(table, (*index.columns, *inside))
             case AddForeignKey(table, fk):
                 yield self._ref("table", table), f"the table {table}"
                 yield from self._columns(table, fk.columns)
@@ -140,11 +141,6 @@ def in_order(needs: Mapping[K, Iterable[K | None]]) -> tuple[list[K], list[K]]:
             if not waiting[child]:
                 heappush(ready, rank[child])
     return ordered, circles
-
-
-def needed_columns(index: Index) -> tuple[str, ...]:
-    """Return the columns of an index, and the names in its expressions that may be columns."""
-    return (*index.columns, *(name for text in index.expressions for name in column_names(text)))
 
 
 def mentioned(column: Column) -> tuple[str, ...]:

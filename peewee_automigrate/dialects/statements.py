@@ -278,6 +278,10 @@ class Statements(SchemaMigrator):
         context = self._alter_table(context, TableName(meta.schema, meta.table_name))
         return rendered(context.literal(" ADD ").sql(clone.foreign_key_constraint()))
 
+    def altered(self, table: TableName, *parts: str) -> str:
+        """Return the statement that does these things to a table."""
+        return f"ALTER TABLE {self.dialect.names.quote_table(table)} {', '.join(parts)}"
+
     def key_name(self, field: ForeignKeyField) -> str:
         """Return the name of a foreign key's constraint, as Peewee would choose it."""
         parent = field.rel_model._meta.table_name

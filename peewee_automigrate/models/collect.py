@@ -47,11 +47,7 @@ class Collected:
         wanted = [model for model in (*self.models, *self.bases) if model not in absent]
         bases = [base for base in self.bases if base in absent]
         refusing = [model for model in self.refusing if model not in self.temporary]
-        reasons = {
-            "abstract": bases,
-            "temporary": self.temporary,
-            "automigrate = False": refusing,
-        }
+        reasons = {"abstract": bases, "temporary": self.temporary, "automigrate = False": refusing}
         left_out = [
             f"{', '.join(model.__name__ for model in models)} ({reason})"
             for reason, models in reasons.items()

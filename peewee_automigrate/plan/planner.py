@@ -250,9 +250,8 @@ class Planner:
             tables = tuple(table for table in tables if key_of(table.name) not in absent)
         declared = Declared(tables, self.declared.models)
         left_out = [note("AM307", Ref("table", key)) for key in sorted(absent, key=str)]
-        for model in self.collected.temporary:
-            name = TableName(model._meta.schema, model._meta.table_name)
-            left_out.append(note("AM311", Ref("table", name)))
+        temporary = [name_of(model._meta) for model in self.collected.temporary]
+        left_out += [note("AM311", Ref("table", name)) for name in temporary]
         if any(index.sql for table in tables for index in table.indexes):
             from .reconciling import reconciled
 

@@ -102,11 +102,7 @@ def _column_items(questions: Questions, change: AddColumn) -> Iterator[Step | Fi
         return
     items = list(questions.writer.write(change, questions))
     asks = not is_filled and not _blocked(items) and questions.has_rows(change.table)
-    problem = questions.refused_by_rows(change) if asks else None
-    if problem:
-        yield problem
-    if problem is None or problem.level != "blocked":
-        yield from items
+    yield from _unless(questions.refused_by_rows(change) if asks else None, items)
 
 
 def _index_items(questions: Questions, change: AddIndex) -> Iterator[Step | Finding]:
@@ -116,10 +112,14 @@ def _index_items(questions: Questions, change: AddIndex) -> Iterator[Step | Find
         yield from items
         return
     problem = questions.duplicates(change)
-    if problem:
-        yield problem
     if problem is None:
         reason = f"no duplicates now, {steps[0].reason}"
         items = [replace(i, reason=reason) if isinstance(i, Step) else i for i in items]
-    if problem is None or problem.level != "blocked":
-        yield from items
+    yield from _unless(problem, items)
+
+
+def _unless(problem: Finding | None, items: Said) -> Said:
+    """Return what is said of a change, after what its rows say, which may block it."""
+    if problem and problem.level == "blocked":
+        return [problem]
+    return [problem, *items] if problem else items

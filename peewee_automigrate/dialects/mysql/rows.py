@@ -23,7 +23,10 @@ class MysqlFiller(Filler):
         """One UPDATE. A column that the server would touch by itself is set to what it holds."""
         match = " AND ".join(f"{name} = %s" for name, _ in keys)
         cases = " ".join([f"WHEN {match} THEN %s"] * len(rows))
-        kept = "".join(f", {name} = {name}" for name in self._self_updating(source))
+        columns = self.dialect.rows(f"SHOW COLUMNS FROM {source}", ())
+        renewed = [row[0] for row in columns if "on update" in str(row[5]).lower()]
+        own = [self.escaped(self.dialect.quote(name)) for name in renewed]
+        kept = "".join(f", {name} = {name}" for name in own)
         where, sent = self.where(keys, [row[1:] for row in rows])
         values = [item for row in rows for item in (*row[1:], row[0])]
         cursor = self.dialect.database.execute_sql(
@@ -32,11 +35,3 @@ class MysqlFiller(Filler):
             [*values, *sent],
         )
         return int(cursor.rowcount)
-
-    def _self_updating(self, source: str) -> list[str]:
-        """Read: columns that are ON UPDATE CURRENT_TIMESTAMP."""
-        return [
-            self.escaped(self.dialect.quote(name))
-            for name, _, _, _, _, extra in self.dialect.rows(f"SHOW COLUMNS FROM {source}", ())
-            if "on update" in str(extra).lower()
-        ]

@@ -75,14 +75,14 @@ class MysqlWriter(Limits, MySQLMigrator):
         made = {
             id(step): new
             for (table, _), group in groups.items()
-            for step, new in zip(group, self._altered(table, group), strict=True)
+            for step, new in zip(group, self._united(table, group), strict=True)
         }
         return told(self.dialect, [made.get(id(step), step) for step in steps])
 
-    def _altered(self, table: TableName, group: Sequence[Step]) -> Iterator[Step]:
+    def _united(self, table: TableName, group: Sequence[Step]) -> Iterator[Step]:
         """Yield steps with the statement of all in the first one; each has brought a clause."""
         first, *others = group
-        statement = self._alter(table, *(clause for step in group for clause in step.locked))
+        statement = self.altered(table, *(clause for step in group for clause in step.locked))
         reason = first.reason
         if all(step.effect != "rewrites" for step in group):
             statement += ", ALGORITHM=INSTANT"
@@ -90,9 +90,6 @@ class MysqlWriter(Limits, MySQLMigrator):
         yield replace(first, locked=(statement,), reason=reason)
         for s in others:
             yield replace(s, locked=(), reason=f"{s.reason}, by the statement of {first.name}")
-
-    def _alter(self, table: TableName, *parts: str) -> str:
-        return f"ALTER TABLE {self.dialect.names.quote_table(table)} {', '.join(parts)}"
 
     # Columns
 
@@ -108,9 +105,7 @@ class MysqlWriter(Limits, MySQLMigrator):
     def formed(self, column: Column, field: Field, form: ColumnForm) -> Field:
         """The model's own DEFAULT stands here, not the catalogue's spelling of it."""
         own = [clause.body for clause in self._clauses(field) if clause.kind == "default"]
-        clone = super().formed(column._replace(default=own[-1]) if own else column, field, form)
-        clone.primary_key = False  # it is by now
-        return clone
+        return super().formed(column._replace(default=own[-1]) if own else column, field, form)
 
     def _clauses(self, field: Field) -> Iterator[Clause]:
         for node in field.constraints or ():
@@ -134,10 +129,7 @@ class MysqlWriter(Limits, MySQLMigrator):
 
     def filled(self, change: AddColumn, value: RowValue, facts: Facts) -> Iterator[Step | Finding]:
         other = self._other_type(change.table, change.column, facts) if change.fill_only else None
-        if other:
-            yield other
-        else:
-            yield from super().filled(change, value, facts)
+        yield from (other,) if other else super().filled(change, value, facts)
 
     def fills(self, value: RowValue) -> bool:
         return value.is_filled
@@ -159,7 +151,7 @@ class MysqlWriter(Limits, MySQLMigrator):
         form = replace(
             self._standing_form(table, column, facts), mark=mark, inline=self.settings.is_mariadb
         )
-        return self._alter(table, f"MODIFY COLUMN {self._ddl(column, form, facts.models(table))}")
+        return self.altered(table, f"MODIFY COLUMN {self._ddl(column, form, facts.models(table))}")
 
     def _standing_form(self, table: TableName, column: Column, facts: Facts) -> ColumnForm:
         """Return how an interrupted run has added a column, or how this one adds it. Of what the

@@ -90,18 +90,15 @@ class PostgresWriter(Writer, PostgresqlMigrator):
                 number += 1
             taken.add(name)
             check = f"CONSTRAINT {self.dialect.quote(name)} CHECK {clause.body} NOT VALID"
-            yield name, self._altered(change.table, f"ADD {check}")
+            yield name, self.altered(change.table, f"ADD {check}")
 
     def _validations(self, table: TableName, names: Iterable[str]) -> tuple[str, ...]:
         """Return statements that validate constraints under a light lock, and unmark them."""
         found: list[str] = []
         for name in names:
             what = f"VALIDATE CONSTRAINT {self.dialect.quote(name)}"
-            found += [self._altered(table, what), self._comment("CONSTRAINT", table, name, None)]
+            found += [self.altered(table, what), self._comment("CONSTRAINT", table, name, None)]
         return tuple(found)
-
-    def _altered(self, table: TableName, what: str) -> str:
-        return f"ALTER TABLE {self.dialect.names.quote_table(table)} {what}"
 
     def _comment(self, kind: str, table: TableName, name: str, text: str | None) -> str:
         quoted, own = self.dialect.names.quote_table(table), self.dialect.quote(name)
