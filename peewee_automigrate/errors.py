@@ -6,6 +6,8 @@ Imports nothing of the package at run time.
 
 from __future__ import annotations
 
+import signal
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -71,3 +73,10 @@ class LockTimeout(AutoMigrateError):
     def __init__(self, message: str, *, holder: str | None = None) -> None:
         self.holder = holder
         super().__init__(message)
+
+
+def by_signal(error: BaseException) -> bool:
+    """Tell whether a signal's handler has raised an error: it has a frame in its traceback."""
+    handlers = map(signal.getsignal, signal.valid_signals())
+    codes = {getattr(handler, "__code__", None) for handler in handlers}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))

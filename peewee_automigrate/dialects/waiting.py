@@ -28,6 +28,17 @@ def pause(seconds: float) -> None:
         time.sleep(seconds)
 
 
+def surely(work: Callable[[], object]) -> None:
+    """Do what gives a lock back, again where a signal comes in between; it may be done twice."""
+    try:
+        work()
+    except Exception:
+        raise
+    except BaseException:
+        work()
+        raise
+
+
 def poll(
     attempt: Callable[[], bool],
     holder: Callable[[], str | None],

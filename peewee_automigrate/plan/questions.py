@@ -17,6 +17,7 @@ from ..compare.spelling import column_of
 from ..dialects.base import RowValue
 from ..dialects.statements import field_of
 from ..dialects.writing import Writer
+from ..errors import by_signal
 from ..models.declared import Declared
 from ..models.defaults import python_default
 from ..models.rendering import render
@@ -129,6 +130,8 @@ class Questions:
                     return self._evaluated(column, default.value)
                 literal = self._literal(owner, column, default.value) if default else None
         except (Exception, SystemExit) as error:  # whatever a callable or a field class raises
+            if by_signal(error):
+                raise
             varies = default is not None and default.per_row is not None
             reason = "what the callable gives does not fit" if varies else str(error)
             return RowValue(problem=f"{type(error).__name__}: {reason}")

@@ -88,6 +88,10 @@ class Worker:
         """Press Ctrl-C."""
         os.kill(self.pid, signal.SIGINT)
 
+    def terminate(self) -> None:
+        """Ask the process to end, as a supervisor does."""
+        os.kill(self.pid, signal.SIGTERM)
+
     def close(self) -> None:
         """End the process, whatever it does."""
         self.dead = True

@@ -15,10 +15,12 @@ import re
 import select
 import signal
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +233,8 @@ def do_migrate(order: dict[str, Any]) -> Job:
     answer: dict[str, Any] = {"log": [], "events": [], "error": None, "text": ""}
     if order.get("kill"):
         _kill_at(database, **order["kill"])
+    ending = ENDINGS.get(order.get("terminated", ""))
+    signal.signal(signal.SIGTERM, partial(_raise, ending) if ending else signal.SIG_DFL)
     options = order.get("options", {})
     if order.get("events"):
         options["on_step"] = lambda event: answer["events"].append(
@@ -248,7 +252,16 @@ def do_migrate(order: dict[str, Any]) -> Job:
             answer |= _described(error)
         answer["duration"] = time.monotonic() - started
     answer["statements"] = getattr(database, "statements", 0)
+    answer["threads"] = threading.active_count()
     yield answer
+
+
+ENDINGS = {"SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt}
+
+
+def _raise(kind: type[BaseException], *_: object) -> None:
+    """What a handler of a signal does."""
+    raise kind(7)
 
 
 def do_write(order: dict[str, Any]) -> Job:

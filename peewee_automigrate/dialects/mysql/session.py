@@ -23,7 +23,7 @@ from ...errors import AutoMigrateError
 from ...schema import Catalog, Index, Table, TableName, Wanted
 from ...sql import called_functions
 from ..base import SESSION_LOST, Dialect, LockLost, Trouble
-from ..waiting import poll
+from ..waiting import poll, surely
 from . import catalogue, cluster, servers
 from .lease import Lease, leased
 from .names import KNOWN, MysqlNames, Settings, base_type, holds, standard_quotes
@@ -142,9 +142,9 @@ class Mysql(Dialect):
             yield
         except BaseException:
             with suppress(Exception):
-                work()
+                surely(work)
             raise
-        work()
+        surely(work)
 
     def is_volatile(self, expression: str) -> bool:
         """A function of the database's own may be anything."""

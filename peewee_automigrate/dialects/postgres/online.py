@@ -50,6 +50,13 @@ class _Worker(threading.Thread):
         finally:
             self.ready.set()
 
+    def stop(self) -> None:
+        """Cancel what it runs, also what it only begins meanwhile, and wait for its end."""
+        while self.is_alive():
+            if self.connection is not None:
+                self.connection.cancel()
+            self.join(EVERY)
+
 
 def build(database: Database, statement: str, progress: Progress) -> None:
     """Write: run CREATE or DROP INDEX CONCURRENTLY, telling the progress meanwhile. With a
@@ -71,15 +78,13 @@ def build(database: Database, statement: str, progress: Progress) -> None:
             unlock(database, BUILD)
 
     worker = _Worker(database, work)
-    worker.start()
     try:
+        worker.start()
         while not worker.ready.wait(EVERY):
             for phase, fraction in database.execute_sql(_PROGRESS, (worker.pid,)).fetchall():
                 progress(phase, fraction)
     except BaseException:
-        if worker.connection is not None and worker.is_alive():
-            worker.connection.cancel()
-        worker.join()
+        worker.stop()
         raise
     worker.join()
     if worker.error is not None:
@@ -109,15 +114,16 @@ def _changes_process(database: Database, pid: int) -> bool:
             worker.release.wait()
 
     worker = _Worker(database, work)
-    worker.start()
     try:
+        worker.start()
         worker.ready.wait()
         return worker.error is not None or worker.pid == pid or _pid(database) != pid
     except PeeweeException:
         return True
     finally:
         worker.release.set()
-        worker.join()
+        while worker.is_alive():
+            worker.join()
 
 
 def unlock(database: Database, lock: int) -> None:

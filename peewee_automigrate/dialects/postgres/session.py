@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from peewee import Cast, Database, DatabaseError, InterfaceError, OperationalError, Value
@@ -19,7 +20,7 @@ from ...models.rendering import escaped
 from ...schema import Catalog, Index, Table, TableName, Wanted
 from ...sql import called_functions
 from ..base import SESSION_LOST, Dialect, LockLost, Progress, Trouble, is_async
-from ..waiting import poll
+from ..waiting import poll, surely
 from . import catalogue, online, servers
 from .names import KNOWN, PostgresNames, base_type
 from .online import BUILD, LOCK
@@ -228,7 +229,7 @@ class Postgres(Dialect):
                     if not self.ask(f"SELECT {function}(%s, %s)", (LOCK, _MIGRATION))[0][0]:
                         return False
                     if not inside:
-                        trial.callback(online.unlock, self.database, _MIGRATION)
+                        trial.callback(surely, partial(online.unlock, self.database, _MIGRATION))
                     if self._holders(BUILD):  # also one whose client was killed
                         return False
                     stack.enter_context(trial.pop_all())
