@@ -174,7 +174,7 @@ def test_migrate_that_fails_exits_with_4(project: Project) -> None:
     """
     project.module("app_read_only", text)
     result = project.run("migrate", "app_read_only")
-    assert (result.exit_code, "readonly" in result.stderr) == (4, True)
+    assert (result.exit_code, "is read-only" in result.stderr) == (4, True)
 
 
 def test_migrate_that_waits_in_vain_exits_with_4(project: Project) -> None:

@@ -8,6 +8,7 @@ Replication was not run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -35,6 +36,10 @@ _MEMBERS = """
 SELECT MEMBER_ID = @@server_uuid, MEMBER_STATE FROM performance_schema.replication_group_members
 WHERE MEMBER_ROLE = 'PRIMARY'"""
 _ABORTS = "waits for nobody: transactions that hold the table on any node fail (1213)"
+_READ_ONLY = """SHOW SESSION VARIABLES WHERE Variable_name IN (
+  'read_only', 'super_read_only', 'innodb_read_only', 'tx_read_only', 'transaction_read_only')"""
+# https://mariadb.com/kb/en/server-system-variables/#read_only
+_MAY_WRITE = re.compile(r"(ALL PRIVILEGES|READ ONLY ADMIN|SUPER|CONNECTION_ADMIN)\b.* ON \*\.\*")
 
 
 def kind(dialect: Mysql) -> Kind:
@@ -46,6 +51,17 @@ def kind(dialect: Mysql) -> Kind:
         return "Galera"
     is_group = known.get("group_replication_single_primary_mode") == "OFF"
     return "group" if is_group and len(_members(dialect) or (1, 1)) > 1 else ""
+
+
+def read_only(dialect: Mysql) -> str:
+    """Read: return why this session can't write, and what to do then; "" where it can."""
+    found = {name for name, value in dialect.rows(_READ_ONLY) if value not in ("OFF", "0")}
+    if "tx_read_only" in found or "transaction_read_only" in found:
+        return "the session is READ ONLY; migrate over one that is READ WRITE"
+    grants = dialect.rows("SHOW GRANTS") if found == {"read_only"} else ()
+    if not found or any(_MAY_WRITE.search(grant) for (grant,) in grants):
+        return ""
+    return "the server is read_only, as a replica is; migrate over a URL of its primary"
 
 
 def refuse(dialect: Mysql) -> None:

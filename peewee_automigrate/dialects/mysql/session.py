@@ -19,7 +19,7 @@ from typing import Any
 from peewee import Database, PeeweeException
 
 from ...changes import AddForeignKey, Change, Step
-from ...errors import AutoMigrateError
+from ...errors import AutoMigrateError, MigrationFailed
 from ...schema import Catalog, Index, Table, TableName, Wanted
 from ...sql import called_functions
 from ..base import SESSION_LOST, Dialect, LockLost, Trouble
@@ -249,6 +249,8 @@ class Mysql(Dialect):
                 "would commit. Call migrate outside of atomic()."
             )
         cluster.refuse(self)
+        if text := cluster.read_only(self):
+            raise MigrationFailed(f"{text}. Nothing was changed.")
         servers.warn(self.settings.server)
 
     @contextmanager

@@ -30,8 +30,16 @@ WHERE NOT has_schema_privilege(n.oid, 'CREATE')
 """)
 
 
+_READ_ONLY = pinned("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')")
+
+
 def lacking(dialect: Dialect, steps: Sequence[Step]) -> str:
     """Read: return what the role may not do of these steps, and who may; "" where it may all."""
+    is_standby, read_only = dialect.rows(_READ_ONLY)[0]
+    if is_standby:
+        return "the server is a hot standby, which only reads; migrate over a URL of its primary"
+    if read_only == "on":
+        return "transactions of this role only read; set default_transaction_read_only off for it"
     quote, changes = dialect.names.quote_table, [step.change for step in steps]
     made = [c for c in changes if isinstance(c, CreateTable)]
     new = {change.table.name for change in made}

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from peewee import Database, OperationalError
 
+from ...errors import MigrationFailed
 from ...schema import Catalog, Table, TableName, Wanted
 from ...sql import called_functions
 from ..base import Dialect, Trouble
@@ -114,6 +115,23 @@ class Sqlite(Dialect):
         finally:
             connection.set_progress_handler(None, 0)
 
+    def run(self, statement: str) -> str:
+        with self._writing():
+            return super().run(statement)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """No statement goes through where the first one does not."""
+        try:
+            yield
+        except OperationalError as error:
+            if "readonly" not in str(error):
+                raise
+            raise MigrationFailed(
+                f"{self.place()} is read-only, by its URI, its rights or PRAGMA query_only; "
+                "migrate where it can be written. Nothing was changed."
+            ) from error
+
     @contextmanager
     def migration_lock(
         self, lock_wait: float, lock_timeout: float, waiting: Callable[[float, str], None]
@@ -131,7 +149,8 @@ class Sqlite(Dialect):
 
             def begin() -> bool:
                 try:
-                    stack.enter_context(self.database.transaction("IMMEDIATE"))
+                    with self._writing():
+                        stack.enter_context(self.database.transaction("IMMEDIATE"))
                 except OperationalError as error:
                     if self.trouble(error) == "locked":
                         return False
