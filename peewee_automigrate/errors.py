@@ -75,8 +75,9 @@ class LockTimeout(AutoMigrateError):
         super().__init__(message)
 
 
-def by_signal(error: BaseException) -> bool:
-    """Tell whether a signal's handler has raised an error: it has a frame in its traceback."""
+def pass_on(error: BaseException) -> None:
+    """Raise what a signal's handler has raised: it has a frame in the traceback."""
     handlers = map(signal.getsignal, signal.valid_signals())
     codes = {getattr(handler, "__code__", None) for handler in handlers}
-    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+    if any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__)):
+        raise error

@@ -187,4 +187,4 @@ def _fenced(lines: Sequence[str]) -> list[str]:
     """Return lines of SQL between fences, which are longer than what looks like one."""
     runs = map(len, re.findall("`+", "\n".join(lines)))
     fence = "`" * max(3, 1 + max(runs, default=0))
-    return [f"{fence}sql", *lines, fence]
+    return [f"{fence}sql", *map(visible, lines), fence]

@@ -131,6 +131,9 @@ AM213 the type is {actual}, the model says {declared}, and an interrupted run ha
    -> Bring the two together, then run again.
 AM215 {actual} in the database, {declared} in the model
    -> Nothing is changed; such a column is dropped and added again by your own script.
+AM218 the constraint {constraint} is not validated, and the mark of an interrupted run is on one
+      that the model does not declare in these words
+   -> It is not validated; read it, then validate or drop it by hand.
 AM216 the constraint {constraint} is {actual}, the model says {declared}
    -> Nothing is changed; drop it and add the other one by your own script.
 AM217 the {what} is {actual}, the model says {declared}

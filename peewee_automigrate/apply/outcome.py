@@ -12,7 +12,7 @@ from typing import Literal
 
 from peewee import PeeweeException
 
-from ..changes import Step
+from ..changes import Step, visible
 from ..dialects.base import Dialect
 from ..errors import LockTimeout, MigrationFailed
 
@@ -58,13 +58,13 @@ class Outcome:
         """Return the error of a run in which a statement, at its place ("3 of 7"), or the end of a
         transaction has failed.
         """
-        text = str(error).strip()
+        text = "\n".join(map(visible, str(error).strip().split("\n")))
         is_certain = statement and not self.commits_alone  # it was no COMMIT
         if self.dialect.trouble(error) == "lost" and not is_certain:
             text += "\nThe connection is lost, and the server may still complete the statement."
             self.is_lost = True
         if statement:
-            what = f"statement {place} failed: {text}\n  {statement}"
+            what = f"statement {place} failed: {text}\n  {visible(statement)}"
             return self.error(what, statement)
         return self.error(f"the {'run' if self.commits_alone else 'transaction'} failed: {text}")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from peewee import Database, PeeweeException, SqliteDatabase
 
-from ..changes import Step
+from ..changes import Step, visible
 from ..dialects import dialect_for
 from ..dialects.base import ChangedMeanwhile, Dialect
 from ..dialects.waiting import pause
@@ -127,7 +127,7 @@ def _planned(planner: Planner) -> Plan:
                     f"{reason}. To plan for a table in which something is missing takes the right "
                     "to SELECT from it. Grant it, then run again."
                 ) from error
-            if tries < 1:
+            if tries < 1 or dialect.trouble(error) == "lost":
                 raise
         pause(random.uniform(0.05, 0.2))
 
@@ -237,7 +237,7 @@ def _report(
         log.warning("skipped: %s %s", finding.code, shown)
     for finding in done.findings:
         if finding.code in QUESTIONS:
-            log.warning("%s %s %s;", finding.code, finding, finding.sql)
+            log.warning("%s %s %s;", finding.code, finding, visible(finding.sql or ""))
     duration = time.monotonic() - started
     return Report(applied, done.findings, done.blocked, waited, duration)
 

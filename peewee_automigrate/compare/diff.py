@@ -17,7 +17,6 @@ from ..changes import (
     CreateTable,
     Difference,
     Finding,
-    ValidateConstraint,
 )
 from ..schema import DEFERRABLE, UNKNOWN, Catalog, Column, ForeignKey, Index, Ref, Table, TableName
 from ..texts import blocked, drift, note
@@ -238,8 +237,10 @@ class _Comparison:
                 yield from unfinished(table, actual, pair, self.names)
         yield from self._indexes(table, actual)
         pending = [c.name for c in actual.constraints if c.pending]
-        pending += [fk.name for fk in actual.foreign_keys if fk.pending]
-        yield from (ValidateConstraint(table.name, name, actual) for name in pending)
+        if pending := pending + [fk.name for fk in actual.foreign_keys if fk.pending]:
+            from .unfinished import validations
+
+            yield from validations(table, actual, pending, self.names)
         yield from differences(table, actual, columns, self.names)
 
     def _unaddable(
@@ -264,7 +265,13 @@ class _Comparison:
         for name in standing:
             self.taken.setdefault(TableName(space, name), f"an index of {table.name}")
         used: set[str] = set()
-        coming: list[Index] = []
+        alike: dict[tuple[str, ...], list[Index]] = {}  # by keys, with those that come
+
+        def same_keys(index: Index) -> list[Index]:
+            return alike.setdefault(tuple(names.fold(key.text) for key in index.keys), [])
+
+        for other in actual.indexes:
+            same_keys(other).append(other)
         for index in table.indexes:
             named = standing.get(names.fold(index.name))
             answer = satisfies(named, index, names) if named else False
@@ -273,12 +280,12 @@ class _Comparison:
                 if answer is None:
                     what = f"the index, since {named.doubt or 'its text can not be read'}"
                     yield note("AM304", Ref("index", table.name, index.name), what=what)
-            elif not any(satisfies(o, index, names) for o in (*actual.indexes, *coming)):
+            elif not any(satisfies(o, index, names) for o in same_keys(index)):
                 item = self._missing_index(table, actual, named, index)
                 if named and not (isinstance(item, Finding) and item.level == "blocked"):
                     used.add(named.name)
                 if isinstance(item, AddIndex) and not item.leftover:
-                    coming.append(index)
+                    same_keys(index).append(index)
                 yield item
         for other in actual.indexes:
             ref = Ref("index", table.name, other.name)

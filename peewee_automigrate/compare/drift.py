@@ -171,8 +171,8 @@ def _foreign_key(table: Table, actual: Table, fk: ForeignKey, names: Names) -> I
     elif any(UNKNOWN in (o.on_delete, o.on_update) for o in found):
         what = f"what the foreign key to {fk.parent} does, which this role may not read"
         yield note("AM304", ref, what=what)
-    elif not any(_actions(other) == _actions(fk) for other in found):
-        yield drift("AM207", ref, declared=_actions(fk), actual=_actions(found[0]))
+    elif not any(actions(other) == actions(fk) for other in found):
+        yield drift("AM207", ref, declared=actions(fk), actual=actions(found[0]))
     elif not any(other.valid or other.pending for other in found):
         yield drift("AM212", ref, constraint=found[0].name)
 
@@ -188,7 +188,7 @@ def find_key(actual: Table, fk: ForeignKey, names: Names) -> list[ForeignKey]:
     ]
 
 
-def _actions(fk: ForeignKey) -> str:
+def actions(fk: ForeignKey) -> str:
     actions = f"ON DELETE {fk.on_delete or 'NO ACTION'} ON UPDATE {fk.on_update or 'NO ACTION'}"
     return f"{actions} {fk.deferrable}".rstrip()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from ..schema import Catalog, Column, Table, TableName
 from ..sql import parse_index
 from .base import Dialect
 
-Models = Sequence[type[Model]]
+Models = tuple[type[Model], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,15 @@ class ColumnForm:
 
 def field_of(models: Models, dialect: Dialect, column: str) -> tuple[type[Model], Field]:
     """Return the model and the field that declare a column; of several that with a foreign key."""
-    fold = dialect.names.fold
-    found = [
-        (model, field)
-        for model in models
-        for field in model._meta.sorted_fields
-        if fold(field.column_name) == fold(column)
-    ]
+    found = [(model, field) for model in models if (field := model._meta.columns.get(column))]
+    if len(found) < len(models):
+        fold = dialect.names.fold
+        found = [
+            (model, field)
+            for model in models
+            for field in model._meta.sorted_fields
+            if fold(field.column_name) == fold(column)
+        ]
     return next((pair for pair in found if isinstance(pair[1], ForeignKeyField)), found[0])
 
 
@@ -71,6 +73,7 @@ class Statements(SchemaMigrator):
     def __init__(self, dialect: Dialect) -> None:
         super().__init__(dialect.database)
         self.dialect = dialect
+        self._index_statements: dict[Models, dict[tuple[str, bool], str]] = {}  # by models
 
     # What Peewee's migrators call
 
@@ -255,7 +258,9 @@ class Statements(SchemaMigrator):
         """Return the CREATE INDEX statements of a table by name and uniqueness; of equal ones the
         first counts.
         """
-        statements: dict[tuple[str, bool], str] = {}
+        if models in self._index_statements:
+            return self._index_statements[models]
+        statements = self._index_statements[models] = {}
         for model in models:
             for index in model._meta.fields_to_index():
                 sql = index_sql(self.dialect, model, index)

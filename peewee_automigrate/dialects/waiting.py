@@ -32,10 +32,9 @@ def surely(work: Callable[[], object]) -> None:
     """Do what gives a lock back, again where a signal comes in between; it may be done twice."""
     try:
         work()
-    except Exception:
-        raise
-    except BaseException:
-        work()
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            work()
         raise
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import click
 import peewee
 
+from ..changes import visible
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed, PlanChanged
 from . import OURS
 from .configured import configured
@@ -60,7 +61,7 @@ class _Commands(click.Group):
             if context.meta.get(VOLUME) == "verbose":
                 traceback.print_exc()
             code, words = _failure(error, context)
-            click.echo(f"Error: {words}", err=True)
+            click.echo("Error: " + "\n".join(map(visible, words.split("\n"))), err=True)
             context.exit(code)
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from peewee import Database, Model, Proxy
 
-from ..errors import AutoMigrateError, ModelsNotFound, by_signal
+from ..errors import AutoMigrateError, ModelsNotFound, pass_on
 
 Named: TypeAlias = type[Model] | ModuleType | str
 Models: TypeAlias = Named | Iterable[Named]
@@ -173,8 +173,7 @@ def _value(word: str) -> Any:
         try:
             return value()
         except (Exception, SystemExit) as error:
-            if by_signal(error):
-                raise
+            pass_on(error)
             raise ModelsNotFound(f"{word}: fails: {_one_line(error)}.") from error
     return value
 
@@ -183,8 +182,7 @@ def _imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        if by_signal(error):
-            raise
+        pass_on(error)
         why = f"fails to import: {_one_line(error)}."
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             why = f"there is no module {error.name!r}. Run from its folder, or install it."

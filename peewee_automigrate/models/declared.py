@@ -145,6 +145,7 @@ class _Reader:
     def table(self) -> Table:
         meta = self.meta
         names = [meta.table_name, *[field.column_name for field in meta.sorted_fields]]
+        names += [name for one in meta.indexes if (name := getattr(one, "_name", ""))]
         if not PLAIN_NAMES.fullmatch(" ".join([meta.schema or "", *names])):
             from .naming import refuse_odd
 
@@ -152,7 +153,6 @@ class _Reader:
         fields = self._fields()
         constraints = [render(self.dialect, node) for node in meta.constraints or ()]
         primary = () if self.is_virtual else meta.get_primary_keys()
-        keys = [fk for fk in fields if isinstance(fk, ForeignKeyField)]
         settings = " ".join(map(str, ensure_tuple(meta.table_settings) or ()))
         has_sequences = self.dialect.database.sequences
         return Table(
@@ -160,7 +160,7 @@ class _Reader:
             columns=tuple(map(self._column, fields)),
             primary_key=tuple(field.column_name for field in primary if self._is_key(field)),
             indexes=tuple(map(self._index, self._indexes())),
-            foreign_keys=tuple(map(_foreign_key, keys)),
+            foreign_keys=tuple(_foreign_key(f) for f in fields if isinstance(f, ForeignKeyField)),
             constraints=tuple(Constraint(UNKNOWN, "", sql, sql=sql) for sql in constraints),
             kind="virtual" if self.is_virtual else "table",
             depends_on=tuple(name_of(other._meta) for other in meta.depends_on or ()),

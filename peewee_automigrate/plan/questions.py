@@ -17,7 +17,7 @@ from ..compare.spelling import column_of
 from ..dialects.base import RowValue
 from ..dialects.statements import field_of
 from ..dialects.writing import Writer
-from ..errors import by_signal
+from ..errors import pass_on
 from ..models.declared import Declared
 from ..models.defaults import python_default
 from ..models.rendering import render
@@ -55,6 +55,7 @@ class Questions:
         self._declared = {self.dialect.names.table_key(t.name): t for t in declared.tables}
         self._counted = counted
         self._filled: dict[TableName, bool] = {}
+        self._grown: dict[TableName, Table] = {}
 
     # What is known
 
@@ -98,11 +99,13 @@ class Questions:
         """Return a table that stands with the columns and indexes that this run adds to it."""
         key_of = self.dialect.names.table_key
         key = key_of(table.name)
-        columns = [change.column for change in self._coming(table.name)]
-        indexes = [change.index for change in self.indexes if key_of(change.table) == key]
-        return table._replace(
-            columns=(*table.columns, *columns), indexes=(*table.indexes, *indexes)
-        )
+        if key not in self._grown:
+            columns = [change.column for change in self._coming(table.name)]
+            indexes = [change.index for change in self.indexes if key_of(change.table) == key]
+            self._grown[key] = table._replace(
+                columns=(*table.columns, *columns), indexes=(*table.indexes, *indexes)
+            )
+        return self._grown[key]
 
     def _coming(self, table: TableName) -> list[AddColumn]:
         """Return the additions to a table that stands, in whichever spelling it is named."""
@@ -130,8 +133,7 @@ class Questions:
                     return self._evaluated(column, default.value)
                 literal = self._literal(owner, column, default.value) if default else None
         except (Exception, SystemExit) as error:  # whatever a callable or a field class raises
-            if by_signal(error):
-                raise
+            pass_on(error)
             varies = default is not None and default.per_row is not None
             reason = "what the callable gives does not fit" if varies else str(error)
             return RowValue(problem=f"{type(error).__name__}: {reason}")

@@ -100,12 +100,12 @@ def _pairs(dialect: Mysql, sql: str) -> dict[str, str]:
 
 
 def _members(dialect: Mysql) -> list[tuple[bool, str]] | None:
-    """Read the primaries of a group: whether it is this one, its state; None to a role that may
-    not know.
-    """
+    """Read a group's primaries: is it this one, its state; None to a role that may not know."""
     try:
         return [(bool(is_own), state) for is_own, state in dialect.rows(_MEMBERS)]
-    except PeeweeException:
+    except PeeweeException as error:
+        if dialect.trouble(error) == "lost":
+            raise
         return None
 
 

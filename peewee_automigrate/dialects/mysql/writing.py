@@ -20,7 +20,7 @@ from ...compare.spelling import column_of
 from ...models.rendering import escaped, render, rendered
 from ...schema import Clause, Column, ForeignKey, Ref, Table, TableName
 from ...sql import clauses, is_constant
-from ...texts import blocked, drift
+from ...texts import blocked
 from ..base import MARK, Facts, RowValue
 from ..statements import ColumnForm, Models, field_of
 from ..writing import step_of
@@ -127,10 +127,6 @@ class MysqlWriter(Limits, MySQLMigrator):
             return "rewrites"
         return "scans" if checks else "instant"
 
-    def filled(self, change: AddColumn, value: RowValue, facts: Facts) -> Iterator[Step | Finding]:
-        other = self._other_type(change.table, change.column, facts) if change.fill_only else None
-        yield from (other,) if other else super().filled(change, value, facts)
-
     def fills(self, value: RowValue) -> bool:
         return value.is_filled
 
@@ -169,16 +165,6 @@ class MysqlWriter(Limits, MySQLMigrator):
             return ColumnForm(not standing.null, given)
         return ColumnForm(not column.null and not value.is_filled, given)
 
-    def _other_type(self, table: TableName, column: Column, facts: Facts) -> Finding | None:
-        """Say that a marked column is not of the type that the model declares by now: to take the
-        mark off would change it.
-        """
-        standing = column_of(facts.actual(table), column.name, self.fold)
-        if standing is None or self.dialect.names.same_type(column.type, standing.type):
-            return None
-        ref = Ref("column", table, column.name)
-        return drift("AM213", ref, declared=column.type, actual=standing.type)
-
     # Foreign keys
 
     def add_inline_fk_sql(self, context: Context, field: ForeignKeyField) -> None:
@@ -189,10 +175,6 @@ class MysqlWriter(Limits, MySQLMigrator):
         table, fk = change.table, change.foreign_key
         column = change.column or column_of(facts.declared(table), fk.columns[0], self.fold)
         assert column is not None
-        other = self._other_type(table, column, facts)
-        if other:
-            yield other
-            return
         actual, effect = facts.actual(table), "instant"
         rows = facts.rows(actual) if actual else 0
         statements = () if change.stands else self.add_key(change, facts.models(table))

@@ -8,11 +8,10 @@ ddl-partitioning.html beside it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from peewee import Model
 from playhouse.migrate import PostgresqlMigrator
 
 from ...changes import AddColumn, AddIndex, Change, CreateTable, Finding, Step, ValidateConstraint
@@ -21,7 +20,7 @@ from ...schema import ForeignKey, Table, TableName
 from ...sql import is_constant, tokens
 from ...texts import blocked
 from ..base import MARK, Facts, RowValue
-from ..statements import field_of
+from ..statements import Models, field_of
 from ..writing import Writer, step_of
 from .catalogue import BOUND, GUARDED
 from .names import KNOWN, base_type
@@ -73,9 +72,7 @@ class PostgresWriter(Writer, PostgresqlMigrator):
         locked = (*self.add(change, form, models), *later.values(), *marks)
         return replace(step, locked=locked, after=self._validations(change.table, later))
 
-    def _later_constraints(
-        self, change: AddColumn, models: Sequence[type[Model]]
-    ) -> Iterator[tuple[str, str]]:
+    def _later_constraints(self, change: AddColumn, models: Models) -> Iterator[tuple[str, str]]:
         """Yield (name, statement) of each constraint of a new column that is validated later."""
         model, field = field_of(models, self.dialect, change.column.name)
         if change.foreign_key:
@@ -153,9 +150,7 @@ class PostgresWriter(Writer, PostgresqlMigrator):
             return "built in a transaction, since a partitioned table has no online builds"
         return "built online" if online else "built in a transaction"
 
-    def create_index(
-        self, change: AddIndex, models: Sequence[type[Model]], *, online: bool
-    ) -> tuple[str, ...]:
+    def create_index(self, change: AddIndex, models: Models, *, online: bool) -> tuple[str, ...]:
         """An INVALID leftover goes first: REINDEX would add a second one where it fails."""
         (statement,) = super().create_index(change, models, online=online)
         words = "INDEX CONCURRENTLY" if online else "INDEX"
@@ -166,7 +161,8 @@ class PostgresWriter(Writer, PostgresqlMigrator):
 
     def refuses_index(self, table: Table, change: AddIndex) -> Finding | None:
         """A unique index of a partitioned table must have the partition key among its columns."""
-        types = {column.name: base_type(column.type) for column in table.columns}
+        keys = set(change.index.columns)
+        types = {c.name: base_type(c.type) for c in table.columns if c.name in keys}
         for key in change.index.keys:
             asked = types.get(key.text, ""), change.index.method
             is_odd = key.is_column and not key.options and asked[0] in _ODD
