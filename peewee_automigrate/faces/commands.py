@@ -24,7 +24,7 @@ from ..report import Plan, joined
 from .database import open_url
 from .group import EARLY, EPILOG, LOGGER, VOLUME
 from .group import main as main
-from .terminal import Screen
+from .terminal import Screen, show
 
 APPLICATION = "peewee_automigrate.application"  # in `meta` where a group around them has one
 
@@ -147,7 +147,7 @@ def plan_command(models: Sequence[str], url: str | None, form: str, **options: A
     for one in made if form == "text" else ():
         screen.plan(one)
     if form != "text" and screen.volume != "quiet":
-        click.echo(_PRINT[form](made), nl=False)
+        show(_PRINT[form](made), nl=False, is_whole=True)
     if any(one.blocked for one in made):
         sys.exit(3)
 

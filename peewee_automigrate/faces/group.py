@@ -21,6 +21,7 @@ from ..changes import visible
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed, PlanChanged
 from . import OURS
 from .configured import configured
+from .terminal import open_all, show
 
 EPILOG = """\b
 Exit codes:
@@ -47,21 +48,22 @@ class _Commands(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         context.meta[OURS] = True
+        open_all()
         logger = logging.getLogger(LOGGER)
         logger.addHandler(_SILENT)  # the screen says it
         context.call_on_close(lambda: logger.removeHandler(_SILENT))
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
-            click.echo("Error: interrupted; the next run completes what was begun.", err=True)
+            show("Error: interrupted; the next run completes what was begun.", err=True)
             context.exit(4)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             if context.meta.get(VOLUME) == "verbose":
-                traceback.print_exc()
+                show(traceback.format_exc(), err=True, nl=False)
             code, words = _failure(error, context)
-            click.echo("Error: " + "\n".join(map(visible, words.split("\n"))), err=True)
+            show("Error: " + "\n".join(map(visible, words.split("\n"))), err=True)
             context.exit(code)
 
 

@@ -113,6 +113,37 @@ def _wrapped(cells: Sequence[Cell], style: Style) -> list[str]:
     return [style.paint(role, lead) + first.removeprefix(lead), *below]
 
 
+def show(words: str, *, err: bool = False, is_whole: bool = False, **settings: Any) -> None:
+    """Print a line. Where nobody reads any more, or nothing fits, output is lost and the run goes
+    on; what has to be ``is_whole`` raises `OSError` when there is no room for it.
+    """
+    try:
+        click.echo(words, err=err, **settings)
+    except OSError as error:
+        _lose("stderr" if err else "stdout")
+        if isinstance(error, BrokenPipeError) or err:
+            return
+        if is_whole:
+            raise
+        show(
+            f"standard output: {error.strerror}. The run goes on; what it prints is lost.", err=True
+        )
+
+
+def _lose(stream: str) -> None:
+    """Let a stream of this process lead nowhere, or Python would fail at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, getattr(sys, stream).fileno())
+    os.close(nowhere)
+
+
+def open_all() -> None:
+    """Give a process that was started without standard output, or error, one that leads nowhere."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
+
+
 class Screen:
     """Standard output during one command."""
 
@@ -135,7 +166,7 @@ class Screen:
         """Print lines, unless it is to be quiet."""
         self._clear()
         if self.volume != "quiet":
-            click.echo("\n".join(lines), color=self.colour)
+            show("\n".join(lines), color=self.colour)
 
     def plan(self, made: Plan) -> None:
         """Print a plan; an empty line parts it from that of another database."""
@@ -205,7 +236,7 @@ class Screen:
 
     def _log(self, words: str, seconds: float) -> None:
         self._clear()
-        click.echo(f"{seconds:8.2f} s  {words}", err=True)
+        show(f"{seconds:8.2f} s  {words}", err=True)
 
     def _room(self) -> int:
         return (self.style.width or _NARROWEST) - 1
@@ -214,12 +245,12 @@ class Screen:
         """Rewrite the last line; it never reaches the edge, where a terminal would wrap it."""
         if self.is_live:
             self._clear()
-            click.echo(" ".join(words.split())[: self._room()], nl=False)
+            show(" ".join(words.split())[: self._room()], nl=False)
             self.is_drawn = True
 
     def _clear(self) -> None:
         if self.is_drawn:
-            click.echo("\r\x1b[K", nl=False, color=True)
+            show("\r\x1b[K", nl=False, color=True)
             self.is_drawn = False
 
 
