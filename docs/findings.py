@@ -6,10 +6,10 @@ italics stands for what each finding fills in. Run it as ``python -m docs.findin
 
 from __future__ import annotations
 
-import string
 from pathlib import Path
 
-from peewee_automigrate.texts import QUESTIONS, TEXTS
+from peewee_automigrate.faces.explain import LEVELS, level_of, readable
+from peewee_automigrate.texts import TEXTS
 
 PATH = Path(__file__).with_suffix(".md")
 
@@ -29,66 +29,10 @@ A code never changes its meaning, and each reason has a code of its own. A word 
 filled in. Where there is SQL that a person could run, it stands below the finding.
 """
 
-LEVELS = {
-    "blocked": "is missing, and must not be added blindly. `migrate` raises `MigrationBlocked` "
-    'with all of them before anything runs; `on_blocked="skip"` leaves them out.',
-    "drift": "exists and differs from the models. It is never touched; `check --strict` fails.",
-    "note": "only informs.",
-}
-SERIES = {"1": "blocked", "2": "drift", "3": "note"}
 
-WORDS = {
-    "actual": "this",
-    "check": "its CHECK",
-    "child": "one thing",
-    "declared": "that",
-    "default": "value",
-    "engine": "MyISAM, or another",
-    "groups": "so many keys stand",
-    "limit": "so many",
-    "others": "columns",
-    "owner": "another object",
-    "role": "",
-    "rows": "so many",
-    "samples": "up to five of them",
-    "seconds": "so many",
-    "server": "the server",
-    "sql": "statement",
-    "triggers": "names",
-    "wanted": "the index",
-    "what": "something",
-}
-"""What stands for a placeholder, where its own name does not tell."""
-
-OF_CODE = {
-    ("AM102", "what"): "part of the primary key, or a stored generated column",
-    ("AM107", "kind"): "view, or another relation that is no table",
-    ("AM112", "what"): "the schema is not there, or none of the search path is",
-    ("AM115", "parent"): "the parent's column",
-    ("AM118", "child"): "of one type",
-    ("AM118", "parent"): "of another",
-    ("AM120", "why"): "the database adds no column with a UNIQUE constraint",
-    ("AM137", "what"): "one of the two tables",
-    ("AM138", "what"): "one of the two tables",
-    ("AM139", "child"): "of one collation",
-    ("AM139", "parent"): "of another",
-    ("AM303", "kind"): "view, or another relation that is no table",
-}
-
-
-def level_of(code: str) -> str:
-    """Return the level of the findings with a code."""
-    return "note" if code in QUESTIONS else SERIES[code[2]]
-
-
-def readable(code: str, text: str) -> str:
+def marked(code: str, text: str) -> str:
     """Return a text as Markdown, with a word in italics for each thing that is filled in."""
-    parts = []
-    for literal, name, *_ in string.Formatter().parse(text):
-        parts.append(literal.replace("|", "\\|"))
-        word = OF_CODE.get((code, name), WORDS.get(name, name)) if name else ""
-        parts.append(f"*{word}*" if word else "")
-    return "".join(parts)
+    return readable(code, text.replace("|", "\\|"), "*{}*".format)
 
 
 def page() -> str:
@@ -99,7 +43,7 @@ def page() -> str:
         lines += ["| code | what it says | what to do |", "|---|---|---|"]
         for code in sorted(TEXTS):
             if level_of(code) == level:
-                fact, remedy = (readable(code, text) for text in TEXTS[code])
+                fact, remedy = (marked(code, text) for text in TEXTS[code])
                 lines.append(f"| {code} | {fact} | {remedy} |")
         lines.append("")
     return "\n".join(lines)

@@ -133,7 +133,10 @@ def test_submodule_that_fails_is_named_by_the_function(shop: Modules) -> None:
     package = shop.load("shop")
     with pytest.raises(ModelsNotFound) as caught:
         migrate(package.base.db, package)
-    assert str(caught.value) == "shop.deep.broken: fails to import: SystemExit: not today."
+    assert (
+        str(caught.value)
+        == "shop.deep.broken: fails to import: SystemExit: not today (shop/deep/broken.py, line 1)."
+    )
 
 
 def test_package_without_models_is_an_error(modules: Modules) -> None:
@@ -197,7 +200,8 @@ def test_module_that_needs_another_whose_name_its_own_begins_with_fails_to_impor
     modules.write("shops", "import sho")
     result = run("plan", "shops")
     assert result.stderr == (
-        "Error: shops: fails to import: ModuleNotFoundError: No module named 'sho'.\n"
+        "Error: shops: fails to import: ModuleNotFoundError: No module named 'sho' "
+        "(shops.py, line 1).\n"
     )
 
 

@@ -22,6 +22,7 @@ from ..options import FLAG, TEXTUAL, Kind, Options, read
 from ..printing import lead_of, markdown, sql_text
 from ..report import Plan, joined
 from .database import open_url
+from .explain import explain_command
 from .group import EARLY, EPILOG, LOGGER, VOLUME
 from .group import main as main
 from .terminal import Screen, show
@@ -218,7 +219,7 @@ def _taken(file: Path, name: str, parse: Callable[[str], Any]) -> Any:
         raise click.UsageError(f"{file}: {reason}") from error
 
 
-COMMANDS = (plan_command, migrate_command, check_command)
+COMMANDS = (plan_command, migrate_command, check_command, explain_command)
 """All of them, in the order of their help."""
 
 for each in COMMANDS:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 import sys
 import traceback
 from contextlib import suppress
@@ -74,11 +75,21 @@ def _failure(error: Exception, context: click.Context) -> tuple[int, str]:
         return 3, f"{len(error.blocked)} blocked, nothing was changed. The reasons stand above."
     if isinstance(error, AutoMigrateError):
         code = 3 if isinstance(error, MigrationBlocked | PlanChanged) else 2
-        return 4 if isinstance(error, MigrationFailed | LockTimeout) else code, str(error)
+        code = 4 if isinstance(error, MigrationFailed | LockTimeout) else code
+        return code, f"{error}{_driver(error.__cause__)}"
     if isinstance(error, peewee.PeeweeException):
         return 2, " ".join(f"the database says: {error}".split())
     words = " ".join(f"{type(error).__name__}: {error}".split())
     return 4, f"unexpected: {words} (see it whole with --verbose)"  # a model's own code, or a bug
+
+
+def _driver(cause: BaseException | None) -> str:
+    """Return how to install the driver whose lack is the cause, if it is."""
+    found = re.match(r"(psycopg2?|postgres|mysql)\b.*driver not", str(cause).lower())
+    if not isinstance(cause, peewee.ImproperlyConfigured) or not found:
+        return ""
+    extra = {"psycopg": "psycopg", "mysql": "mysql"}.get(found[1], "postgres")
+    return f" Install it: pip install 'peewee-automigrate[{extra}]'"
 
 
 @click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

@@ -132,16 +132,14 @@ def show(words: str, *, err: bool = False, is_whole: bool = False, **settings: A
 
 def _lose(stream: str) -> None:
     """Let a stream of this process lead nowhere, or Python would fail at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, getattr(sys, stream).fileno())
-    os.close(nowhere)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), getattr(sys, stream).fileno())
 
 
 def open_all() -> None:
     """Give a process that was started without standard output, or error, one that leads nowhere."""
-    for stream in ("stdout", "stderr"):
-        if getattr(sys, stream) is None:
-            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 class Screen:

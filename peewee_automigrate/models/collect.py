@@ -190,7 +190,9 @@ def _imported(name: str) -> ModuleType:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    from .failing import failure
+
+    return failure(error)
 
 
 def _is_application(value: Any) -> bool:
