@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from peewee import SqliteDatabase
 
-from tests.support.serving import ended, served
+from tests.support.serving import ended, served, until
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +49,7 @@ if __name__ == "__main__":
     create_app().run(port=0, debug="debug" in sys.argv)
 """
 SCRIPT = """
+import re
 import sys
 from pages.application import create_app
 
@@ -189,3 +191,53 @@ def test_check_refuses_each_request_of_a_server_that_runs_already(
     monkeypatch.setenv("FLASK_AUTOMIGRATE_ON_START", "check")
     with served(SERVERS["script_without_app_run"], folder) as server:
         assert [server.get("/").status for _ in range(2)] == [500, 500]
+
+
+# What a server with many workers says.
+
+WORKERS = [*GUNICORN, "--workers", "4", "pages.application:create_app()"]
+
+
+def said(words: list[str], folder: Path, expected: int) -> list[str]:
+    """Return what a server says of the migration, the times left out, when there are so many."""
+
+    def look() -> list[str] | None:
+        lines = re.findall(r"WARNING in \w+: (.*)", server.log.read_text())
+        return lines if len(lines) >= expected else None
+
+    with served(words, folder) as server:
+        found = until(look, server.log.read_text)
+    return [re.sub(r"\d+\.\d\d s", "0.01 s", line) for line in found]
+
+
+def test_four_workers_say_once_what_was_applied_as_flask_does(folder: Path) -> None:
+    applied = said(SERVERS["flask_run"], folder, 1)
+    (folder / "pages.db").unlink()
+    (folder / "starts.log").unlink()
+    assert said(WORKERS, folder, 1) == applied
+    assert applied == ["pages.application: applied 1 table in 0.01 s."]
+    assert starts(folder) == ["the only process"]
+
+
+def test_four_workers_each_say_what_is_pending_as_flask_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_AUTOMIGRATE_ON_START", "warn")
+    SqliteDatabase(str(folder / "pages.db")).execute_sql("CREATE TABLE page (id INTEGER)")
+    pending = said(SERVERS["flask_run"], folder, 1)
+    assert pending == [
+        "pages.application: the database lacks what the models have: add column page.title. "
+        "Run `flask automigrate migrate`, then start again."
+    ]
+    assert said(WORKERS, folder, 4) == pending * 4
+    assert starts(folder) == []
+
+
+def test_four_workers_that_refuse_a_configuration_say_why_as_flask_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_AUTOMIGRATE_ON_START", "true")  # True, as Flask reads it
+    for words in (SERVERS["flask_run"], WORKERS):
+        code, output = ended(words, folder)
+        assert code != 0
+        assert 'AUTOMIGRATE_ON_START: True is not understood. Use "migrate", "check"' in output
