@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from peewee_automigrate.faces.explain import LEVELS, level_of, readable
+from peewee_automigrate.faces.explain import level_of, readable
 from peewee_automigrate.texts import TEXTS
 
 PATH = Path(__file__).with_suffix(".md")
@@ -28,6 +28,14 @@ code, the object, a fact and a remedy, and is a `Finding` in `plan.blocked` or `
 A code never changes its meaning, and each reason has a code of its own. A word in *italics* is
 filled in. Where there is SQL that a person could run, it stands below the finding.
 """
+
+
+LEVELS = {
+    "blocked": "is missing, and must not be added blindly. `migrate` raises `MigrationBlocked` "
+    'with all of them before anything runs; `on_blocked="skip"` leaves them out.',
+    "drift": "exists and differs from the models. It is never touched; `check --strict` fails.",
+    "note": "only informs.",
+}
 
 
 def marked(code: str, text: str) -> str:

@@ -424,7 +424,7 @@ BAD_MODELS = {
     "failing_function": ("app:failing", r"app:failing: fails: RuntimeError: no models today"),
     "empty_word": ("", r".+"),
     "only_a_colon": (":", r".+"),
-    "path": ("./app.py", r".+"),
+    "path": ("./nothing.py", r"\./nothing\.py: no module's file, and no package\. Write "),
     "dots": ("..app", r".+"),
     "clash": ("app_clash", r"same: app_clash\.First and app_clash\.Second declare column name"),
     "keys": ("app_keys", r"same: app_keys\.First and app_keys\.Second declare the primary key"),

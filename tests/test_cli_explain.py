@@ -13,8 +13,6 @@ from tests.support.project import Project
 AM105 = """\
 AM105 blocked: <the index> over duplicate rows: <so many keys stand> more than once<up to five of them>
   What to do: Remove the duplicates, then run again. This query lists them: <query>
-  Blocked: what is missing, and must not be added blindly. `migrate` raises `MigrationBlocked` with \
-all of them before anything runs; `on_blocked="skip"` leaves them out.
 """  # noqa: E501
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from docs.findings import PATH, marked, page
-from peewee_automigrate.faces.explain import LEVELS, level_of
+from docs.findings import LEVELS, PATH, marked, page
+from peewee_automigrate.faces.explain import level_of
 from peewee_automigrate.texts import TEXTS
 
 SOURCES = sorted((Path(__file__).parents[1] / "peewee_automigrate").rglob("*.py"))

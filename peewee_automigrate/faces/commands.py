@@ -25,6 +25,7 @@ from .database import open_url
 from .explain import explain_command
 from .group import EARLY, EPILOG, LOGGER, VOLUME
 from .group import main as main
+from .named import understood
 from .terminal import Screen, show
 
 APPLICATION = "peewee_automigrate.application"  # in `meta` where a group around them has one
@@ -127,7 +128,7 @@ def _databases(models: Sequence[str], url: str | None) -> list[Any]:
     is_typed = context.get_parameter_source("url") == ParameterSource.COMMANDLINE
     database = open_url(url) if url and (is_typed or not app) else None
     fallback = app.extensions["automigrate"].owner() if app else None
-    return grouped(models or app, database, fallback)
+    return grouped([understood(word) for word in models] or app, database, fallback)
 
 
 @click.command("plan", context_settings=_ENVIRONMENT, epilog=EPILOG)

@@ -14,12 +14,6 @@ from ..errors import AutoMigrateError
 from ..texts import QUESTIONS, TEXTS
 from .terminal import show
 
-LEVELS = {
-    "blocked": "is missing, and must not be added blindly. `migrate` raises `MigrationBlocked` "
-    'with all of them before anything runs; `on_blocked="skip"` leaves them out.',
-    "drift": "exists and differs from the models. It is never touched; `check --strict` fails.",
-    "note": "only informs.",
-}
 _SERIES = {"1": "blocked", "2": "drift", "3": "note"}
 
 # What stands for a placeholder where its own name does not tell, in one text or in all.
@@ -61,9 +55,7 @@ def explain_command(codes: Sequence[str]) -> None:
     """Tell what a finding's code means, such as AM105, and what to do; without one list all."""
     for code in codes and map(_known, codes):
         fact, remedy = (readable(code, text, "<{}>".format) for text in TEXTS[code])
-        level = level_of(code)
-        what = f"{level.capitalize()}: what {LEVELS[level]}"
-        show(f"{code} {level}: {fact}\n  What to do: {remedy}\n  {what}")
+        show(f"{code} {level_of(code)}: {fact}\n  What to do: {remedy}")
     for code in () if codes else sorted(TEXTS):
         show(f"{code} {level_of(code):7} {readable(code, TEXTS[code][0], '<{}>'.format)}")
 

@@ -6,11 +6,13 @@ Errors are one line on standard error, with a traceback only under ``--verbose``
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import re
 import sys
 import traceback
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -43,9 +45,31 @@ VOLUME = "peewee_automigrate.volume"
 EARLY: dict[str, Any] = {"is_flag": True, "is_eager": True, "expose_value": False}
 _DRIVERS = ("psycopg2", "psycopg2-binary", "psycopg", "pymysql", "mysqlclient")  # distributions
 
+# What other programs call what is done here.
+_MEANT = dict.fromkeys(("up", "upgrade", "sync", "apply", "push"), "migrate")
+_MEANT |= {"diff": "plan", "show": "plan", "status": "check", "--dry-run": "plan"}
+_MEANT |= {f"--{form}": f"plan --format {form}" for form in ("sql", "json", "markdown")}
+
 
 class _Commands(click.Group):
     """A group whose errors become one line and an exit code."""
+
+    def parse_args(self, context: click.Context, words: list[str]) -> list[str]:
+        try:
+            return super().parse_args(context, words)
+        except click.NoSuchOption as error:
+            raise _meant(context, error.option_name) or error from None
+
+    def resolve_command(self, context: click.Context, words: list[str]) -> Any:
+        if words[0] == "help":
+            words = [*words[1:2], "--help"]
+        if words[0] == "--help":
+            show(context.get_help())
+            context.exit()
+        if not context.resilient_parsing and not self.get_command(context, words[0]):
+            known = f"{words[0]}: no such command; use one of {', '.join(self.commands)}"
+            raise _meant(context, words[0]) or click.UsageError(known)
+        return super().resolve_command(context, words)
 
     def invoke(self, context: click.Context) -> Any:
         context.meta[OURS] = True
@@ -58,6 +82,8 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             show("Error: interrupted; the next run completes what was begun.", err=True)
             context.exit(4)
+        except click.NoSuchOption as error:
+            raise _meant(context, error.option_name) or error from None
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
@@ -66,6 +92,26 @@ class _Commands(click.Group):
             code, words = _failure(error, context)
             show("Error: " + "\n".join(map(visible, words.split("\n"))), err=True)
             context.exit(code)
+
+
+def _meant(context: click.Context, word: str) -> click.UsageError | None:
+    """Return one line that names the command that is meant, if it is known."""
+    kind, known = ("option", []) if word[0] == "-" else ("command", list(main.commands))
+    found = _MEANT.get(word) or "".join(get_close_matches(word, known, 1))
+    if not found:
+        return None
+    models = "" if context.parent or found == "explain" else " MODELS"  # applications have theirs
+    return click.UsageError(f'{word}: no such {kind}; use "{context.command_path} {found}{models}"')
+
+
+def _load_environment() -> None:
+    """Read .env and .flaskenv as Flask does, which looks in the folders above too."""
+    if os.environ.get("FLASK_SKIP_DOTENV", "").lower() in ("", "0", "false", "no"):
+        with suppress(ImportError):
+            from dotenv import find_dotenv, load_dotenv
+
+            for path in filter(None, (find_dotenv(n, usecwd=True) for n in (".env", ".flaskenv"))):
+                load_dotenv(path)
 
 
 def _failure(error: Exception, context: click.Context) -> tuple[int, str]:
@@ -102,9 +148,11 @@ def _driver(cause: BaseException | None) -> str:
 def main() -> None:
     """Add what Peewee models have and the database lacks, and nothing else.
 
-    MODELS is package.module, or package.module:NAME for one model or a list. MODELS and options can
-    stand in pyproject.toml under [tool.peewee_automigrate], or in setup.cfg.
+    MODELS is package.module or its file, or package.module:NAME for one model, a list, a function
+    or an application. MODELS and options can stand in pyproject.toml under
+    [tool.peewee_automigrate], or in setup.cfg.
     """
+    _load_environment()
     click.get_current_context().default_map = dict.fromkeys(main.commands, configured(Path.cwd()))
 
 

@@ -163,7 +163,7 @@ def _named(items: Any, database: Any, word: str = "") -> Iterator[tuple[Any, Any
 def _value(word: str) -> Any:
     """Import what "package.module" or "package.module:NAME" names; a function is called."""
     module_name, _, name = word.partition(":")
-    module = _imported(module_name)
+    module = imported(module_name)
     if not name:
         return module
     if not hasattr(module, name):
@@ -178,7 +178,8 @@ def _value(word: str) -> Any:
     return value
 
 
-def _imported(name: str) -> ModuleType:
+def imported(name: str) -> ModuleType:
+    """Import a module; raises `ModelsNotFound` when it is missing or fails."""
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
@@ -218,7 +219,7 @@ def _models_of(module: ModuleType) -> list[type[Model]]:
 
     below = pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}.")
     names = (found.name for found in below)  # lazily: a package is imported before it is walked
-    parts = (module, *(_imported(name) for name in names if not name.endswith(".__main__")))
+    parts = (module, *(imported(name) for name in names if not name.endswith(".__main__")))
     items = (item for part in parts for item in vars(part).values())
     return [item for item in items if _is_model(item) and not _is_peewees(item)]
 
