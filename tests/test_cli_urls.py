@@ -95,6 +95,34 @@ def test_missing_driver_is_named_with_its_extra(program: Program, scheme: str, e
     assert SECRET not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "extra"),
+    [
+        ("Postgres driver not installed!", "postgres"),
+        ("psycopg2 postgres driver not found.", "postgres"),
+        ("psycopg postgres driver not found.", "psycopg"),
+        ("psycopg3 is not installed!", "psycopg"),
+        ("MySQL driver not installed!", "mysql"),
+    ],
+)
+def test_each_release_of_peewee_tells_the_driver(
+    project: Project, program: Program, text: str, extra: str
+) -> None:
+    module = f"""
+        from peewee import *
+        class Missing(SqliteDatabase):
+            def _connect(self):
+                raise ImproperlyConfigured({text!r})
+        class Own(Model):
+            class Meta:
+                database = Missing("here.db")
+    """
+    project.module("app_own", module)
+    (project.folder / "here.db").touch()
+    done = program("-m", "peewee_automigrate", "plan", "app_own")
+    assert done.stderr.endswith(f" pip install 'peewee-automigrate[{extra}]'\n")
+
+
 def test_missing_driver_of_the_models_own_database_is_named(
     project: Project, program: Program
 ) -> None:

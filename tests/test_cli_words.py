@@ -181,6 +181,18 @@ def test_help_is_a_word_too(project: Project) -> None:
     assert project.run("help").exit_code == 0
 
 
+def test_shell_completes_behind_help(project: Project, program: Program) -> None:
+    env = {"COMP_WORDS": "peewee-automigrate help ", "COMP_CWORD": "2"}
+    code = "from peewee_automigrate.faces.cli import main; main(prog_name='peewee-automigrate')"
+    done = program("-c", code, **env, _PEEWEE_AUTOMIGRATE_COMPLETE="bash_complete")
+    assert (done.returncode, "Usage" in done.stdout, done.stderr) == (0, False, "")
+
+
+def test_link_to_a_file_is_what_is_meant(shop: Project) -> None:
+    (shop.folder / "app_linked.py").symlink_to(shop.folder / "app_first.py")
+    assert shop.on(shop.url, "migrate", "./app_linked.py").exit_code == 0
+
+
 # Files of the environment.
 
 ENVIRONMENT = {

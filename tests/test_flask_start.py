@@ -43,6 +43,10 @@ def create_app():
     def index():
         return str(Page.select().count())
 
+    @app.get("/process")
+    def process():
+        return str(os.getpid())
+
     return app
 
 if __name__ == "__main__":
@@ -199,11 +203,16 @@ WORKERS = [*GUNICORN, "--workers", "4", "pages.application:create_app()"]
 
 
 def said(words: list[str], folder: Path, expected: int) -> list[str]:
-    """Return what a server says of the migration, the times left out, when there are so many."""
+    """Return what a server says of the migration, the times left out, when there are so many
+    lines, and all of its processes have answered.
+    """
+    seen: set[str] = set()
 
     def look() -> list[str] | None:
+        seen.add(server.get("/process").text)
         lines = re.findall(r"WARNING in \w+: (.*)", server.log.read_text())
-        return lines if len(lines) >= expected else None
+        are_all = len(seen) == (4 if words is WORKERS else 1)
+        return lines if are_all and len(lines) >= expected else None
 
     with served(words, folder) as server:
         found = until(look, server.log.read_text)

@@ -61,12 +61,14 @@ class _Commands(click.Group):
             raise _meant(context, error.option_name) or error from None
 
     def resolve_command(self, context: click.Context, words: list[str]) -> Any:
+        if context.resilient_parsing:  # a shell completes
+            return super().resolve_command(context, words)
         if words[0] == "help":
             words = [*words[1:2], "--help"]
         if words[0] == "--help":
             show(context.get_help())
             context.exit()
-        if not context.resilient_parsing and not self.get_command(context, words[0]):
+        if not self.get_command(context, words[0]):
             known = f"{words[0]}: no such command; use one of {', '.join(self.commands)}"
             raise _meant(context, words[0]) or click.UsageError(known)
         return super().resolve_command(context, words)
@@ -131,10 +133,13 @@ def _failure(error: Exception, context: click.Context) -> tuple[int, str]:
 
 def _driver(cause: BaseException | None) -> str:
     """Return how to install the driver whose lack is the cause, if it is."""
-    found = re.match(r"(psycopg2?|postgres|mysql)\b.*driver not", str(cause).lower())
+    text = str(cause).lower()
+    found = re.match(r"(psycopg[23]?|postgres|mysql)( postgres)?( driver)?( is)? not", text)
     if not isinstance(cause, peewee.ImproperlyConfigured) or not found:
         return ""
-    extra = {"psycopg": "psycopg", "mysql": "mysql"}.get(found[1], "postgres")
+    extra = {"psycopg": "psycopg", "psycopg3": "psycopg", "mysql": "mysql"}.get(
+        found[1], "postgres"
+    )
     return f" Install it: pip install 'peewee-automigrate[{extra}]'"
 
 

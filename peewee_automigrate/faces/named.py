@@ -26,7 +26,7 @@ def understood(word: str) -> str:
 
 
 def _module_of(place: str) -> str:
-    path = Path(place).resolve()
+    path = Path(os.path.abspath(place))
     path = path.parent if path.name == "__init__.py" else path
     file = path / "__init__.py" if path.is_dir() else path
     if not file.is_file() or file.suffix != ".py":
@@ -37,6 +37,6 @@ def _module_of(place: str) -> str:
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     other = imported(name).__file__ or ""
-    if Path(other).resolve() != file:
+    if Path(other).resolve() != file.resolve():
         raise ModelsNotFound(f"{place}: {name} is {other} already. Rename one of the two files.")
     return name
