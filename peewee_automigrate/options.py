@@ -5,6 +5,7 @@ Leaves: `Options`, and for those who take them as text their help and `read`.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -87,6 +88,18 @@ _WORD = Kind('"raise" or "skip"', "raise|skip", str, ("raise", "skip").__contain
 _LINES = Kind('lines such as "AM201 table.column"', "", str, _is_lines)
 _DOCUMENT = Kind("a plan as JSON, of this version", "", str, _is_document)
 _CALLED = Kind("a function", "", str, callable)
+_FOLDER = Kind(
+    "a folder's path",
+    "DIR",
+    str,
+    lambda value: isinstance(value, str | os.PathLike) and bool(value),
+)
+_NAME = Kind(
+    "a text of at most 100 letters",
+    "NAME",
+    str,
+    lambda value: isinstance(value, str) and value.isprintable() and 0 < len(value) <= 100,
+)
 
 
 def _option(default: Any, kind: Kind, words: str = "") -> Any:
@@ -107,6 +120,8 @@ class Options:
     others have changed the database: the last is what runs. ``samples``: False leaves values of
     rows out of all texts, True shows them in logged lines too. ``accept``: known findings, such as
     "AM201 user.age", told apart. ``reviewed``: what `Plan.to_dict` gave; nothing else runs.
+    ``scripts``: a folder of own scripts, each of which runs once. ``backup``: a folder for a backup
+    of the database, written before anything is applied. ``release``: a name for the ledger's row.
     """
 
     on_blocked: Literal["raise", "skip"] = _option(
@@ -132,6 +147,13 @@ class Options:
     )
     accept: Collection[str] = _option((), _LINES)
     reviewed: Mapping[str, Any] | None = _option(None, _DOCUMENT)
+    scripts: str | os.PathLike[str] | None = _option(
+        None, _FOLDER, "Run the own scripts of this folder too, each once."
+    )
+    backup: str | os.PathLike[str] | None = _option(
+        None, _FOLDER, "Write a backup to this folder before anything is applied."
+    )
+    release: str | None = _option(None, _NAME, "Note the run in a table, under this name.")
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a value of another type, or one that means nothing."""
@@ -151,6 +173,9 @@ class Given(TypedDict, total=False):  # for type checkers
     samples: bool | None
     accept: Collection[str]
     reviewed: Mapping[str, Any] | None
+    scripts: str | os.PathLike[str] | None
+    backup: str | os.PathLike[str] | None
+    release: str | None
 
 
 TEXTUAL = {known.name: known for known in fields(Options) if known.metadata["help"]}

@@ -37,7 +37,8 @@ def parts_of(plan: Plan, *, sql: bool = False, is_wrapped: bool = False) -> list
     ``sql``: the statements too. ``is_wrapped``: what a person pastes stands on lines of its own.
     """
     head: list[Line] = [[("heading", plan.summary)]] if plan.summary else []
-    parts = [head, _done(plan.steps, sql)]
+    scripts: list[Line] = [[("add", f"+ script {visible(name)}")] for name in plan.scripts]
+    parts = [head, scripts, _done(plan.steps, sql)]
     for found in (plan.blocked, told(plan)):
         parts.append([line for each in found for line in _said(each, sql, is_wrapped)])
     return [part for part in parts if part]
@@ -123,14 +124,18 @@ def count_line(plan: Plan) -> str:
     rest = [f"{len(plan.drift)} drift"] if plan.drift else []
     rest += [plural(notes, "note")] if notes else []
     rest += [f"{len(plan.accepted)} accepted"] if plan.accepted else []
-    lead = "To add: " if plan.steps else ""
+    lead = f"To run: {plural(len(plan.scripts), 'script')}. " if plan.scripts else ""
+    lead += "To add: " if plan.steps else ""
+    if plan.scripts and not todo:
+        return f"{lead}{', '.join(rest)}{'.' if rest else ''}".rstrip()
     found = f" {', '.join(rest)}." if rest else ""
     return f"{lead}{', '.join(todo) or 'Nothing to do'}.{found}"
 
 
 def sql_text(plan: Plan) -> str:
     """Return a script: what is blocked, then the statements, which wait as in `migrate`."""
-    blocked = [f"-- {lead_of(finding)[1][2:]} {finding}" for finding in plan.blocked]
+    blocked = [visible(f"-- script {name} runs first") for name in plan.scripts]
+    blocked += [f"-- {lead_of(finding)[1][2:]} {finding}" for finding in plan.blocked]
     waits = f"SET lock_timeout = {max(int(plan.lock_timeout * 1000), 1)}"
     statements = [waits] if plan.steps and plan.database.startswith("postgresql ") else []
     for step in plan.steps:
@@ -142,7 +147,8 @@ def sql_text(plan: Plan) -> str:
 def brief(plan: Plan) -> list[Cell]:
     """Return what is pending, blocked and drifting, one line each."""
     found = [(f.level, f"{lead_of(f)[1]} {f}") for f in (*plan.blocked, *plan.drift)]
-    return [*(("step", f"+ {step}") for step in plan.steps), *found]
+    done = [*(f"script {name}" for name in plan.scripts), *plan.steps]
+    return [*(("step", visible(f"+ {each}")) for each in done), *found]
 
 
 def _pasted(step: Step) -> tuple[str, ...]:
@@ -163,6 +169,8 @@ def closed(statements: Sequence[str]) -> list[str]:
 def markdown(plan: Plan) -> str:
     """Return a plan as Markdown, for a pull request's comment."""
     lines = [_cell(plan.summary), ""] if plan.summary else []
+    lines += [f"- script {_cell(name)}" for name in plan.scripts]
+    lines += [""] if plan.scripts else []
     if plan.steps:
         lines += ["| step | cost | why |", "|---|---|---|"]
         lines += [f"| {_cell(s)} | {_cost(s)} | {_cell(s.reason)} |" for s in plan.steps]

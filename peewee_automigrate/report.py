@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .changes import Finding, Step, counted
+from .changes import Finding, Step, counted, plural
 
 VERSION = 1
 _STEP = ("kind", "table", "name", "statements", "effect", "rows", "blocks", "reason")
@@ -21,7 +21,8 @@ class Plan:
     """What `migrate` would do, and what it would not. True when there is anything to add.
 
     ``steps`` are in the order in which they would run; ``blocked`` is missing and must not be
-    added blindly; ``findings`` are all others, drift before notes, but for those ``accepted``.
+    added blindly; ``findings`` are all others, drift before notes, but for those ``accepted``;
+    ``scripts`` are the names of own scripts that are pending: steps were planned without them.
     """
 
     steps: tuple[Step, ...]
@@ -31,9 +32,10 @@ class Plan:
     accepted: tuple[Finding, ...] = ()
     database: str = field(default="", compare=False)
     lock_timeout: float = field(default=3.0, compare=False)
+    scripts: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.steps or self.blocked)
+        return bool(self.steps or self.blocked or self.scripts)
 
     def __str__(self) -> str:
         from .printing import count_line, parts_of, words_of
@@ -64,6 +66,7 @@ class Plan:
             "blocked": [_dict(finding, _FINDING) for finding in self.blocked],
             "findings": [_dict(finding, _FINDING) for finding in self.findings],
             "accepted": [_dict(finding, _FINDING) for finding in self.accepted],
+            "scripts": [*self.scripts],
         }
 
 
@@ -72,7 +75,8 @@ class Report:
     """What `migrate` did. True when something was applied; prints as one summary line.
 
     ``applied`` are the steps that ran, in order; ``skipped`` the blocked findings that
-    ``on_blocked="skip"`` left out; ``waited`` and ``duration`` are seconds.
+    ``on_blocked="skip"`` left out; ``waited`` and ``duration`` are seconds; ``scripts`` are the
+    own scripts that ran, ``backup`` is the path of the backup.
     """
 
     applied: tuple[Step, ...]
@@ -80,13 +84,17 @@ class Report:
     skipped: tuple[Finding, ...] = ()
     waited: float = 0.0
     duration: float = 0.0
+    scripts: tuple[str, ...] = ()
+    backup: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.applied)
+        return bool(self.applied or self.scripts)
 
     def __str__(self) -> str:
-        done = f"applied {counted(self.applied)}" if self.applied else "nothing to do"
-        parts = [f"{done} in {self.duration:.2f} s"]
+        done = [f"ran {plural(len(self.scripts), 'script')}"] if self.scripts else []
+        done += [f"applied {counted(self.applied)}"] if self.applied else []
+        parts = [f"{', '.join(done) or 'nothing to do'} in {self.duration:.2f} s"]
+        parts += [f"backup in {self.backup}"] if self.backup else []
         if self.skipped:
             parts.append(f"{len(self.skipped)} blocked and skipped")
         if self.waited >= 0.1:

@@ -106,6 +106,8 @@ AM154 missing, beside {other} of the same type, NOT NULL without a default, whic
 AM155 OceanBase has no default of the type {type}
 AM156 OceanBase would give all rows that stand one value of {default}
    -> Give the column null=True and a Python default, or add it by your own script.
+AM157 begun at {started}, and not finished
+   -> Look at the database, then say `script done {name}` or `script retry {name}`.
 AM201 the type is {actual}, the model says {declared}
    -> Nothing is changed.
 AM202 {actual} in the database, {declared} in the model
@@ -169,6 +171,12 @@ AM314 the {constraint} is in no model, and can refuse rows that the model allows
    -> It stays.
 AM315 its comment is the mark of an interrupted run, which would have left another column
    -> It is not filled; take the comment off by hand.
+AM316 the file has changed since it ran
+   -> It does not run again; write another script.
+AM317 it has run, and its file is gone
+   -> Put it back, or leave it so.
+AM318 {others} has the same number, {number}
+   -> They run by number, then by name.
 AM309 can't tell within {seconds} s whether the rows allow it
    -> The database decides when it is added.
 AM308 an INVALID leftover of the same definition

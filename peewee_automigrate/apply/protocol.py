@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from peewee import Proxy
     from typing_extensions import Unpack
 
+    from ..beside import Beside
+
 _TRIES = 5  # of a plan, while others change the schema that it reads
 _IN_PROCESS: dict[tuple[object, ...], threading.RLock] = {}  # by process and database
 log = logging.getLogger("peewee_automigrate")
@@ -84,18 +86,38 @@ def migrate(
     started = time.monotonic()
     with _session(database, models, chosen) as planner:
         planner.asks_outlines = not (chosen.accept or chosen.reviewed)
-        dialect = planner.dialect
+        dialect, beside = planner.dialect, _beside(planner)
         first = _planned(planner)
         if chosen.on_plan:
             chosen.on_plan(first)
-        _refuse_blocked(first, chosen)
-        if not first.steps:
+        if not first.scripts:  # which may resolve what is blocked
+            _refuse_blocked(first, chosen)
+        if not (first.steps or first.scripts):
             report = _report(first, (), 0.0, started, chosen)
             log.debug("%s", report)
             return report
         dialect.prepare(first.steps, atomic=chosen.atomic)
         with _in_process_lock(dialect.database, chosen.lock_wait):
-            return _locked_run(planner, first, started)
+            if beside:
+                report, callers = beside.around(
+                    lambda: _locked_run(planner, first, started, beside)
+                )
+            else:
+                report, callers = _locked_run(planner, first, started)
+    log.info("%s", report)
+    if callers:
+        raise callers
+    return report
+
+
+def _beside(planner: Planner) -> Beside | None:
+    """Return what is asked for beside the additions, loaded only then."""
+    options = planner.options
+    if options.scripts is options.backup is options.release is None:
+        return None
+    from ..beside import Beside
+
+    return Beside(planner.dialect, options, _waiting(options))
 
 
 def _planned(planner: Planner) -> Plan:
@@ -108,7 +130,8 @@ def _planned(planner: Planner) -> Plan:
     tries = 1 if dialect.database.in_transaction() else _TRIES
     while True:
         try:
-            return _held(_accepted(planner.plan(), planner), planner.options)
+            made = _with_scripts(planner.plan(), planner)
+            return _held(_accepted(made, planner), planner.options)
         except (PeeweeException, ChangedMeanwhile) as error:
             locked = dialect.trouble(error) == "locked"
             tries -= not locked
@@ -132,6 +155,15 @@ def _planned(planner: Planner) -> Plan:
         pause(random.uniform(0.05, 0.2))
 
 
+def _with_scripts(made: Plan, planner: Planner) -> Plan:
+    """Name the scripts that are pending."""
+    if planner.options.scripts is None:
+        return made
+    from ..beside import with_scripts
+
+    return with_scripts(made, planner.dialect, planner.options)
+
+
 def _accepted(made: Plan, planner: Planner) -> Plan:
     """Set apart what the options and the models accept."""
     lines = {*planner.options.accept, *planner.accept}
@@ -151,15 +183,16 @@ def _held(made: Plan, options: Options) -> Plan:
     return as_reviewed(made, options.reviewed)
 
 
-def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
+def _locked_run(
+    planner: Planner, made: Plan, started: float, beside: Beside | None = None
+) -> tuple[Report, Exception | None]:
     """Plan again under the lock and run; try again when the end of it waits for readers."""
     dialect, options = planner.dialect, planner.options
     waiting = _waiting(options, len(made.steps))
     begun = time.monotonic()
     while True:
         try:
-            report, callers = _run_once(planner, made, waiting, started)
-            break
+            return _run_once(planner, made, waiting, started, beside)
         except (PeeweeException, MigrationFailed) as error:
             busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
             is_step = isinstance(error, MigrationFailed) and dialect.transactions != "one"
@@ -179,10 +212,6 @@ def _locked_run(planner: Planner, made: Plan, started: float) -> Report:
                 ) from error
             waiting(time.monotonic() - begun, "the database is in use by others, trying again")
         pause(random.uniform(0.1, 0.5))
-    log.info("%s", report)
-    if callers:
-        raise callers
-    return report
 
 
 def _raise_failed(error: Exception, made: Plan) -> None:
@@ -196,7 +225,11 @@ def _raise_failed(error: Exception, made: Plan) -> None:
 
 
 def _run_once(
-    planner: Planner, before: Plan, waiting: Callable[[float, str], None], started: float
+    planner: Planner,
+    before: Plan,
+    waiting: Callable[[float, str], None],
+    started: float,
+    beside: Beside | None,
 ) -> tuple[Report, Exception | None]:
     """Plan again under the lock, and run; return the first error of the caller's callbacks too."""
     from .run import Run  # with what writes, which a start with nothing to do never loads
@@ -207,6 +240,8 @@ def _run_once(
         if options.on_plan and _gist(before) != _gist(made):
             options.on_plan(made)
         _refuse_blocked(made, options)
+        if beside:
+            beside.before_first(made.steps)
         run = Run(dialect, options, planner, made)
         run.all()
     run.finish()

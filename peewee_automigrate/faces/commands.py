@@ -31,7 +31,7 @@ from .terminal import Screen, show
 APPLICATION = "peewee_automigrate.application"  # in `meta` where a group around them has one
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_READING = tuple(name for name in TEXTUAL if name != "on_blocked")  # of a plan
+_READING = tuple(name for name in TEXTUAL if name not in ("on_blocked", "backup", "release"))
 _ENVIRONMENT = {"auto_envvar_prefix": "PEEWEE_AUTOMIGRATE"}  # of each command: one name for all
 
 _PRINT: dict[str, Callable[[Sequence[Plan]], str]] = {

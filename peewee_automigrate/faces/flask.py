@@ -146,7 +146,8 @@ class Setup:
 
 
 def _pending(name: str, made: Sequence[Plan]) -> str:
-    what = [str(step) for one in made for step in one.steps]
+    what = [f"script {name}" for one in made for name in one.scripts]
+    what += [str(step) for one in made for step in one.steps]
     what += [f"{finding.subject} (blocked)" for one in made for finding in one.blocked]
     more = f" and {len(what) - _SHOWN} more" if len(what) > _SHOWN else ""
     return (

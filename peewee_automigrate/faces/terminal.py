@@ -187,7 +187,7 @@ class Screen:
     def before(self, made: Plan) -> None:
         """Print what is about to run; once more when it has changed."""
         if self.is_planned:
-            self.say("Others have changed the database meanwhile. Now it is:")
+            self.say("The database has changed meanwhile. Now it is:")
         else:
             self._part()
         self.is_planned = True

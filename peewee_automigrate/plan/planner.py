@@ -212,7 +212,8 @@ class Planner:
         others: dict[TableName, list[str]] = {}
         for schema in {table.name.schema for table in missing}:
             for table, column in self.dialect.all_columns(schema):
-                others.setdefault(TableName(schema, table), []).append(column)
+                if not table.startswith("peewee_automigrate_"):
+                    others.setdefault(TableName(schema, table), []).append(column)
         unknown = {n: c for n, c in others.items() if self.dialect.names.table_key(n) not in known}
         for new, old in renamed_tables(missing, unknown, self.dialect.names).items():
             yield note("AM214", Ref("table", new), self.remedies.renamed(old, new), other=old)

@@ -1,0 +1,128 @@
+"""What a run does beside the additions: own scripts, a backup before, a row in a ledger.
+
+Enters: a dialect, options that ask for any of it. Leaves: the database as the scripts make it, a
+file, a row. Nothing here is loaded, or read, to decide what the models lack.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+from ..dialects.base import Dialect
+from ..errors import AutoMigrateError
+from ..options import Options
+from ..report import Plan, Report
+from .files import Script
+from .history import History
+from .ledger import Ledger
+from .scripts import Runner
+
+_Done: TypeAlias = "tuple[Report, Exception | None]"
+log = logging.getLogger("peewee_automigrate")
+_IN_SCRIPTS: ContextVar[bool] = ContextVar("_IN_SCRIPTS", default=False)
+
+
+class Beside:
+    """What one call of `migrate` does beside the additions."""
+
+    def __init__(
+        self, dialect: Dialect, options: Options, waiting: Callable[[float, str], None]
+    ) -> None:
+        self.dialect, self.options, self.waiting = dialect, options, waiting
+        self.is_inside = dialect.database.in_transaction()
+        self.ledger = (
+            Ledger(dialect, options.release) if options.release or options.scripts else None
+        )
+        self.history = History(dialect, Path(options.scripts)) if options.scripts else None
+        self.done: list[Script] = []
+        self.backup: str | None = None
+        self._target: Path | None = None
+        if options.backup and self.is_inside:
+            raise AutoMigrateError(
+                "backup: called inside of a transaction, of which a backup would see nothing. "
+                "Call migrate outside of it, or leave backup out."
+            )
+        if self.history and _IN_SCRIPTS.get():
+            raise AutoMigrateError(
+                "migrate was called by one of its own scripts. Take the call out: what is missing "
+                "is added when the scripts have run."
+            )
+        if self.ledger and options.release:
+            self.ledger.notice()
+
+    def around(self, add: Callable[[], tuple[Report, Exception | None]]) -> _Done:
+        """Write: the scripts before the additions, these, the scripts after them, and the row of
+        the run. Returns the report of all that was done, and what the caller's own code raised.
+        """
+        try:
+            if self.ledger and self.dialect.transactions == "one" and not self.is_inside:
+                self.ledger.begin()  # what the run's own transaction writes may end with it
+            self.scripts(after=False)
+            report, callers = add()
+            self.scripts(after=True)
+        except BaseException as error:
+            self._tell(error)
+            if self.ledger:
+                with suppress(Exception):
+                    self.ledger.end(f"failed: {error}", self.backup, self.done)
+            raise
+        whole = replace(report, scripts=tuple(s.name for s in self.done), backup=self.backup)
+        if self.ledger:
+            self.ledger.end("done", self.backup, self.done, whole.applied)
+        return whole, callers
+
+    def _tell(self, error: BaseException) -> None:
+        """Let an error of what follows say what the scripts have done."""
+        if self.done and isinstance(error, AutoMigrateError):
+            names = ", ".join(script.name for script in self.done)
+            text = str(error).replace("othing was changed", "othing else was changed")
+            error.args = (f"{text}\nScripts that ran before it, and stay: {names}.",)
+
+    def before_first(self, steps: Sequence[object]) -> None:
+        """Write, under the lock and before the first statement: the backup, the row's begin."""
+        if not steps:
+            return
+        if self.options.backup and not self.done:
+            from .backup import backup, target
+
+            self._target = self._target or target(self.dialect, self.options)
+            backup(self.dialect, self._target, self.options, self.waiting)
+            self.backup = str(self._target)
+            log.info("backup: %s", self.backup)
+        if self.ledger and not self.ledger.is_begun:
+            self.ledger.begin()
+
+    def scripts(self, *, after: bool) -> None:
+        """Write: run the pending scripts that are meant for before or after the additions, each
+        once, whoever else migrates.
+        """
+        if not self.history or not self.history.wants(after=after):
+            return
+        runner = Runner(self.history, self.options, self.waiting, self.before_first)
+        token = _IN_SCRIPTS.set(True)
+        try:
+            runner.run(after=after)
+        finally:
+            _IN_SCRIPTS.reset(token)
+            self.done += runner.done
+
+
+def with_scripts(made: Plan, dialect: Dialect, options: Options) -> Plan:
+    """Read: return a plan with the scripts that are pending, and what is to be said of them."""
+    history = History(dialect, Path(options.scripts or ""))
+    names = tuple(script.name for script in history.pending(unfinished=True))
+    found = history.findings()
+    blocked = tuple(each for each in found if each.level == "blocked")
+    notes = tuple(each for each in found if each.level != "blocked")
+    return replace(
+        made,
+        scripts=names,
+        blocked=(*blocked, *made.blocked),
+        findings=(*made.findings, *notes),
+    )

@@ -1,0 +1,209 @@
+"""A backup, before the first statement: written under another name, checked, synced, renamed.
+
+Enters: a dialect, a folder. Leaves: a file that the database's own tools restore. Sources:
+https://www.sqlite.org/backup.html, https://www.postgresql.org/docs/current/app-pgdump.html and
+https://mariadb.com/kb/en/mariadb-dump/.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..dialects.base import Dialect
+from ..errors import AutoMigrateError
+from ..options import Options
+
+Waiting = Callable[[float, str], None]
+_ESCAPED = re.compile(r'[\\"\n\t]')  # of an option file
+_POLL = 0.2  # seconds
+_SETTINGS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "options", "connect_timeout")
+
+
+def target(dialect: Dialect, options: Options) -> Path:
+    """Return the path of a new backup: the database, the time in UTC, the release."""
+    name = Path(str(dialect.database.database).removeprefix("file:").partition("?")[0]).name
+    moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    parts = [re.sub(r"[^\w.+]+", "_", part) for part in (name, moment, options.release) if part]
+    end = {"sqlite": "db", "postgresql": "dump"}.get(dialect.name, "sql")
+    folder = Path(str(options.backup))
+    stem = "-".join(parts)
+    paths = (folder / f"{stem}{more}.{end}" for more in ("", *(f"-{n}" for n in range(2, 1000))))
+    return next(path for path in paths if not path.exists())
+
+
+def backup(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> None:
+    """Write a backup of the whole database. Raises `AutoMigrateError` where it can't be had, and
+    leaves no file then.
+    """
+    writes = {"sqlite": _sqlite, "postgresql": _postgresql}.get(dialect.name, _mysql)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        writes(dialect, part, options, waiting)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    except AutoMigrateError as error:
+        raise AutoMigrateError(f"backup: {error} Nothing was changed.") from error.__cause__
+    except (OSError, sqlite3.Error) as error:
+        raise AutoMigrateError(f"backup: {path}: {error}. Nothing was changed.") from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def copy_sqlite(dialect: Dialect, path: Path) -> None:
+    """Copy an SQLite database by a second connection, all pages at once: from the connection that
+    has begun to write it would wait for itself, and page by page it begins anew with each write.
+    """
+    database = dialect.database
+    names = {base.__name__ for base in type(database).__mro__}
+    if any("Cipher" in name for name in names):
+        raise AutoMigrateError(
+            "the database is encrypted, and its copy would need the key. Copy the file by your own "
+            "means, and leave backup out."
+        )
+    if dialect.existence == "temporary":
+        raise AutoMigrateError("the database is in memory, and ends with its connection.")
+    name = str(database.database)
+    with (
+        closing(sqlite3.connect(name, uri=name.startswith("file:"))) as source,
+        closing(sqlite3.connect(path)) as copy,
+    ):
+        source.backup(copy)
+        found = [row[0] for row in copy.execute("PRAGMA quick_check(1)")]
+    if found != ["ok"]:
+        raise AutoMigrateError(f"the copy is damaged: {found[0]}.")
+
+
+def _sqlite(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> None:
+    copy_sqlite(dialect, path)
+
+
+def _postgresql(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> None:
+    patience = f"--lock-wait-timeout={max(int(options.lock_wait * 1000), 1)}"
+    command = [pg_program(dialect, "pg_dump"), "-Fc", "-w", patience, f"--file={path}"]
+    run(command, pg_environment(dialect), path, waiting)
+
+
+def pg_environment(dialect: Dialect) -> dict[str, str]:
+    """Return what names the server that a connection has reached, its password among it, for
+    libpq's programs: https://www.postgresql.org/docs/current/libpq-envars.html.
+    """
+    info: Any = dialect.database.connection().info
+    asked = info.get_parameters() if hasattr(info, "get_parameters") else info.dsn_parameters
+    found = {"PGHOST": info.host, "PGPORT": info.port, "PGUSER": info.user}
+    found |= {"PGPASSWORD": info.password, "PGDATABASE": info.dbname}
+    found |= {f"PG{name.upper()}": asked.get(name) for name in _SETTINGS}
+    return {name: str(value) for name, value in found.items() if value}
+
+
+def pg_program(dialect: Dialect, name: str) -> str:
+    """Return the oldest of PostgreSQL's programs here that is not older than the server."""
+    server = int(dialect.rows("SHOW server_version_num")[0][0]) // 10_000
+    places = [shutil.which(name), *map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))]
+    found = {place: _major([place, "--version"]) for place in filter(None, places)}
+    usable = sorted((major, place) for place, major in found.items() if major >= server)
+    if not usable:
+        has = ", ".join(f"version {major}" for major in sorted(set(found.values()))) or "none"
+        raise AutoMigrateError(f"it takes {name} of version {server} or later, and here is {has}.")
+    return usable[0][1]
+
+
+def _major(command: Sequence[str]) -> int:
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\d+", said)
+    return int(found[0]) if found else 0
+
+
+def _mysql(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> None:
+    with mysql_options(dialect) as file:
+        command = [mysql_program("dump"), f"--defaults-extra-file={file}", "--single-transaction"]
+        command += ["--routines", "--events", "--triggers", f"--result-file={path}"]
+        run([*command, "--", _schema(dialect)], {}, path, waiting)
+    with path.open("rb") as dump:
+        dump.seek(max(path.stat().st_size - 200, 0))
+        if b"-- Dump completed" not in dump.read():
+            raise AutoMigrateError("the dump has no end.")
+
+
+def _schema(dialect: Dialect) -> str:
+    return str(dialect.rows("SELECT DATABASE()")[0][0])
+
+
+def mysql_program(kind: str) -> str:
+    """Return the path of a client's program: "dump", or "" for the client itself."""
+    names = [f"mariadb{kind and '-'}{kind}", f"mysql{kind}"]
+    found = next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        raise AutoMigrateError(f"it takes {' or '.join(names)}, and none is on the path.")
+    return found
+
+
+def _escape(match: re.Match[str]) -> str:
+    return {"\n": "\\n", "\t": "\\t"}.get(match[0], f"\\{match[0]}")
+
+
+@contextmanager
+def mysql_options(dialect: Dialect) -> Iterator[Path]:
+    """Give a file, for this user's eyes only, that tells the client's programs how to connect."""
+    params: Mapping[str, Any] = dialect.database.connect_params
+    known = {name: params.get(name) for name in ("host", "port", "user")}
+    known["password"] = params.get("password", params.get("passwd"))
+    known["socket"] = params.get("unix_socket")
+    lines = [f'{name}="{_ESCAPED.sub(_escape, str(v))}"' for name, v in known.items() if v]
+    with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:  # its mode is 600
+        file.write("\n".join(("[client]", *lines, "")))
+        file.flush()
+        yield Path(file.name)
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str], path: Path, waiting: Waiting
+) -> None:
+    """Run a program to its end, and tell meanwhile how far it is. Raises `AutoMigrateError` with
+    its words where it fails.
+    """
+    begun = time.monotonic()
+    with tempfile.TemporaryFile() as words:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=words,
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(_POLL)
+                size = path.stat().st_size / 1e6 if path.exists() else 0.0
+                waiting(time.monotonic() - begun, f"backup: {size:,.0f} MB are written")
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        words.seek(0)
+        said = " ".join(words.read().decode(errors="replace").split())
+    if process.returncode:
+        raise AutoMigrateError(f"{Path(command[0]).name} failed: {said[-500:]}")

@@ -1,0 +1,135 @@
+"""The ledger: a row for each run that has applied anything, for people to read.
+
+Enters: what a run is and did. Leaves: rows. Never read to decide what is missing.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import peewee
+from peewee import AutoField, CharField, DateTimeField, IntegerField, Model, TextField
+
+from ..changes import Step
+from ..dialects.base import Dialect
+from .files import Script
+from .history import PREFIX, now, table
+
+log = logging.getLogger("peewee_automigrate")
+
+
+def rows_of(dialect: Dialect) -> type[Model]:
+    """Return the model of the ledger's table."""
+    return table(
+        dialect,
+        f"{PREFIX}run",
+        id=AutoField(),
+        started=DateTimeField(),
+        finished=DateTimeField(null=True),
+        release=CharField(null=True),
+        by=CharField(),
+        host=CharField(),
+        tool=CharField(),
+        statements=IntegerField(default=0),
+        sha256=CharField(64, default=""),
+        outcome=TextField(),
+        backup=TextField(null=True),
+    )
+
+
+def history_of(dialect: Dialect) -> list[dict[str, Any]]:
+    """Read: return the rows, the newest first; none where there is no ledger."""
+    rows: Any = rows_of(dialect)
+    return list(rows.select().order_by(rows.id.desc()).dicts()) if rows.table_exists() else []
+
+
+class Ledger:
+    """The row of one run."""
+
+    def __init__(self, dialect: Dialect, release: str | None) -> None:
+        self.dialect, self.release = dialect, release
+        self.rows: Any = rows_of(dialect)
+        self.number: int | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Tell whether the row stands."""
+        return self.number is not None
+
+    def notice(self) -> None:
+        """Read: say so where a later release has run since this one did."""
+        if not self.rows.table_exists():
+            return
+        known = [
+            row[0] for row in self.rows.select(self.rows.release).order_by(self.rows.id).tuples()
+        ]
+        if known and known[-1] != self.release and self.release in known:
+            log.info("release %s stands before %s in the ledger", self.release, known[-1])
+
+    def begin(self) -> None:
+        """Write: that a run is about to apply something."""
+        with self._short():
+            if not self.rows.table_exists():
+                self.rows.create_table()
+            self.number = self.rows.insert(
+                started=now(),
+                release=self.release,
+                by=_user(),
+                host=socket.gethostname(),
+                tool=_tool(),
+                outcome="begun",
+            ).execute()
+
+    def end(
+        self,
+        outcome: str,
+        backup: str | None,
+        scripts: Sequence[Script] = (),
+        steps: Sequence[Step] = (),
+    ) -> None:
+        """Write: how the run has ended; a row of one that another was faster than goes."""
+        if self.number is None:
+            return
+        mine = self.rows.id == self.number
+        sent = [sql for step in steps for sql in step.statements]
+        with self._short():
+            if outcome == "done" and not (scripts or steps):
+                self.rows.delete().where(mine).execute()
+                return
+            texts = [*(script.text for script in scripts), *sent]
+            self.rows.update(
+                finished=now(),
+                statements=len(sent),
+                sha256=hashlib.sha256("\n".join(texts).encode()).hexdigest(),
+                outcome=outcome,
+                backup=backup,
+            ).where(mine).execute()
+
+    @contextmanager
+    def _short(self) -> Iterator[None]:
+        """A transaction of its own, which on SQLite takes the write lock at once."""
+        is_inside = self.dialect.database.in_transaction()
+        if self.dialect.transactions == "one" and not is_inside:
+            with self.dialect.migration_lock(60.0, 60.0, lambda seconds, line: None):
+                yield
+        else:
+            with self.dialect.database.atomic():
+                yield
+
+
+def _tool() -> str:
+    return f"peewee-automigrate {version('peewee-automigrate')}, peewee {peewee.__version__}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's number without a name
+        return "unknown"

@@ -1,0 +1,222 @@
+"""Runs own scripts, each once and in order, under the migration lock.
+
+Enters: what is pending. Leaves: what the scripts did, and their rows in the history; or
+`MigrationFailed`, which says what stays.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import random
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ..changes import visible
+from ..dialects import migrator_for
+from ..dialects.waiting import pause
+from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
+from ..options import Options
+from .files import Script, statements
+from .history import History
+
+log = logging.getLogger("peewee_automigrate")
+Waiting = Callable[[float, str], None]
+
+
+class Runner:
+    """Runs the pending scripts of one phase. ``begin`` is called under the lock before the first
+    one, with what is about to run.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        options: Options,
+        waiting: Waiting,
+        begin: Callable[[Sequence[Any]], None],
+    ) -> None:
+        self.history, self.options, self.waiting, self.begin = history, options, waiting, begin
+        self.dialect = history.dialect
+        self.database = history.dialect.database
+        self.is_sqlite = self.dialect.transactions == "one"
+        self.done: list[Script] = []
+        self.is_begun = False
+        self.checks_keys = False  # when a script has ended, in place of meanwhile
+        self.kind = "sqlite" if self.is_sqlite else self.dialect.name
+        self.where: tuple[Script, int, str | None]  # what runs now: line, statement
+
+    def run(self, *, after: bool) -> None:
+        """Run them. SQLite's lock is a transaction: there each script has one of its own."""
+        deadline = time.monotonic() + self.options.lock_wait
+        self._check(after=after)
+        alone: Script | None = None
+        while True:
+            with self._foreign_keys(), self._lock():
+                self.history.forget()
+                left = self.history.pending(after=after)
+                if self._is_free(deadline):
+                    alone = self._locked(left)
+                    if not self.is_sqlite or not left:
+                        return
+                else:
+                    alone = None
+            if alone:
+                self._alone(alone)
+                with self._lock():
+                    self._finish(alone)
+
+    def _check(self, *, after: bool) -> None:
+        """Raise what is wrong with any of them, before the first one runs."""
+        for script in self.history.pending(after=after):
+            if script.is_alone and self.database.in_transaction():
+                raise AutoMigrateError(
+                    f"{script.path}: wants no transaction, and migrate was called inside of one. "
+                    "Call migrate outside of it."
+                )
+            if not script.is_python:
+                statements(script, self.kind)
+
+    def _lock(self) -> Any:
+        return self.dialect.migration_lock(
+            self.options.lock_wait, self.options.lock_timeout, self.waiting
+        )
+
+    def _is_free(self, deadline: float) -> bool:
+        """Tell whether no script stands as begun. Where the lock can't be held while one runs,
+        another process may be at it.
+        """
+        found = [each for each in self.history.findings() if each.level == "blocked"]
+        if found and (not self.is_sqlite or time.monotonic() >= deadline):
+            raise MigrationBlocked(found)
+        if found:
+            pause(0.1)
+        return not found
+
+    def _locked(self, left: Sequence[Script]) -> Script | None:
+        """Run what is left under the lock, on SQLite the first one; return one that has to run
+        outside of the transaction that is the lock.
+        """
+        if not self.is_begun:
+            self.is_begun = True
+            self.begin(left)
+            self.history.create()
+            if self.history.is_new:
+                self.history.skip(self.options.release)
+        for script in left[:1] if self.is_sqlite else left:
+            log.info("script %s", script.name)
+            if self.is_sqlite and script.is_alone:
+                self.history.begin(script, self.options.release)
+                return script
+            if script.is_alone or self.dialect.transactions == "none":
+                self.history.begin(script, self.options.release)
+                self._alone(script)
+                self._finish(script)
+            else:
+                self._whole(script)
+        return None
+
+    def _finish(self, script: Script) -> None:
+        with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
+            self.history.finish([script.name], "done")
+        self.history.forget()
+        self.done.append(script)
+
+    # One script
+
+    def _whole(self, script: Script) -> None:
+        """Run a script and its row in one transaction, again where a lock was not free."""
+        deadline, length = time.monotonic() + self.options.lock_wait, 0.05
+        while True:
+            try:
+                with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
+                    self.history.begin(script, self.options.release)
+                    broken = self._broken()
+                    self._do(script)
+                    if more := self._broken() - broken:
+                        raise AutoMigrateError(f"foreign keys are broken: {sorted(more)[:5]}")
+                    self.history.finish([script.name], "done")
+                self.done.append(script)
+                return self.history.forget()
+            except Exception as error:
+                is_locked = self.dialect.trouble(error) == "locked" and not self.is_sqlite
+                if not is_locked:
+                    raise self._failed(script, error, "Nothing of it stays.") from error
+                if time.monotonic() >= deadline:
+                    raise LockTimeout(
+                        f"{script.name}: a lock was not free within {self.options.lock_wait:.1f} "
+                        "s. Nothing of it stays. Run again, or raise lock_wait."
+                    ) from error
+                self.waiting(time.monotonic() - deadline + self.options.lock_wait, str(error))
+            pause(length * random.uniform(0.5, 1.5))
+            length = min(length * 2, 2.0)
+
+    def _alone(self, script: Script) -> None:
+        """Run a script that no transaction takes back."""
+        try:
+            if script.is_alone:
+                self._do(script)
+            else:
+                with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
+                    self._do(script)
+        except Exception as error:
+            is_first = not script.is_python and self.where[1] == self._first(script)
+            words = (
+                "It was begun, and may be half done. Look at the database, then say "
+                f"`script done {script.name}` or `script retry {script.name}`."
+            )
+            if is_first:
+                with suppress(Exception):
+                    self.history.retry(script.name)
+                    words = "Nothing of it stays."
+            raise self._failed(script, error, words) from error
+
+    def _first(self, script: Script) -> int:
+        return statements(script, self.kind)[0][0]
+
+    def _do(self, script: Script) -> None:
+        self.where = script, 0, None
+        if script.is_python:
+            spec = importlib.util.spec_from_file_location(script.path.stem, script.path)
+            module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+            spec.loader.exec_module(module)  # type: ignore[union-attr]
+            if not callable(getattr(module, "up", None)):
+                raise AutoMigrateError("it has no function up(migrator, db)")
+            module.up(migrator_for(self.database), self.database)
+        for line, statement in () if script.is_python else statements(script, self.kind):
+            self.where = script, line, statement
+            log.info("%s:%d %s", script.name, line, visible(self.dialect.run(statement)))
+
+    def _broken(self) -> set[tuple[str, ...]]:
+        rows = self.dialect.rows("PRAGMA foreign_key_check") if self.checks_keys else ()
+        return {tuple(map(str, row)) for row in rows}
+
+    def _failed(self, script: Script, error: Exception, words: str) -> MigrationFailed:
+        """Return the error that names file, line and statement, and says what stays."""
+        line, statement = self.where[1:]
+        if script.is_python:
+            frames = traceback.extract_tb(error.__traceback__)
+            line = next((f.lineno or 0 for f in frames[::-1] if f.filename == str(script.path)), 0)
+        place = f"{script.path}:{line}" if line else str(script.path)
+        sql = f"\n  {statement}" if statement else ""
+        text = " ".join(str(error).split()) or type(error).__name__
+        before = ", ".join(each.name for each in self.done)
+        stays = f" Run before it, and stays: {before}." if before else ""
+        return MigrationFailed(f"{place}: {text}{sql}\n{words}{stays}", statement=statement)
+
+    @contextmanager
+    def _foreign_keys(self) -> Iterator[None]:
+        """On SQLite check no foreign keys while a script may rebuild tables, but in its end."""
+        if not self.is_sqlite or self.database.in_transaction():
+            yield
+            return
+        self.checks_keys = bool(self.dialect.rows("PRAGMA foreign_keys")[0][0])
+        self.dialect.rows("PRAGMA foreign_keys = 0")
+        try:
+            yield
+        finally:
+            if self.checks_keys and not self.database.is_closed():
+                self.dialect.rows("PRAGMA foreign_keys = 1")
