@@ -37,6 +37,7 @@ HOUSE = (
         "compare",
         "dialects",
         "plan",
+        "beside",
         "apply",
         "__init__",
         "testing",
@@ -68,13 +69,13 @@ NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
 # Lines that a person has to read before trusting, so that growth is seen: in all, without MySQL,
 # for a start on SQLite. The goals of version 0.1 are not met: 7,700, 6,300 and 3,500. Each
 # capability since has lines of its own.
-VERSION_0_1 = (9_400, 7_900, 4_190)
+VERSION_0_1 = (9_940, 8_525, 4_190)
 CAPABILITIES = {
     "hostile neighbours and broken lines": (450, 371, 134),  # the goal was 250
     "no wrong value": (200, 170, 80),
     "the server's own words": (360, 290, 60),  # the goal was 150
     "what a person meets": (704, 704, 120),
-    "beside it: scripts, backup, rehearsal, ledger": (700, 700, 40),
+    "beside it: scripts, backup, ledger": (1_180, 1_180, 60),  # the goal was 700
     # The goal was 200, which others had taken: outlines are 440, with a query of each database.
     "a cheap start": (695, 425, 120),
     "Galera and other servers": (350, 60, 20),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,14 @@ from peewee_automigrate.errors import AutoMigrateError
 from tests.support.clients import on
 from tests.support.crew import Crew
 from tests.support.places import Places, ask
+from tests.support.project import Project
 from tests.support.rounds import order
 from tests.support.workers import database_of, model, second
 
+try:
+    from playhouse import migrations
+except ImportError:  # Peewee before 4.4
+    migrations = None
 CASE = "SELECT CASE WHEN 1=1 THEN 1 END"
 RENAME = "ALTER TABLE person RENAME COLUMN fullname TO name"
 
@@ -30,14 +36,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(places: Places) -> Iterator[Database]:
-    """A database with a table and a row of an earlier release."""
+def url_of_opened(places: Places) -> Iterator[str]:
     with places.empty() as url:
-        database = database_of(url)
-        with database.connection_context():
-            migrate(database, old(database))
-            database.execute_sql("INSERT INTO person (fullname) VALUES ('Ann')")
-            yield database
+        yield url
+
+
+@pytest.fixture
+def opened(url_of_opened: str) -> Iterator[Database]:
+    """A database with a table and a row of an earlier release."""
+    database = database_of(url_of_opened)
+    with database.connection_context():
+        migrate(database, old(database))
+        database.execute_sql("INSERT INTO person (fullname) VALUES ('Ann')")
+        yield database
 
 
 def old(database: Database) -> list[type[Model]]:
@@ -97,12 +108,15 @@ def test_scripts_of_peewees_own_kind_share_its_history(opened: Database, folder:
     migrate(opened, new(opened), scripts=folder)
     assert rows(opened) == [("Ann", "-")]
     assert rows(opened, "SELECT name FROM schema_migration") == [("0001_rename",)]
-    runner = pytest.importorskip("playhouse.migrations").Runner(opened, str(folder))
-    assert [bool(each.applied) for each in runner.status()] == [True]
     opened.execute_sql("DELETE FROM schema_migration")  # as `pwmigrate down` does
     assert plan(opened, new(opened), scripts=folder).scripts == ("0001_rename.py",)
-    runner.fake()
+    opened.execute_sql(
+        "INSERT INTO schema_migration (name, applied) VALUES ('0001_rename', CURRENT_TIMESTAMP)"
+    )  # as `pwmigrate fake` does
     assert not plan(opened, new(opened), scripts=folder)
+    if migrations is not None:
+        runner = migrations.Runner(opened, str(folder))
+        assert [bool(each.applied) for each in runner.status()] == [True]
 
 
 def test_migrator_of_a_script_rebuilds_nothing(opened: Database, folder: Path) -> None:
@@ -382,3 +396,77 @@ def test_killed_script_is_whole_or_told(
             return
         assert ask(url, "SELECT n FROM mark") == [(1,)]
         assert not plan(database, second(database), scripts=folder)
+
+
+# The command line
+
+
+RENAMED = """
+    from peewee import *
+
+    class Author(Model):
+        name = CharField(80)
+"""
+
+
+@pytest.fixture
+def renamed(project: Project) -> Project:
+    """A project whose model calls a column of a table with rows by a new name."""
+    project.module("app_renamed", RENAMED)
+    database = project.database()
+    database.execute_sql(
+        "CREATE TABLE author (id INTEGER NOT NULL PRIMARY KEY, fullname VARCHAR(80) NOT NULL)"
+    )
+    database.execute_sql("INSERT INTO author (fullname) VALUES ('Ann')")
+    database.close()
+    return project
+
+
+def test_script_new_writes_what_the_plan_asks(renamed: Project) -> None:
+    done = renamed.on(renamed.url, "script", "new", "Rename: fullname!", "app_renamed")
+    assert done.output == "migrations/0001_rename_fullname.sql\n"
+    text = Path("migrations/0001_rename_fullname.sql").read_text("utf-8")
+    assert "-- AM154 author.name: " in text
+    assert '\nALTER TABLE "author" RENAME COLUMN "fullname" TO "name";\n' in text
+    words = ("migrate", "app_renamed", "--scripts", "migrations", "--release", "2")
+    done = renamed.on(renamed.url, *words)
+    assert done.exit_code == 0, done.output
+    assert "+ script 0001_rename_fullname.sql" in done.output
+    assert rows(renamed.database(), "SELECT name FROM author") == [("Ann",)]
+    done = renamed.on(renamed.url, "history", "app_renamed")
+    assert re.fullmatch(r"[\d: -]{19}  2  done  \S+@\S+\n", done.output)
+    done = renamed.on(renamed.url, "history", "app_renamed", "--format", "json")
+    assert '"release": "2"' in done.output
+
+
+def test_pending_script_is_pending_work(project: Project, folder: Path) -> None:
+    assert project.on(project.url, "migrate", "app").exit_code == 0
+    script(folder, "1.sql", "SELECT 1;")
+    done = project.on(project.url, "check", "app", "--scripts", str(folder))
+    assert done.exit_code == 1
+    assert "+ script 1.sql" in done.output
+    assert "To run: 1 script." in done.output
+    for form in ("sql", "markdown", "json"):
+        words = ("plan", "app", "--scripts", str(folder), "--format", form)
+        assert "1.sql" in project.on(project.url, *words).output
+
+
+@on("mysql")
+def test_begun_script_is_done_or_runs_again(
+    opened: Database, folder: Path, project: Project, url_of_opened: str
+) -> None:
+    project.module("app_person", RENAMED.replace("Author", "Person").replace("name", "fullname"))
+    script(folder, "1.sql", "INSERT INTO person (fullname) VALUES ('Bob');\nDELETE FROM nowhere;")
+    words = ("app_person", "--scripts", str(folder))
+    assert project.on(url_of_opened, "migrate", *words).exit_code == 4
+    assert project.on(url_of_opened, "migrate", *words).exit_code == 3
+    assert project.on(url_of_opened, "script", "done", "2.sql", *words).exit_code == 2
+    script(folder, "1.sql", "INSERT INTO person (fullname) VALUES ('Cid');")
+    assert project.on(url_of_opened, "script", "retry", "1.sql", *words).exit_code == 0
+    assert project.on(url_of_opened, "migrate", *words).exit_code == 0
+    assert history(opened) == {"1.sql": "done"}
+    script(folder, "2.sql", "SELECT 1;\nDELETE FROM nowhere;")
+    assert project.on(url_of_opened, "migrate", *words).exit_code == 4
+    assert project.on(url_of_opened, "script", "done", "2.sql", *words).exit_code == 0
+    assert project.on(url_of_opened, "check", *words).exit_code == 0
+    assert history(opened) == {"1.sql": "done", "2.sql": "by hand"}

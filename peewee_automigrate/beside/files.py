@@ -15,7 +15,10 @@ from pathlib import Path
 from sqlite3 import complete_statement
 from typing import Any
 
+from ..changes import visible
 from ..errors import AutoMigrateError
+from ..report import Plan
+from ..texts import QUESTIONS
 
 _NAME = re.compile(r"(\d+)\w*.*\.(sql|py)")
 _SAYS = {"after": "after", "no transaction": "is_alone", "also new": "also_new"}
@@ -85,6 +88,22 @@ def read_folder(folder: Path) -> list[Script]:
     found = [(match, path) for path in paths if (match := _NAME.fullmatch(path.name))]
     made = [_script(path, int(match[1])) for match, path in found if path.is_file()]
     return sorted(made, key=lambda script: (script.number, script.name))
+
+
+def new_script(folder: Path, title: str, made: Plan) -> Path:
+    """Write the next script of a folder: the SQL by which what is blocked, or may have been
+    renamed, could be resolved, below what the plan says of it. Returns its path.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    number = max((script.number for script in read_folder(folder)), default=0) + 1
+    slug = re.sub(r"\W+", "_", title.strip().lower()).strip("_")
+    questions = [found for found in made.findings if found.code in QUESTIONS]
+    parts = [f"-- {visible(title)}\n"]
+    parts += [f"-- {f.code} {f.head}\n{f.sql};\n" for f in (*made.blocked, *questions) if f.sql]
+    path = folder / f"{number:04}_{slug or 'script'}.sql"
+    with path.open("x", encoding="utf-8") as file:
+        file.write("\n".join(parts))
+    return path
 
 
 def _script(path: Path, number: int) -> Script:

@@ -17,6 +17,7 @@ from peewee import CharField, DateTimeField, Model
 
 from ..changes import Finding
 from ..dialects.base import Dialect
+from ..errors import AutoMigrateError
 from ..schema import Ref, TableName
 from ..texts import blocked, note
 from .files import Script, read_folder
@@ -115,7 +116,9 @@ class History:
         for number, group in groupby(self.files, lambda script: script.number):
             names = [script.name for script in group]
             if len(names) > 1:
-                found.append(note("AM318", _ref(names[0]), number=number, others=names[1:]))
+                found.append(
+                    note("AM318", _ref(names[0]), number=number, others=", ".join(names[1:]))
+                )
         return found
 
     def create(self) -> None:
@@ -153,6 +156,21 @@ class History:
             for script in old:
                 self.begin(script, release)
             self.finish([script.name for script in old], "not needed")
+
+    def resolve(self, name: str, *, is_done: bool) -> None:
+        """Write: that a script which has not finished is done, or is to run again. Raises
+        `AutoMigrateError` for another one.
+        """
+        if name not in self.known or self.known[name][2] is not None:
+            begun = [known for known, row in self.known.items() if row[2] is None]
+            raise AutoMigrateError(
+                f"{name}: is no script that was begun and has not finished"
+                f"{': these are ' + ', '.join(begun) if begun else ', nor is any'}."
+            )
+        if is_done:
+            self.finish([name], "by hand")
+        else:
+            self.retry(name)
 
     def retry(self, name: str) -> None:
         """Write: that a script that has not finished is to run again."""

@@ -53,17 +53,15 @@ class Runner:
         """Run them. SQLite's lock is a transaction: there each script has one of its own."""
         deadline = time.monotonic() + self.options.lock_wait
         self._check(after=after)
-        alone: Script | None = None
-        while True:
+        is_over = False
+        while not is_over:
+            alone = None
             with self._foreign_keys(), self._lock():
                 self.history.forget()
                 left = self.history.pending(after=after)
                 if self._is_free(deadline):
                     alone = self._locked(left)
-                    if not self.is_sqlite or not left:
-                        return
-                else:
-                    alone = None
+                    is_over = not (self.is_sqlite and left)
             if alone:
                 self._alone(alone)
                 with self._lock():
@@ -129,30 +127,33 @@ class Runner:
 
     def _whole(self, script: Script) -> None:
         """Run a script and its row in one transaction, again where a lock was not free."""
-        deadline, length = time.monotonic() + self.options.lock_wait, 0.05
+        begun, length = time.monotonic(), 0.05
         while True:
             try:
-                with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
-                    self.history.begin(script, self.options.release)
-                    broken = self._broken()
-                    self._do(script)
-                    if more := self._broken() - broken:
-                        raise AutoMigrateError(f"foreign keys are broken: {sorted(more)[:5]}")
-                    self.history.finish([script.name], "done")
-                self.done.append(script)
-                return self.history.forget()
+                self._once(script)
+                return
             except Exception as error:
-                is_locked = self.dialect.trouble(error) == "locked" and not self.is_sqlite
-                if not is_locked:
+                if self.is_sqlite or self.dialect.trouble(error) != "locked":
                     raise self._failed(script, error, "Nothing of it stays.") from error
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= begun + self.options.lock_wait:
                     raise LockTimeout(
                         f"{script.name}: a lock was not free within {self.options.lock_wait:.1f} "
                         "s. Nothing of it stays. Run again, or raise lock_wait."
                     ) from error
-                self.waiting(time.monotonic() - deadline + self.options.lock_wait, str(error))
+                self.waiting(time.monotonic() - begun, f"{script.name}: {error}")
             pause(length * random.uniform(0.5, 1.5))
             length = min(length * 2, 2.0)
+
+    def _once(self, script: Script) -> None:
+        with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
+            self.history.begin(script, self.options.release)
+            broken = self._broken()
+            self._do(script)
+            if more := self._broken() - broken:
+                raise AutoMigrateError(f"foreign keys are broken: {sorted(more)[:5]}")
+            self.history.finish([script.name], "done")
+        self.history.forget()
+        self.done.append(script)
 
     def _alone(self, script: Script) -> None:
         """Run a script that no transaction takes back."""

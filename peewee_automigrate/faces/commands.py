@@ -17,6 +17,8 @@ from click.core import ParameterSource
 
 from ..accepted import lines_in, text_of, with_accepted
 from ..apply.protocol import migrate, plan
+from ..changes import visible
+from ..dialects import dialect_for
 from ..models.collect import grouped
 from ..options import FLAG, TEXTUAL, Kind, Options, read
 from ..printing import lead_of, markdown, sql_text
@@ -128,7 +130,10 @@ def _databases(models: Sequence[str], url: str | None) -> list[Any]:
     is_typed = context.get_parameter_source("url") == ParameterSource.COMMANDLINE
     database = open_url(url) if url and (is_typed or not app) else None
     fallback = app.extensions["automigrate"].owner() if app else None
-    return grouped([understood(word) for word in models] or app, database, fallback)
+    groups = grouped([understood(word) for word in models] or app, database, fallback)
+    if context.params.get("scripts") and len(groups) > 1:
+        raise click.UsageError("scripts are those of one database: name the models of one.")
+    return groups
 
 
 @click.command("plan", context_settings=_ENVIRONMENT, epilog=EPILOG)
@@ -220,7 +225,60 @@ def _taken(file: Path, name: str, parse: Callable[[str], Any]) -> Any:
         raise click.UsageError(f"{file}: {reason}") from error
 
 
-COMMANDS = (plan_command, migrate_command, check_command, explain_command)
+@click.command("history", context_settings=_ENVIRONMENT)
+@_common
+@_option(
+    "--format",
+    "form",
+    envvar="PEEWEE_AUTOMIGRATE_FORMAT",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to print it.",
+)
+def history_command(models: Sequence[str], url: str | None, form: str) -> None:
+    """Show the runs that were given a release or scripts, the newest first."""
+    from ..beside.ledger import history_of
+
+    rows = []
+    for database, _ in _databases(models, url):
+        with database.connection_context():
+            rows += history_of(dialect_for(database))
+    if form == "json":
+        show(json.dumps(rows, indent=2, default=str))
+    for row in rows if form == "text" else ():
+        words = [str(row["started"]), row["release"] or "-", row["outcome"].partition("\n")[0]]
+        words += [f"{row['by']}@{row['host']}", row["backup"] or ""]
+        show(visible("  ".join(words).rstrip()))
+
+
+@click.command("script", context_settings=_ENVIRONMENT)
+@click.argument("action", type=click.Choice(["new", "done", "retry"]))
+@click.argument("name")
+@_common
+@_options("scripts")
+def script_command(
+    action: str, name: str, models: Sequence[str], url: str | None, scripts: str | None
+) -> None:
+    """Write the next script from what the plan asks (new), or say of one that was begun and has
+    not finished that it is done, or is to run again (retry).
+    """
+    from ..beside.files import new_script
+    from ..beside.history import History
+
+    folder = Path(scripts or "migrations")
+    for database, items in _databases(models, url):
+        if action == "new":
+            show(str(new_script(folder, name, plan(database, items))))
+            continue
+        with database.connection_context():
+            history = History(dialect_for(database), folder)
+            history.resolve(name, is_done=action == "done")
+
+
+COMMANDS = (
+    *(plan_command, migrate_command, check_command),
+    *(explain_command, history_command, script_command),
+)
 """All of them, in the order of their help."""
 
 for each in COMMANDS:

@@ -29,6 +29,7 @@ AM115 parent: the parent's column; AM118 child: of one type; AM118 parent: of an
 AM120 why: the database adds no column with a UNIQUE constraint;
 AM137 what: one of the two tables; AM138 what: one of the two tables;
 AM139 child: of one collation; AM139 parent: of another;
+AM157 started: a moment; AM157 name: NAME; AM318 others: another file; number: in numbers;
 AM303 kind: view, or another relation that is no table
 """
 _PARTS = (part.partition(":") for part in _WORDS.split(";"))
