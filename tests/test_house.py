@@ -58,6 +58,7 @@ MAY_READ_PRIVATE_NAMES = {
     "dialects.statements",
 }
 MAY_READ_META = {
+    "beside.rehearsal",
     "plan.planner",
     "models.collect",
     "dialects.postgres.writing",
@@ -75,7 +76,7 @@ CAPABILITIES = {
     "no wrong value": (200, 170, 80),
     "the server's own words": (360, 290, 60),  # the goal was 150
     "what a person meets": (704, 704, 120),
-    "beside it: scripts, backup, ledger": (1_180, 1_180, 60),  # the goal was 700
+    "beside it: scripts, backup, rehearsal, ledger": (1_495, 1_495, 60),  # the goal was 700
     # The goal was 200, which others had taken: outlines are 440, with a query of each database.
     "a cheap start": (695, 425, 120),
     "Galera and other servers": (350, 60, 20),

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..dialects.base import Dialect
 from ..errors import AutoMigrateError
@@ -180,7 +180,11 @@ def mysql_options(dialect: Dialect) -> Iterator[Path]:
 
 
 def run(
-    command: Sequence[str], environment: Mapping[str, str], path: Path, waiting: Waiting
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    path: Path,
+    waiting: Waiting,
+    source: IO[bytes] | None = None,
 ) -> None:
     """Run a program to its end, and tell meanwhile how far it is. Raises `AutoMigrateError` with
     its words where it fails.
@@ -190,7 +194,7 @@ def run(
         process = subprocess.Popen(
             command,
             env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
+            stdin=source or subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=words,
         )
@@ -207,3 +211,40 @@ def run(
         said = " ".join(words.read().decode(errors="replace").split())
     if process.returncode:
         raise AutoMigrateError(f"{Path(command[0]).name} failed: {said[-500:]}")
+
+
+# For a copy beside the database
+
+
+def is_superuser(dialect: Dialect) -> bool:
+    """Read: tell whether the role may do everything, or run code as the server."""
+    if dialect.name == "postgresql":
+        return bool(dialect.rows("SHOW is_superuser")[0][0] == "on")
+    grants = [str(row[0]) for row in dialect.rows("SHOW GRANTS")] if dialect.name == "mysql" else []
+    return any(
+        " ON *.* " in grant and re.search(r"\b(ALL PRIVILEGES|SUPER|SET USER|FILE)\b", grant)
+        for grant in grants
+    )
+
+
+def restore_into(dialect: Dialect, name: str, path: Path) -> None:
+    """Write: dump a database, and restore it into another one that is empty. Raises
+    `AutoMigrateError` with the words of the program that fails.
+    """
+    if dialect.name == "postgresql":
+        environment = pg_environment(dialect)
+        dump = [pg_program(dialect, "pg_dump"), "-Fc", "-w", "-O", "-x", f"--file={path}"]
+        run(dump, environment, path, _unheard)
+        restore = [pg_program(dialect, "pg_restore"), "-w", "-O", "-x", "--exit-on-error"]
+        run([*restore, f"--dbname={name}", str(path)], environment, path, _unheard)
+        return
+    with mysql_options(dialect) as file:
+        extra = f"--defaults-extra-file={file}"
+        dump = [mysql_program("dump"), extra, "--single-transaction", f"--result-file={path}"]
+        run([*dump, "--", _schema(dialect)], {}, path, _unheard)
+        with path.open("rb") as source:
+            run([mysql_program(""), extra, "--", name], {}, path, _unheard, source)
+
+
+def _unheard(seconds: float, line: str) -> None:
+    """Tell nobody."""

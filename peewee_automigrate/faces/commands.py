@@ -275,9 +275,45 @@ def script_command(
             history.resolve(name, is_done=action == "done")
 
 
+@click.command("rehearse", context_settings=_ENVIRONMENT, epilog=EPILOG)
+@_common
+@_option("--on", metavar="URL", help="A copy that stands already; it is migrated, and stays.")
+@_option("--scratch", is_flag=True, help="Make a copy on the same server, and drop it.")
+@_option(
+    "--format",
+    "form",
+    envvar="PEEWEE_AUTOMIGRATE_FORMAT",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to print what was seen.",
+)
+@_options(*_READING)
+def rehearse_command(
+    models: Sequence[str], url: str | None, on: str | None, form: str, **options: Any
+) -> None:
+    """Migrate a copy, and show what it takes; the database itself is only read. SQLite's copy is
+    made in a temporary folder.
+    """
+    from ..beside.rehearsal import Work, copyable, rehearse
+
+    scratch = options.pop("scratch")
+    made = []
+    for database, items in _databases(models, url):
+        if not on:
+            copyable(database, may_create=scratch)
+        copy = open_url(on) if on else None
+        made.append(rehearse(Work(plan, migrate), database, items, Options(**options), copy))
+    if form == "json":
+        show(json.dumps([one.to_dict() for one in made], indent=2, default=str))
+    for one in made if form == "text" else ():
+        show("\n".join(map(visible, one.lines())))
+    if not all(made):
+        sys.exit(4)
+
+
 COMMANDS = (
     *(plan_command, migrate_command, check_command),
-    *(explain_command, history_command, script_command),
+    *(explain_command, history_command, script_command, rehearse_command),
 )
 """All of them, in the order of their help."""
 
