@@ -215,7 +215,7 @@ BAD_WORDS = {
     "a turned direction as models": (["plan", "a\u202eb"], "a"),
     "a name of 1,000 letters as models": (["plan", "a" * 1000], "a"),
     "a module of dots": (["plan", "..."], "..."),
-    "a file as models": (["plan", "app.py"], "app"),
+    "a file that is not there": (["plan", "nowhere.py"], "nowhere"),
     "a folder as models": (["plan", "/etc/passwd"], "passwd"),
     "a private name": (["plan", "app:__name__x"], "app"),
     "a URL of an escape sequence": (["plan", "app", "--database", "a\x1b[2Jb://x"], "URL"),
