@@ -193,3 +193,34 @@ def test_killed_run_shows_as_unfinished(crew: Crew, places: Places) -> None:
         migrate(database, second(database), release="1")
         found = ask(url, "SELECT outcome FROM peewee_automigrate_run ORDER BY id")
         assert found == [("begun",), ("done",)]
+
+
+def test_backup_is_older_than_what_was_added(
+    grown: Database, places: Places, tmp_path: Path
+) -> None:
+    (tmp_path / "1.sql").write_text("-- after\nUPDATE author SET motto = 'x' WHERE id = 1;")
+    options: dict[str, Any] = {"scripts": tmp_path, "backup": tmp_path / "b"}
+    report = migrate(grown, second(grown), **options)
+    assert report.scripts == ("1.sql",)
+    assert report.backup is not None
+    copy = database_of(restored(places, Path(report.backup)))
+    with copy.connection_context():
+        assert not copy.table_exists("comment")
+    (tmp_path / "2.sql").write_text("-- after\nUPDATE author SET motto = 'y' WHERE id = 1;")
+    later = migrate(grown, second(grown), **options)
+    assert later.backup not in (None, report.backup)
+
+
+def test_functions_and_collations_of_the_application(
+    sqlite_database: SqliteDatabase, tmp_path: Path
+) -> None:
+    database = sqlite_database
+    database.register_function(lambda value: value % 2 == 0, "even", 1)
+    database.register_collation(lambda a, b: (a < b) - (a > b), "backwards")
+    database.close()
+    database.connect()
+    database.execute_sql("CREATE TABLE author (id INTEGER PRIMARY KEY, n CHECK (even(n)), name)")
+    database.execute_sql("CREATE INDEX other ON author (name COLLATE backwards)")
+    database.execute_sql("INSERT INTO author (n, name) VALUES (2, 'a'), (4, 'b')")
+    report = migrate(database, second(database)[:1], backup=tmp_path / "b", on_blocked="skip")
+    assert report.backup

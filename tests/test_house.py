@@ -76,7 +76,7 @@ CAPABILITIES = {
     "no wrong value": (200, 170, 80),
     "the server's own words": (360, 290, 60),  # the goal was 150
     "what a person meets": (704, 704, 120),
-    "beside it: scripts, backup, rehearsal, ledger": (1_495, 1_495, 60),  # the goal was 700
+    "beside it: scripts, backup, rehearsal, ledger": (1_520, 1_520, 60),  # the goal was 700
     # The goal was 200, which others had taken: outlines are 440, with a query of each database.
     "a cheap start": (695, 425, 120),
     "Galera and other servers": (350, 60, 20),
@@ -283,6 +283,7 @@ def test_start_with_nothing_to_do_loads_nothing_that_compares_or_writes(
 ) -> None:
     idle = {"compare.diff", "compare.drift", "compare.graph", "dialects.writing", "apply.run"}
     assert idle.isdisjoint(start_on_sqlite[0])
+    assert not [name for name in start_on_sqlite[0] if name.startswith("beside")]
 
 
 def test_import_loads_no_dialect_and_nothing_of_playhouse() -> None:

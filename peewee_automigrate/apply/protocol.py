@@ -21,7 +21,7 @@ from ..changes import Step, visible
 from ..dialects import dialect_for
 from ..dialects.base import ChangedMeanwhile, Dialect
 from ..dialects.waiting import pause
-from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
+from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed, PlanChanged
 from ..models.collect import Models, bound, collect, unwrapped
 from ..options import Given, Options, StepEvent, combined
 from ..plan.planner import Planner
@@ -178,6 +178,11 @@ def _held(made: Plan, options: Options) -> Plan:
     """Hold a plan to the reviewed one, if there is one."""
     if options.reviewed is None:
         return made
+    if made.scripts:
+        raise PlanChanged(
+            f"scripts are pending, behind which the plan is another one: {', '.join(made.scripts)}."
+            " Nothing was changed. Run them first, then review what is left."
+        )
     from ..reviewed import as_reviewed
 
     return as_reviewed(made, options.reviewed)

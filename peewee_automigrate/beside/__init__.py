@@ -41,6 +41,7 @@ class Beside:
         )
         self.history = History(dialect, Path(options.scripts)) if options.scripts else None
         self.done: list[Script] = []
+        self.is_changed = False  # by additions
         self.backup: str | None = None
         self._target: Path | None = None
         if options.backup and self.is_inside:
@@ -65,6 +66,7 @@ class Beside:
                 self.ledger.begin()  # what the run's own transaction writes may end with it
             self.scripts(after=False)
             report, callers = add()
+            self.is_changed = bool(report.applied)
             self.scripts(after=True)
         except BaseException as error:
             self._tell(error)
@@ -88,7 +90,7 @@ class Beside:
         """Write, under the lock and before the first statement: the backup, the row's begin."""
         if not steps:
             return
-        if self.options.backup and not self.done:
+        if self.options.backup and not (self.is_changed or self.done):
             from .backup import backup, target
 
             self._target = self._target or target(self.dialect, self.options)
