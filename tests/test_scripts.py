@@ -470,3 +470,12 @@ def test_begun_script_is_done_or_runs_again(
     assert project.on(url_of_opened, "script", "done", "2.sql", *words).exit_code == 0
     assert project.on(url_of_opened, "check", *words).exit_code == 0
     assert history(opened) == {"1.sql": "done", "2.sql": "by hand"}
+
+
+def test_table_of_ours_that_is_another_is_told(opened: Database, folder: Path) -> None:
+    migrate(opened, old(opened), scripts=folder)
+    opened.execute_sql("CREATE TABLE peewee_automigrate_run (other INTEGER)")
+    script(folder, "1.sql", "SELECT 1;")
+    with pytest.raises(AutoMigrateError, match=r"the tables beside the models.* can't be"):
+        migrate(opened, old(opened), scripts=folder)
+    assert plan(opened, old(opened), scripts=folder).scripts == ("1.sql",)

@@ -7,19 +7,21 @@ file, a row. Nothing here is loaded, or read, to decide what the models lack.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
+
+from peewee import PeeweeException
 
 from ..dialects.base import Dialect
 from ..errors import AutoMigrateError
 from ..options import Options
 from ..report import Plan, Report
 from .files import Script
-from .history import History
+from .history import PEEWEES, PREFIX, History
 from .ledger import Ledger
 from .scripts import Runner
 
@@ -55,7 +57,8 @@ class Beside:
                 "is added when the scripts have run."
             )
         if self.ledger and options.release:
-            self.ledger.notice()
+            with _told():
+                self.ledger.notice()
 
     def around(self, add: Callable[[], tuple[Report, Exception | None]]) -> _Done:
         """Write: the scripts before the additions, these, the scripts after them, and the row of
@@ -63,11 +66,14 @@ class Beside:
         """
         try:
             if self.ledger and self.dialect.transactions == "one" and not self.is_inside:
-                self.ledger.begin()  # what the run's own transaction writes may end with it
-            self.scripts(after=False)
+                with _told():
+                    self.ledger.begin()  # what the run's transaction writes may end with it
+            with _told():
+                self.scripts(after=False)
             report, callers = add()
             self.is_changed = bool(report.applied)
-            self.scripts(after=True)
+            with _told():
+                self.scripts(after=True)
         except BaseException as error:
             self._tell(error)
             if self.ledger:
@@ -98,7 +104,8 @@ class Beside:
             self.backup = str(self._target)
             log.info("backup: %s", self.backup)
         if self.ledger and not self.ledger.is_begun:
-            self.ledger.begin()
+            with _told():
+                self.ledger.begin()
 
     def scripts(self, *, after: bool) -> None:
         """Write: run the pending scripts that are meant for before or after the additions, each
@@ -113,6 +120,19 @@ class Beside:
         finally:
             _IN_SCRIPTS.reset(token)
             self.done += runner.done
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say of an error whose table it was about."""
+    try:
+        yield
+    except PeeweeException as error:
+        reason = " ".join(str(error).split())
+        raise AutoMigrateError(
+            f"the tables beside the models ({PREFIX}run, {PREFIX}script, {PEEWEES}) can't be read "
+            f"or written: {reason}. Migrate as a role that may, or leave scripts and release out."
+        ) from error
 
 
 def with_scripts(made: Plan, dialect: Dialect, options: Options) -> Plan:
