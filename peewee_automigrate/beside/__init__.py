@@ -78,7 +78,7 @@ class Beside:
             self._tell(error)
             if self.ledger:
                 with suppress(Exception):
-                    self.ledger.end(f"failed: {error}", self.backup, self.done)
+                    self.ledger.end(f"failed: {type(error).__name__}", self.backup, self.done)
             raise
         whole = replace(report, scripts=tuple(s.name for s in self.done), backup=self.backup)
         if self.ledger:
