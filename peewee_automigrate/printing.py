@@ -24,6 +24,7 @@ UNFILLED = (
     "-- Pasted, this leaves NULL in the rows that stand, and a later migrate does not fill them: "
     "fill them by hand, or let migrate add the column."
 )
+_AS_IT_STANDS = "  which may change what follows: it is planned as the database stands now"
 _SIGNS = {"blocked": "!", "drift": "~", "note": "·"}
 _MARKS = re.compile(r"[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])")
 _FOLDED = 6  # lines of a script that a plan shows whole
@@ -38,6 +39,7 @@ def parts_of(plan: Plan, *, sql: bool = False, is_wrapped: bool = False) -> list
     """
     head: list[Line] = [[("heading", plan.summary)]] if plan.summary else []
     scripts: list[Line] = [[("add", f"+ script {visible(name)}")] for name in plan.scripts]
+    scripts += [[("reason", _AS_IT_STANDS)]] if scripts else []
     parts = [head, scripts, _done(plan.steps, sql)]
     for found in (plan.blocked, told(plan)):
         parts.append([line for each in found for line in _said(each, sql, is_wrapped)])

@@ -79,7 +79,8 @@ def test_rename_runs_before_what_is_added(opened: Database, folder: Path) -> Non
     script(folder, "0001_rename.sql", f"{RENAME};\n")
     made = plan(opened, new(opened), scripts=folder)
     assert made.scripts == ("0001_rename.sql",)
-    assert made.blocked  # as the database stands now
+    assert made.blocked
+    assert "planned as the database stands now" in str(made)
     report = migrate(opened, new(opened), scripts=folder)
     assert report.scripts == ("0001_rename.sql",)
     assert [str(step) for step in report.applied] == ["add column person.nick"]

@@ -26,7 +26,7 @@ from ..options import Options
 
 Waiting = Callable[[float, str], None]
 _ESCAPED = re.compile(r'[\\"\n\t]')  # of an option file
-_POLL = 0.2  # seconds
+_POLL = 0.05  # seconds
 _SETTINGS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "options", "connect_timeout")
 
 
@@ -204,7 +204,7 @@ def run(
     """Run a program to its end, and tell meanwhile how far it is. Raises `AutoMigrateError` with
     its words where it fails.
     """
-    begun = time.monotonic()
+    begun, told = time.monotonic(), 0.5
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
             command,
@@ -216,8 +216,11 @@ def run(
         try:
             while process.poll() is None:
                 time.sleep(_POLL)
-                size = path.stat().st_size / 1e6 if path.exists() else 0.0
-                waiting(time.monotonic() - begun, f"backup: {size:,.0f} MB are written")
+                seconds = time.monotonic() - begun
+                if seconds > told:  # seldom, since each is a line of the log
+                    told = min(2 * seconds, seconds + 30.0)
+                    size = path.stat().st_size / 1e6 if path.exists() else 0.0
+                    waiting(seconds, f"{Path(command[0]).name}: {size:,.0f} MB are written")
         except BaseException:
             process.kill()
             process.wait()
