@@ -204,7 +204,6 @@ def run(
     """Run a program to its end, and tell meanwhile how far it is. Raises `AutoMigrateError` with
     its words where it fails.
     """
-    begun, told = time.monotonic(), 0.5
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
             command,
@@ -214,13 +213,7 @@ def run(
             stderr=words,
         )
         try:
-            while process.poll() is None:
-                time.sleep(_POLL)
-                seconds = time.monotonic() - begun
-                if seconds > told:  # seldom, since each is a line of the log
-                    told = min(2 * seconds, seconds + 30.0)
-                    size = path.stat().st_size / 1e6 if path.exists() else 0.0
-                    waiting(seconds, f"{Path(command[0]).name}: {size:,.0f} MB are written")
+            _await(process, Path(command[0]).name, path, waiting)
         except BaseException:
             process.kill()
             process.wait()
@@ -229,6 +222,18 @@ def run(
         said = " ".join(words.read().decode(errors="replace").split())
     if process.returncode:
         raise AutoMigrateError(f"{Path(command[0]).name} failed: {said[-500:]}")
+
+
+def _await(process: subprocess.Popen[bytes], name: str, path: Path, waiting: Waiting) -> None:
+    """Wait for a program, and tell how far it is: seldom, since each is a line of the log."""
+    begun, told = time.monotonic(), 0.5
+    while process.poll() is None:
+        time.sleep(_POLL)
+        seconds = time.monotonic() - begun
+        if seconds > told:
+            told = min(2 * seconds, seconds + 30.0)
+            size = path.stat().st_size / 1e6 if path.exists() else 0.0
+            waiting(seconds, f"{name}: {size:,.0f} MB are written")
 
 
 # For a copy beside the database
