@@ -159,3 +159,15 @@ def test_command_makes_a_copy_as_a_role_that_is_no_superuser(
     assert databases(plain_url) == []
     assert project.on(plain_url, "rehearse", "app_next").exit_code == 2
     assert project.on(plain_url, "check", "app_next").exit_code == 1
+
+
+@on("postgres")
+def test_strongest_lock_is_told(url: str, tmp_path: Path) -> None:
+    text = "LOCK TABLE post IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.5);"
+    (tmp_path / "1.sql").write_text(text)
+    database = database_of(url)
+    seen = rehearse(WORK, database, second(database), Options(scripts=tmp_path))
+    mode, seconds = seen.locks["post"]
+    assert mode == "AccessExclusiveLock"
+    assert 0.3 < seconds <= seen.report.duration
+    assert "lock of post: AccessExclusiveLock for " in "\n".join(seen.lines())

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from peewee import AutoField, Database, Model, PeeweeException, SqliteDatabase
 
 from ..changes import Step
-from ..dialects import dialect_for
+from ..dialects import dialect_for, watched
 from ..dialects.base import Dialect
 from ..errors import AutoMigrateError
 from ..models.collect import collect, unwrapped
@@ -32,7 +32,8 @@ class Rehearsal:
 
     ``seconds`` of each step, by its text; ``left`` is the plan afterwards; ``refused`` are the
     tables into which the previous release can no longer insert, each with the error; ``untried``
-    those of which it is not known, and why.
+    those of which it is not known, and why; ``locks`` the strongest lock on each table, and for how
+    many seconds it was seen (PostgreSQL).
     """
 
     report: Report
@@ -40,6 +41,7 @@ class Rehearsal:
     left: Plan
     refused: Mapping[str, str]
     untried: Mapping[str, str]
+    locks: Mapping[str, tuple[str, float]]
 
     def __bool__(self) -> bool:
         return not (self.left.steps or self.left.scripts or self.refused)
@@ -48,6 +50,7 @@ class Rehearsal:
         """Return it for a person."""
         steps = [(f"{self.seconds.get(str(s), 0.0):9.3f} s", s) for s in self.report.applied]
         found = [f"{taken}  {step}  {step.effect}{_rows(step)}" for taken, step in steps]
+        found += [f"lock of {t}: {m} for {s:.3f} s" for t, (m, s) in sorted(self.locks.items())]
         found += [f"script {name} ran" for name in self.report.scripts]
         found += [f"still to do: {step}" for step in self.left.steps]
         found += [f"the previous release can't insert: {t}: {e}" for t, e in self.refused.items()]
@@ -66,6 +69,7 @@ class Rehearsal:
             "left": self.left.to_dict(),
             "refused": dict(self.refused),
             "untried": dict(self.untried),
+            "locks": dict(self.locks),
             "duration": self.report.duration,
         }
 
@@ -104,7 +108,8 @@ def _rehearsed(work: Work, copy: Database, models: Any, options: Options) -> Reh
     grown = _grown(classes, work.plan(copy, models, options))
     rows = {model: _row(copy, model) for model in grown}
     before = {model: _tried(copy, model, row) for model, row in rows.items()}
-    report = work.migrate(copy, models, replace(options, on_step=note))
+    with watched(dialect_for(copy)) as locks:
+        report = work.migrate(copy, models, replace(options, on_step=note))
     later = {m: {n: v for n, v in _row(copy, m).items() if n in row} for m, row in rows.items()}
     after = {model: _tried(copy, model, row) for model, row in later.items()}
     name = {model: model._meta.table_name for model in grown}
@@ -114,6 +119,7 @@ def _rehearsed(work: Work, copy: Database, models: Any, options: Options) -> Reh
         work.plan(copy, models, options),
         {name[m]: error for m, error in after.items() if error and not before[m]},
         {name[m]: error for m, error in before.items() if error},
+        locks,
     )
 
 

@@ -6,6 +6,7 @@ Enters: a Peewee database. Leaves: its dialect, loaded when its database is used
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,18 @@ def filler_of(dialect: Dialect) -> Filler:
 def remedies_of(dialect: Dialect) -> Remedies:
     """Return what writes the SQL by which a person could resolve findings."""
     made: Remedies = _part(dialect, "remedies", "Remedies")
+    return made
+
+
+def watched(dialect: Dialect) -> AbstractContextManager[dict[str, tuple[str, float]]]:
+    """Return what tells the strongest lock on each table that the session is seen to hold inside,
+    and its seconds; nothing where the server does not tell.
+    """
+    if dialect.name != "postgresql":
+        return nullcontext({})
+    folder = type(dialect).__module__.rpartition(".")[0]
+    made: AbstractContextManager[dict[str, tuple[str, float]]]
+    made = import_module(f"{folder}.watching").watched(dialect)
     return made
 
 
