@@ -217,6 +217,7 @@ BAD_WORDS = {
     "a module of dots": (["plan", "..."], "..."),
     "a file that is not there": (["plan", "nowhere.py"], "nowhere"),
     "a folder as models": (["plan", "/etc/passwd"], "passwd"),
+    "Peewee's own base": (["plan", "peewee:Model"], "Model"),
     "a private name": (["plan", "app:__name__x"], "app"),
     "a URL of an escape sequence": (["plan", "app", "--database", "a\x1b[2Jb://x"], "URL"),
     "a URL of a new line": (["plan", "app", "--database", "sqli\nte:///x.db"], ""),

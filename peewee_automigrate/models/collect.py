@@ -151,7 +151,7 @@ def _named(items: Any, database: Any, word: str = "") -> Iterator[tuple[Any, Any
             )
         setup = items.extensions["automigrate"]
         yield from _named(setup.models, setup.owner() if database is None else database)
-    elif isinstance(items, Iterable):
+    elif isinstance(items, Iterable) and items is not Model:
         for item in items:
             yield from _named(item, database)
     else:
