@@ -12,7 +12,7 @@ import pytest
 from peewee import CharField, Database, IntegerField
 
 from peewee_automigrate import migrate, plan
-from peewee_automigrate.beside.rehearsal import Work, copyable, rehearse
+from peewee_automigrate.beside.rehearsal import Work, copied, copyable, rehearse
 from peewee_automigrate.errors import AutoMigrateError
 from peewee_automigrate.options import Options
 from tests.support.clients import on
@@ -50,7 +50,7 @@ def databases(url: str) -> list[tuple[str, ...]]:
 def test_copy_is_migrated_and_gone_the_database_is_as_it_was(url: str) -> None:
     before = facts(url)
     database = database_of(url)
-    seen = rehearse(WORK, database, second(database), Options())
+    seen = rehearse(WORK, copied(database), second(database), Options())
     assert seen, seen.lines()
     assert database.is_closed()
     assert facts(url) == before
@@ -87,7 +87,7 @@ def test_script_that_ends_inserts_of_the_previous_release(pair: Database, tmp_pa
     else:
         (tmp_path / "1.sql").write_text("-- after\nALTER TABLE pair ALTER c DROP DEFAULT;")
     fields = {"a": IntegerField(unique=True), "b": CharField(), "c": IntegerField(default=1)}
-    seen = rehearse(WORK, pair, [model(pair, "pair", **fields)], Options(scripts=tmp_path))
+    seen = rehearse(WORK, copied(pair), [model(pair, "pair", **fields)], Options(scripts=tmp_path))
     assert not seen
     assert set(seen.refused) == {"pair"}
     assert "previous release can't insert" in "\n".join(seen.lines())
@@ -156,6 +156,10 @@ def test_command_makes_a_copy_as_a_role_that_is_no_superuser(
     assert done.exit_code == 0, done.output
     assert " s  add column author.age" in done.output
     assert "not tried" not in done.output
+    words = ("rehearse", "app_next", "--scratch", "--schema-only", "--format", "markdown")
+    done = project.on(plain_url, *words)
+    assert done.output.startswith("```text\n")
+    assert "not tried to insert: author: it has no row to go by" in done.output
     assert databases(plain_url) == []
     assert project.on(plain_url, "rehearse", "app_next").exit_code == 2
     assert project.on(plain_url, "check", "app_next").exit_code == 1
@@ -166,7 +170,7 @@ def test_strongest_lock_is_told(url: str, tmp_path: Path) -> None:
     text = "LOCK TABLE post IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.5);"
     (tmp_path / "1.sql").write_text(text)
     database = database_of(url)
-    seen = rehearse(WORK, database, second(database), Options(scripts=tmp_path))
+    seen = rehearse(WORK, copied(database), second(database), Options(scripts=tmp_path))
     mode, seconds = seen.locks["post"]
     assert mode == "AccessExclusiveLock"
     assert 0.3 < seconds <= seen.report.duration

@@ -250,20 +250,21 @@ def is_superuser(dialect: Dialect) -> bool:
     )
 
 
-def restore_into(dialect: Dialect, name: str, path: Path) -> None:
+def restore_into(dialect: Dialect, name: str, path: Path, *, with_rows: bool) -> None:
     """Write: dump a database, and restore it into another one that is empty. Raises
     `AutoMigrateError` with the words of the program that fails.
     """
     if dialect.name == "postgresql":
         environment = pg_environment(dialect)
         dump = [pg_program(dialect, "pg_dump"), "-Fc", "-w", "-O", "-x", f"--file={path}"]
-        run(dump, environment, path, _unheard)
+        run([*dump, *([] if with_rows else ["--schema-only"])], environment, path, _unheard)
         restore = [pg_program(dialect, "pg_restore"), "-w", "-O", "-x", "--exit-on-error"]
         run([*restore, f"--dbname={name}", str(path)], environment, path, _unheard)
         return
     with mysql_options(dialect) as file:
         extra = f"--defaults-extra-file={file}"
         dump = [mysql_program("dump"), extra, "--single-transaction", f"--result-file={path}"]
+        dump += [] if with_rows else ["--no-data"]
         run([*dump, "--", _schema(dialect)], {}, path, _unheard)
         with path.open("rb") as source:
             run([mysql_program(""), extra, "--", name], {}, path, _unheard, source)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,6 +57,10 @@ class Rehearsal:
         found += [f"not tried to insert: {t}: {why}" for t, why in self.untried.items()]
         return [*found, f"Rehearsed: {self.report}"]
 
+    def markdown(self) -> str:
+        """Return it as Markdown, for a pull request's comment."""
+        return "\n".join(("```text", *self.lines(), "```", ""))
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready dicts."""
         steps = [
@@ -86,14 +90,13 @@ class Work(NamedTuple):
 
 
 def rehearse(
-    work: Work, database: Database, models: Any, options: Options, on: Database | None = None
+    work: Work, copied: AbstractContextManager[Database], models: Any, options: Options
 ) -> Rehearsal:
-    """Migrate a copy: ``on`` that of the caller, which stays migrated, or one that is made here.
+    """Migrate a copy, such as `copied` makes; no backup is made of it, and no row in a ledger.
 
     Raises what `migrate` raises, and `AutoMigrateError` where no copy can be made.
     """
-    live = unwrapped(database)
-    with copied(live) if on is None else nullcontext(on) as copy, copy.connection_context():
+    with copied as copy, copy.connection_context():
         return _rehearsed(work, copy, models, replace(options, backup=None, release=None))
 
 
@@ -187,12 +190,17 @@ def _table(copy: Database, model: type[Model]) -> str:
 
 
 @contextmanager
-def copied(live: Database) -> Iterator[Database]:
-    """Give a copy of a database that is gone at the end."""
+def copied(live: Database, *, with_rows: bool = True) -> Iterator[Database]:
+    """Give a copy of a database that is gone at the end; SQLite's always has the rows.
+
+    Raises `AutoMigrateError` where it can't be had.
+    """
+    live = unwrapped(live)
     with _opened(live), tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
         dialect = dialect_for(live)
-        made = _file if dialect.name == "sqlite" else _database
-        with made(dialect, Path(folder) / "copy.db") as copy:
+        path = Path(folder) / "copy.db"
+        is_file = dialect.name == "sqlite"
+        with _file(dialect, path) if is_file else _database(dialect, path, with_rows) as copy:
             yield copy
 
 
@@ -204,12 +212,12 @@ def _file(dialect: Dialect, path: Path) -> Iterator[Database]:
 
 
 @contextmanager
-def _database(dialect: Dialect, path: Path) -> Iterator[Database]:
+def _database(dialect: Dialect, path: Path, with_rows: bool) -> Iterator[Database]:
     live, name = dialect.database, f"automigrate_rehearsal_{uuid.uuid4().hex[:12]}"
     live.execute_sql(f"CREATE DATABASE {name}")
     copy = type(live)(name, **live.connect_params)
     try:
-        backup.restore_into(dialect, name, path)
+        backup.restore_into(dialect, name, path, with_rows=with_rows)
         yield copy
     finally:
         if not copy.is_closed():

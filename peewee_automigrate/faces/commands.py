@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -279,11 +280,12 @@ def script_command(
 @_common
 @_option("--on", metavar="URL", help="A copy that stands already; it is migrated, and stays.")
 @_option("--scratch", is_flag=True, help="Make a copy on the same server, and drop it.")
+@_option("--schema-only", is_flag=True, help="Make that copy without rows.")
 @_option(
     "--format",
     "form",
     envvar="PEEWEE_AUTOMIGRATE_FORMAT",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "markdown"]),
     default="text",
     help="How to print what was seen.",
 )
@@ -294,19 +296,20 @@ def rehearse_command(
     """Migrate a copy, and show what it takes; the database itself is only read. SQLite's copy is
     made in a temporary folder.
     """
-    from ..beside.rehearsal import Work, copyable, rehearse
+    from ..beside.rehearsal import Work, copied, copyable, rehearse
 
-    scratch = options.pop("scratch")
+    scratch, schema_only = options.pop("scratch"), options.pop("schema_only")
     made = []
     for database, items in _databases(models, url):
         if not on:
             copyable(database, may_create=scratch)
-        copy = open_url(on) if on else None
-        made.append(rehearse(Work(plan, migrate), database, items, Options(**options), copy))
+        copy = nullcontext(open_url(on)) if on else copied(database, with_rows=not schema_only)
+        made.append(rehearse(Work(plan, migrate), copy, items, Options(**options)))
     if form == "json":
         show(json.dumps([one.to_dict() for one in made], indent=2, default=str))
-    for one in made if form == "text" else ():
-        show("\n".join(map(visible, one.lines())))
+    for one in made if form != "json" else ():
+        text = one.markdown() if form == "markdown" else "\n".join(one.lines())
+        show("\n".join(map(visible, text.split("\n"))))
     if not all(made):
         sys.exit(4)
 
