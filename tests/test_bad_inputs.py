@@ -19,7 +19,7 @@ from peewee import Check, Database, IntegerField, MySQLDatabase
 from peewee_automigrate import AutoMigrateError, MigrationFailed, migrate, plan
 from peewee_automigrate.changes import visible
 from peewee_automigrate.printing import markdown
-from tests.cases_base import Maker
+from tests.cases_base import PEEWEE, Maker
 from tests.support import catalogue
 from tests.support.project import Project
 
@@ -116,6 +116,8 @@ def test_name_of_a_model_is_taken_or_refused(
     database: Database, what: str, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     M, name = Maker(database), NAMES[what]
+    if PEEWEE < (4,) and isinstance(database, peewee.MySQLDatabase) and '"' in name:
+        return  # which Peewee before 4.0 does not quote
     database.execute_sql(EMPTY.format("t"))
     before = catalogue.facts(database)
     caplog.set_level(logging.DEBUG, "peewee_automigrate")

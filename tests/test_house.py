@@ -76,7 +76,7 @@ CAPABILITIES = {
     "no wrong value": (200, 170, 80),
     "the server's own words": (360, 290, 60),  # the goal was 150
     "what a person meets": (704, 704, 120),
-    "beside it: scripts, backup, rehearsal, ledger": (1_660, 1_660, 80),  # the goal was 700
+    "beside it: scripts, backup, rehearsal, ledger": (1_670, 1_670, 80),  # the goal was 700
     # The goal was 200, which others had taken: outlines are 440, with a query of each database.
     "a cheap start": (695, 425, 120),
     "Galera and other servers": (350, 60, 20),

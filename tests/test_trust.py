@@ -297,7 +297,7 @@ UNEXPECTED = """
     [
         (["migrate", "app_odd"], 2, "T: can't be read: ZeroDivisionError: in my field."),
         (["check", "app_lazy"], 4, "Error: unexpected: RuntimeError: lazy __path__"),
-        (["migrate", "app_odd:create_app"], 2, "Error: app_odd:create_app: fails: SystemExit: 0."),
+        (["migrate", "app_odd:create_app"], 2, "Error: app_odd:create_app: fails: SystemExit: 0 "),
         (
             ["migrate", "app_odd", "--lock-wait", "nan"],
             2,

@@ -32,6 +32,11 @@ from .statements import ColumnForm, Statements
 class Writer(Statements):
     """What the writers of all databases share."""
 
+    def migrate(self, *operations: Any) -> None:
+        """Write: run operations of a migrator, as Peewee's own do since 4.4."""
+        for operation in operations:
+            operation.run()
+
     def parts(self, change: Change) -> Iterator[Change | Finding]:
         """Yield the changes as which this database makes one, and what is to be said of it."""
         yield change
