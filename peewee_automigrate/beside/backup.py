@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,8 +23,8 @@ from typing import IO, Any
 from ..dialects.base import Dialect
 from ..errors import AutoMigrateError
 from ..options import Options
+from .history import Waiting
 
-Waiting = Callable[[float, str], None]
 _ESCAPED = re.compile(r'[\\"\n\t]')  # of an option file
 _POLL = 0.05  # seconds
 _SETTINGS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "options", "connect_timeout")

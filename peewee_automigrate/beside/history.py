@@ -7,21 +7,27 @@ lack.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import random
+import time
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-from peewee import CharField, DateTimeField, Model
+from peewee import CharField, DateTimeField, Model, PeeweeException
 
 from ..changes import Finding
 from ..dialects.base import Dialect
-from ..errors import AutoMigrateError
+from ..dialects.waiting import pause
+from ..errors import AutoMigrateError, LockTimeout
+from ..options import Options
 from ..schema import Ref, TableName
 from ..texts import blocked, note
 from .files import Script, read_folder
 
+T = TypeVar("T")
+Waiting: TypeAlias = Callable[[float, str], None]
 PREFIX = "peewee_automigrate_"
 PEEWEES = "schema_migration"  # of playhouse.migrations
 
@@ -35,6 +41,26 @@ def table(dialect: Dialect, table_name: str, **fields: Any) -> type[Model]:
 def now() -> datetime.datetime:
     """Return the time as rows have it: UTC, without a zone."""
     return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None, microsecond=0)
+
+
+def patiently(dialect: Dialect, options: Options, waiting: Waiting, work: Callable[[], T]) -> T:
+    """Write: do this in a transaction, again for ``lock_wait`` seconds where a lock was not free;
+    the end of one of SQLite's waits for readers. Raises `LockTimeout` then.
+    """
+    begun = time.monotonic()
+    while True:
+        try:
+            return work()
+        except PeeweeException as error:
+            if dialect.trouble(error) != "locked":
+                raise
+            if time.monotonic() >= begun + options.lock_wait:
+                raise LockTimeout(
+                    f"what a script or the ledger writes was locked for {options.lock_wait:.1f} s. "
+                    "Nothing of it stays. Run again when others have ended, or raise lock_wait."
+                ) from error
+            waiting(time.monotonic() - begun, "the database is in use by others, trying again")
+        pause(random.uniform(0.1, 0.5))
 
 
 class History:
@@ -130,7 +156,7 @@ class History:
 
     def begin(self, script: Script, release: str | None) -> None:
         """Write: that a script is about to run."""
-        self._delete(script.name)
+        self.remove(script.name)
         self.rows.insert(
             name=script.name,
             sha256=script.sha256,
@@ -170,13 +196,10 @@ class History:
         if is_done:
             self.finish([name], "by hand")
         else:
-            self.retry(name)
+            self.remove(name)
 
-    def retry(self, name: str) -> None:
-        """Write: that a script that has not finished is to run again."""
-        self._delete(name)
-
-    def _delete(self, name: str) -> None:
+    def remove(self, name: str) -> None:
+        """Write: that a script has not run."""
         self.rows.delete().where(self.rows.name == name).execute()
 
 

