@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .schema import Column, ForeignKey, Index, Ref, Table, TableName
 
 
-@dataclass(frozen=True, slots=True)
-class CreateSchema:
+class CreateSchema(NamedTuple):
     """Create a schema."""
 
     schema: str
@@ -29,8 +28,7 @@ class CreateSchema:
         return f"create schema {self.schema}"
 
 
-@dataclass(frozen=True, slots=True)
-class CreateTable:
+class CreateTable(NamedTuple):
     """Create a table with its indexes; ``late`` foreign keys follow as changes of their own."""
 
     table: Table
@@ -44,8 +42,7 @@ class CreateTable:
         return f"create table {self.table.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class AddColumn:
+class AddColumn(NamedTuple):
     """Add a column with its foreign key to the table that stands as ``actual``.
 
     ``fill_only``: the column stands, and an interrupted run has not filled all its rows.
@@ -87,8 +84,7 @@ class AddIndex:
         return f"add {kind} {self.index.name} on {self.table} {self.index.definition}"
 
 
-@dataclass(frozen=True, slots=True)
-class AddForeignKey:
+class AddForeignKey(NamedTuple):
     """Add a foreign key that could not stand in its table's or column's own statement.
 
     ``new_table``: the run creates its table, so no row has to be checked. ``column`` is the one
@@ -110,8 +106,7 @@ class AddForeignKey:
         return f"add foreign key {self.table} ({self.ref.name}) to {self.foreign_key.parent}"
 
 
-@dataclass(frozen=True, slots=True)
-class ValidateConstraint:
+class ValidateConstraint(NamedTuple):
     """Validate a constraint that this run, or an interrupted one, has added."""
 
     table: TableName
@@ -184,8 +179,7 @@ class Finding:
         return f"{self.head} {visible(self.remedy)}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """What `compare.diff` returns: what is missing, findings, and what is ``stopped`` whatever the
     rows are, by folded names.
     """
@@ -195,8 +189,7 @@ class Difference:
     stopped: frozenset[Ref]
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """Each row of ``table`` that holds NULL in the new ``column`` gets a value of its own, which
     comes from ``source``: a callable of the model, or this SQL ``expression``.
     """

@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from .changes import Step
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from .report import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class StepEvent:
+class StepEvent(NamedTuple):
     """What ``on_step`` is told: ``state`` "start", "progress" or "done" of step ``number`` of
     ``total``; ``seconds`` that its statements have taken so far. While a step goes on,
     ``fraction`` is what is done of it (0 to 1, None when unknown), and ``phase`` what it does
@@ -38,8 +37,7 @@ class StepEvent:
     phase: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What an option may be: ``allowed`` says it to a person, ``form`` in a usage line; ``parse``
     reads a text, ``fits`` checks a value.
     """

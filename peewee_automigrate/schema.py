@@ -276,8 +276,7 @@ NULLABLE, NEEDED, GIVEN = "0", "1", "2"
 """A column may be NULL, needs a value in each insert, or has a default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(NamedTuple):
     """What stands in the database, for the names that were asked for.
 
     ``tables`` and ``owners`` are keyed by folded names. ``owners`` tells what holds a name that
@@ -291,8 +290,7 @@ class Catalog:
     default_schema: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What to look up in a catalogue: declared tables, and the other ``names`` that they will
     need; ``constrained`` are tables whose constraints are to be compared.
     """

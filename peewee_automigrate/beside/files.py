@@ -10,10 +10,9 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import complete_statement
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..changes import visible
 from ..errors import AutoMigrateError
@@ -45,8 +44,7 @@ _COMMENTS = re.compile(r"(?:\s+|--[^\n]*|/\*(?!!|M!).*?\*/)*", re.DOTALL)
 _PLAIN = re.compile(r"(?:\s+|--[^\n]*)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(NamedTuple):
     """One file. ``is_alone``: without a transaction around it; ``also_new``: also where the
     database was made by the same run.
     """

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 from ..changes import Finding
 from ..schema import UNKNOWN, Column, ForeignKey, Ref, Table
@@ -19,8 +19,7 @@ from .spelling import Names, normalize, same_names
 _NAME = attrgetter("name")
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """How a table's columns go with the declared ones: ``pairs`` of a declared and an actual
     column, the declared ones that are ``missing``, and the actual ones that are ``unknown``.
     """

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from peewee import SQL, Database, Entity, Model, Node, NodeList, Value, fn
 
@@ -46,8 +45,7 @@ class Unanswered(Exception):
     """The server can't, or may not, tell how it would keep something; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowValue:
+class RowValue(NamedTuple):
     """What a new column's rows get: one SQL ``expression`` for all (None for NULL), or one value
     each by ``per_row``, or by the expression where ``each`` says so. ``problem`` says why the
     default can't be used.

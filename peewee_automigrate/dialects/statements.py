@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from peewee import (
     SQL,
@@ -36,8 +35,7 @@ from .base import Dialect
 Models = tuple[type[Model], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnForm:
+class ColumnForm(NamedTuple):
     """How a column is written: with NOT NULL, with a DEFAULT literal, with its foreign key and
     checks in the same statement (``inline``) or as constraints that are validated later; ``mark``
     is a COMMENT that says it is not complete.

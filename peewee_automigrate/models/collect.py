@@ -10,9 +10,8 @@ import importlib
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from peewee import Database, Model, Proxy
 
@@ -24,8 +23,7 @@ Models: TypeAlias = Named | Iterable[Named]
 _MODULES = 3  # that a plan names
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(NamedTuple):
     """``models`` want a table. ``bases`` were found in a module and look abstract, since other
     found models subclass them: a table only if it exists. ``refusing``: ``automigrate = False``.
     """

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from peewee import (
     SQL,
@@ -46,8 +45,7 @@ from .rendering import Wording, index_sql, render
 PLAIN_NAMES = re.compile(r"\w{0,63} [\w ]*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(NamedTuple):
     """``tables`` in order of their names. ``models`` tells who declares each, by folded name."""
 
     tables: tuple[Table, ...]

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from peewee import DateField, DateTimeField, Field, Node, TimeField, TimestampField
 
@@ -20,8 +19,7 @@ _EQUAL = {dict, list, set, frozenset, tuple, str, bytes, bytearray, int, float, 
 _CALLS, _SECONDS = 1000, 0.02  # by which a callable of few values has given two of them
 
 
-@dataclass(frozen=True, slots=True)
-class Default:
+class Default(NamedTuple):
     """One ``value`` for all rows, or a sample of them where ``per_row`` gives each its own. A
     ``value`` that is a node is SQL.
     """

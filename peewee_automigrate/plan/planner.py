@@ -61,7 +61,7 @@ class Planner:
         each other.
         """
         found = declare(self.dialect, self.models)
-        return replace(found, tables=tuple(map(self.dialect.names.spell, found.tables)))
+        return found._replace(tables=tuple(map(self.dialect.names.spell, found.tables)))
 
     @property
     def accept(self) -> list[str]:

@@ -7,7 +7,6 @@ server says that the two are one. Loaded where a declared index has an expressio
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ..compare.diff import satisfies
 from ..compare.spelling import Names
@@ -31,7 +30,7 @@ def reconciled(dialect: Dialect, declared: Iterable[Table], catalog: Catalog) ->
                 _write(standing, index, answer, names.fold(index.name))
             written = actual._replace(indexes=tuple(standing.values()))
             tables[names.table_key(table.name)] = written
-    return replace(catalog, tables=tables)
+    return catalog._replace(tables=tables)
 
 
 def _in_doubt(table: Table, actual: Table, names: Names) -> list[Index]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from ...compare.spelling import Names
 from ...schema import UNKNOWN, Clause, Column, ForeignKey, Index, Key, Table
@@ -181,8 +181,7 @@ def can_refer(child: str, parent: str) -> bool:
 # What a server says of itself, of tables, of defaults
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What a ``server`` says of itself: ``version`` as numbers, ``schema`` the current database,
     ``collation`` that database's, ``folds_tables`` where names of tables ignore case.
     """

@@ -117,7 +117,7 @@ class MysqlWriter(Limits, MySQLMigrator):
 
     def form(self, change: AddColumn, default: str | None) -> ColumnForm:
         form = super().form(change, default)
-        return replace(form, mark=_KEY) if change.key_follows else form
+        return form._replace(mark=_KEY) if change.key_follows else form
 
     def column_effect(self, change: AddColumn, default: str | None) -> str:
         """INSTANT changes the dictionary only. MySQL tries a CHECK on a copy of the table."""
@@ -144,9 +144,8 @@ class MysqlWriter(Limits, MySQLMigrator):
         """Return the statement that gives a column of ours another mark, or none. To MariaDB its
         CHECK is a part of it, to MySQL one of the table.
         """
-        form = replace(
-            self._standing_form(table, column, facts), mark=mark, inline=self.settings.is_mariadb
-        )
+        form = self._standing_form(table, column, facts)
+        form = form._replace(mark=mark, inline=self.settings.is_mariadb)
         return self.altered(table, f"MODIFY COLUMN {self._ddl(column, form, facts.models(table))}")
 
     def _standing_form(self, table: TableName, column: Column, facts: Facts) -> ColumnForm:
@@ -183,7 +182,7 @@ class MysqlWriter(Limits, MySQLMigrator):
             effect = self._key_effect(facts.grown(actual), column) if is_empty else "rewrites"
             statements = self._unchecked(*statements) if is_empty else statements
         yield step_of(
-            replace(change, column=column),
+            change._replace(column=column),
             "add_foreign_key",
             (*statements, self._modified(table, column, "", facts)),
             effect=effect,

@@ -66,7 +66,7 @@ class PostgresWriter(Writer, PostgresqlMigrator):
         if change.actual.kind == "partitioned":
             return step
         models = facts.models(change.table)
-        form = replace(self.form(change, value.expression), inline=False)
+        form = self.form(change, value.expression)._replace(inline=False)
         later = dict(self._later_constraints(change, models))
         marks = [self._comment("CONSTRAINT", change.table, name, MARK) for name in later]
         locked = (*self.add(change, form, models), *later.values(), *marks)
