@@ -114,6 +114,8 @@ def _dict(item: object, names: Sequence[str]) -> dict[str, Any]:
 
 def __getattr__(name: str) -> Any:
     """Return what `printing` has under a name: how a plan reads is loaded where somebody asks."""
+    if name.startswith("__"):  # `import` asks each module for its ``__path__``
+        raise AttributeError(name)
     from . import printing
 
     return getattr(printing, name)
