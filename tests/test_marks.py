@@ -70,6 +70,18 @@ def test_marked_check_that_the_model_declares_is_validated(database: Database, t
 
 
 @pytest.mark.parametrize(
+    "check",
+    ["n IN (1, 2)", "n BETWEEN 1 AND 9", "n::text <> '9' AND n != 7", "n = ANY (ARRAY[1, 2])"],
+)
+def test_marked_check_that_the_server_words_otherwise_is_validated(
+    database: Database, check: str
+) -> None:
+    marked(database, f"CHECK ({check})")
+    assert "AM218" not in [f.code for f in migrate(database, models(database, check)).findings]
+    assert ask(database, STANDS)[0] == ("k0", True, None)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "CHECK (spy())",

@@ -172,10 +172,8 @@ def _without_casts(items: Sequence[str], texts: Collection[str]) -> list[str]:
 def _text_cast(items: Sequence[str]) -> int:
     """Return how many tokens such a cast takes at the start of others, 0 where there is none."""
     words = [item.lower() for item in items]
-    if words[:1] != ["::"]:
-        return 0
     size = 3 if words[1:3] == ["character", "varying"] else 2
-    is_text = size == 3 or words[1:2] in (["text"], ["varchar"])
+    is_text = words[:1] == ["::"] and (size == 3 or words[1:2] in (["text"], ["varchar"]))
     return size if is_text and words[size : size + 1] not in (["("], ["["]) else 0
 
 

@@ -16,7 +16,7 @@ from ..changes import Change, Step
 from ..compare.spelling import Names
 from ..errors import AutoMigrateError
 from ..models.rendering import escaped
-from ..schema import Catalog, Column, ForeignKey, Index, Table, TableName, Wanted
+from ..schema import Catalog, Column, ForeignKey, Table, TableName, Wanted
 
 SESSION_LOST = (
     "not sent, since the connection that held the migration lock was lost, and something has "
@@ -126,12 +126,6 @@ class Dialect:
         `ChangedMeanwhile` when what it has read can't be.
         """
         raise NotImplementedError
-
-    def kept_indexes(self, table: Table, indexes: Sequence[Index]) -> Sequence[Index | str]:
-        """Read: return declared indexes of a table that stands as the server would keep them, or
-        why it can't tell; nothing where their text says all.
-        """
-        return ()
 
     def hidden(self, tables: Sequence[TableName]) -> set[TableName]:
         """Read: return those of the tables whose name means a temporary table in this session."""

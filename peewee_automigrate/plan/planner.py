@@ -253,10 +253,11 @@ class Planner:
         left_out = [note("AM307", Ref("table", key)) for key in sorted(absent, key=str)]
         temporary = [name_of(model._meta) for model in self.collected.temporary]
         left_out += [note("AM311", Ref("table", name)) for name in temporary]
-        if any(index.sql for table in tables for index in table.indexes):
+        is_left = any(c.pending for table in catalog.tables.values() for c in table.constraints)
+        if is_left or any(index.sql for table in tables for index in table.indexes):
             from .reconciling import reconciled
 
-            catalog = reconciled(self.dialect, tables, catalog)
+            catalog = reconciled(remedies_of(self.dialect), tables, catalog)
         return declared, catalog, left_out
 
 

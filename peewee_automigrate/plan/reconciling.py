@@ -1,45 +1,57 @@
-"""Indexes whose texts differ and that may be the same all the same: the server tells.
+"""Indexes and checks whose texts differ and that may be the same all the same: the server tells.
 
 Enters: declared tables and actual ones. Leaves: the actual ones, in the declared words where the
-server says that the two are one. Loaded where a declared index has an expression or a predicate.
+server says that the two are one. Loaded where an index is SQL, or a run has left a check to do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..compare.diff import satisfies
 from ..compare.spelling import Names
-from ..dialects.base import Dialect
+from ..dialects.remedies import Remedies
 from ..schema import UNKNOWN, Catalog, Index, Table
 from ..sql import index_body
 
 _AGREED = "none: it is in the words of a declared one"
 
 
-def reconciled(dialect: Dialect, declared: Iterable[Table], catalog: Catalog) -> Catalog:
-    """Reads: ask about the indexes in doubt, all of a table at once."""
-    names, tables = dialect.names, dict(catalog.tables)
+def reconciled(remedies: Remedies, declared: Iterable[Table], catalog: Catalog) -> Catalog:
+    """Reads: ask about what is in doubt, all indexes of a table at once."""
+    names, tables = remedies.dialect.names, dict(catalog.tables)
     for table in declared:
-        actual = tables.get(names.table_key(table.name))
+        key = names.table_key(table.name)
+        actual = tables.get(key)
+        if actual and any(c.pending and c.kind == "check" for c in actual.constraints):
+            actual = tables[key] = _with_checks(remedies, table, actual)
         doubtful = _in_doubt(table, actual, names) if actual else []
         if actual and doubtful:
             standing = {names.fold(index.name): index for index in actual.indexes}
-            answers = dialect.kept_indexes(actual, doubtful)
+            answers = remedies.kept_indexes(actual, doubtful)
             for index, answer in zip(doubtful, answers, strict=False):
                 _write(standing, index, answer, names.fold(index.name))
-            written = actual._replace(indexes=tuple(standing.values()))
-            tables[names.table_key(table.name)] = written
+            tables[key] = actual._replace(indexes=tuple(standing.values()))
     return catalog._replace(tables=tables)
+
+
+def _with_checks(remedies: Remedies, table: Table, actual: Table) -> Table:
+    """Read: put the checks of a table into the words of the declared ones that they are."""
+    kept = remedies.kept(table) or table
+    pairs = zip(kept.constraints, table.constraints, strict=True)
+    said = {f"{one.text} not valid": declared.text for one, declared in pairs}
+    checks = [replace(c, text=said.get(c.text, c.text)) for c in actual.constraints]
+    return actual._replace(constraints=tuple(checks))
 
 
 def _in_doubt(table: Table, actual: Table, names: Names) -> list[Index]:
     """Return the indexes that are missing by their text, where something may be them."""
-    wanted = [index for index in table.indexes if index.sql]
     return [
         index
-        for index in wanted
-        if not any(satisfies(one, index, names) for one in actual.indexes)
+        for index in table.indexes
+        if index.sql
+        and not any(satisfies(one, index, names) for one in actual.indexes)
         and any(_may_be(one, index, names) for one in actual.indexes)
     ]
 

@@ -20,7 +20,7 @@ from peewee import Database, PeeweeException
 
 from ...changes import AddForeignKey, Change, Step
 from ...errors import AutoMigrateError, MigrationFailed
-from ...schema import Catalog, Index, Table, TableName, Wanted
+from ...schema import Catalog, TableName, Wanted
 from ...sql import called_functions
 from ..base import SESSION_LOST, Dialect, LockLost, Trouble
 from ..waiting import poll, surely
@@ -80,11 +80,6 @@ class Mysql(Dialect):
 
     def read_catalog(self, wanted: Wanted) -> Catalog:
         return catalogue.read(self.rows, self.settings, self.names.fold_table, wanted)
-
-    def kept_indexes(self, table: Table, indexes: Sequence[Index]) -> list[Index | str]:
-        from .remedies import MysqlRemedies
-
-        return MysqlRemedies(self).kept_indexes(table, indexes)
 
     def unknown_types(self, types: Sequence[str]) -> list[str]:
         return [name for name in types if base_type(name) not in KNOWN]

@@ -54,10 +54,8 @@ class PostgresRemedies(Remedies):
         with self.dialect.database.atomic() as transaction:
             self.dialect.run(f"CREATE TEMPORARY TABLE {target} ({', '.join(definitions)})")
             for number, index in enumerate(indexes):
-                kind = "UNIQUE INDEX" if index.unique else "INDEX"
-                self.dialect.refusal(
-                    f'CREATE {kind} "{number}" ON {target} {index_body(index.sql)}'
-                )
+                kind = f'{"UNIQUE " if index.unique else ""}INDEX "{number}"'
+                self.dialect.refusal(f"CREATE {kind} ON {target} {index_body(index.sql)}")
             place = TableName(self.dialect.rows(_OWN_SCHEMA)[0][0], name)
             found = self.dialect.read_catalog(Wanted((place,), ())).tables[place]
             transaction.rollback()

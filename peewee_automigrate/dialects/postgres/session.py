@@ -17,7 +17,7 @@ from peewee import Cast, Database, DatabaseError, InterfaceError, OperationalErr
 from ...changes import Step
 from ...errors import AutoMigrateError, MigrationFailed
 from ...models.rendering import escaped
-from ...schema import Catalog, Index, Table, TableName, Wanted
+from ...schema import Catalog, TableName, Wanted
 from ...sql import called_functions
 from ..base import SESSION_LOST, Dialect, LockLost, Progress, Trouble, is_async
 from ..waiting import poll, surely
@@ -138,11 +138,6 @@ class Postgres(Dialect):
             with suppress(DatabaseError):
                 servers.refuse(*self.ask(servers.SERVER)[0])
             raise
-
-    def kept_indexes(self, table: Table, indexes: Sequence[Index]) -> list[Index | str]:
-        from .remedies import PostgresRemedies
-
-        return PostgresRemedies(self).kept_indexes(table, indexes)
 
     @contextmanager
     def limited(

@@ -6,11 +6,11 @@ https://www.sqlite.org/lang_altertable.html, whose twelve steps it takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...changes import AddColumn
-from ...schema import Column, Constraint, ForeignKey, Table
+from ...schema import Column, Constraint, ForeignKey, Index, Table
 from ...sql import clauses, listed_columns, parts_of, redefined, tokens, unquote
 from ..remedies import Remedies, script
 from .names import canonical_type, fold
@@ -30,6 +30,9 @@ class SqliteRemedies(Remedies):
     def kept(self, table: Table) -> Table:
         """It keeps each text as it was written."""
         return table
+
+    def kept_indexes(self, table: Table, indexes: Sequence[Index]) -> list[Index | str]:
+        return []
 
     def changed(self, column: Column, standing: Column) -> str | None:
         """A text that is a number becomes one."""
