@@ -37,12 +37,12 @@ def with_accepted(plans: Sequence[Plan], lines: Collection[str]) -> list[Plan]:
     """Return the plans with what the lines accept apart, and a note for each line that accepts
     nothing in any of them. What is blocked can't be accepted.
     """
-    every = [{line_of(found): found for found in made.findings} for made in plans]
-    stale = sorted({*lines} - {line for found in every for line in found})
+    every = [[(line_of(found), found) for found in made.findings] for made in plans]
+    stale = sorted({*lines} - {line for found in every for line, _ in found})
     notes = [_stale(*line.split(" ", 1)) for line in stale]
     made = []
     for number, (one, found) in enumerate(zip(plans, every, strict=True)):
-        accepted = tuple(each for line, each in found.items() if line in lines)
+        accepted = tuple(each for line, each in found if line in lines)
         kept = tuple(each for each in one.findings if each not in accepted)
         kept += () if number else tuple(notes)
         made.append(replace(one, findings=kept, accepted=(*one.accepted, *accepted)))

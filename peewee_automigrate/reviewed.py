@@ -17,7 +17,7 @@ from .changes import AddColumn, Step
 from .errors import PlanChanged
 from .report import Plan
 
-_MOMENT = re.compile(r"'\d[\d :.T+-]*[:-][\d :.T+-]*'")  # what a callable such as now() gives
+_MOMENT = r"'\d[\d :.T+-]*[:-][\d :.T+-]*'"  # what a callable such as now() gives
 _HEAD = "the plan is not the one that was reviewed, nothing was changed. Reviewed (-) and now (+):"
 
 
@@ -31,7 +31,8 @@ def as_reviewed(made: Plan, document: Mapping[str, Any]) -> Plan:
     if not made.steps:
         return made
     reviewed = _steps(made, document)
-    varying = {step.table for step in made.steps if _varies(step)}
+    added = [step.change for step in made.steps if isinstance(step.change, AddColumn)]
+    varying = [one for one in added if one.column.declared.default_is == "callable"]
     pairs = list(zip_longest(made.steps, reviewed))
     if not all(step and each and _agree(step, each, varying) for step, each in pairs):
         sides = [[line for each in reviewed for line in each["statements"]], made.sql()]
@@ -48,15 +49,13 @@ def _steps(made: Plan, document: Mapping[str, Any]) -> Sequence[Mapping[str, Any
     return steps
 
 
-def _varies(step: Step) -> bool:
-    change = step.change
-    return isinstance(change, AddColumn) and change.column.declared.default_is == "callable"
-
-
-def _agree(step: Step, each: Mapping[str, Any], varying: set[str]) -> bool:
-    def shape(statements: Sequence[str]) -> list[str]:
-        is_open = step.kind == "add_column" and step.table in varying
-        return [_MOMENT.sub("?", sql) if is_open else sql for sql in statements]
+def _agree(step: Step, each: Mapping[str, Any], varying: Sequence[AddColumn]) -> bool:
+    def shape(statements: Sequence[str]) -> str:
+        text = "\0".join(statements)
+        for column in (one.column.name for one in varying if str(one.table) == step.table):
+            head = rf"(COLUMN .{re.escape(column)}. [^',]*DEFAULT [^',]*)"
+            text = re.sub(head + _MOMENT, r"\1?", text)
+        return text
 
     names = (each["kind"], each["table"], each["name"])
     alike = shape(step.statements) == shape(each["statements"])

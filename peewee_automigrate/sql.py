@@ -193,11 +193,12 @@ def parts_of(sql: str) -> tuple[list[str], str]:
 
 def defined(column: str) -> tuple[str, str, list[Clause]]:
     """Return a column's name as it is written, its type, and the clauses of its definition."""
-    text, end = _Text(column), 1
+    text = _Text(column)
+    named = end = text.words.index("]") + 1 if text.words[0] == "[" else 1
     while end < len(text.words) and text.words[end] not in _BEGINNINGS:
         end = closing(text.words, end) + 1 if text.words[end] == "(" else end + 1
     rest = clauses(text.slice(end, len(text.words)))
-    return text.slice(0, 1), text.slice(1, end), rest
+    return text.slice(0, named), text.slice(named, end), rest
 
 
 def redefined(column: str, type_name: str | None, without: set[str], *added: str) -> str:

@@ -54,6 +54,14 @@ def test_written_file_names_each_finding(by_hand: Project) -> None:
     assert (set(lines_in(written)), written[:2]) == (found, "# ")
 
 
+def test_written_file_accepts_all_constraints_without_a_name(by_hand: Project) -> None:
+    meta = "    class Meta:\n            constraints = [Check('born < 9'), Check('born > 0')]"
+    by_hand.module("app_by_hand", f"{MODULE}\n    {meta}")
+    assert "2 drift" not in check(by_hand, "--write-accept", "known")[1]
+    code, output = check(by_hand, "--accept", "known")
+    assert (code, output.splitlines()[-1][:29]) == (0, "Nothing to do. 5 accepted.")
+
+
 def test_new_drift_fails_beside_what_is_accepted(by_hand: Project) -> None:
     check(by_hand, "--write-accept", "known")
     known = by_hand.folder / "known"

@@ -63,9 +63,9 @@ def test_plan_that_nobody_reads_to_its_end_is_no_error(project: Project, form: s
     assert shell(project, words)[::2] == ("0", "")
 
 
-def test_script_that_does_not_fit_is_an_error(project: Project) -> None:
-    words = "PROGRAM plan app --format sql --database URL >/dev/full"
-    code, _, said = shell(project, words)
+@pytest.mark.parametrize("command", ["plan app --format sql", "plan app", "check app"])
+def test_answer_that_does_not_fit_is_an_error(project: Project, command: str) -> None:
+    code, _, said = shell(project, f"PROGRAM {command} --database URL >/dev/full")
     assert (code, "No space left on device" in said) == ("4", True)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peewee import Database, SqliteDatabase
+from peewee import Database, Field, IntegerField, SqliteDatabase, TextField
 
 from peewee_automigrate import Finding, migrate, plan
 from tests.cases import CASES
 from tests.cases_base import PEEWEE, Case, Maker
-from tests.support.standing import add_bystanders, ask, run
+from tests.support.standing import add_bystanders, ask, is_mysql, is_postgres, run
 from tests.test_cases import mysql, postgres, standing_database
 
 __all__ = ["mysql", "postgres", "standing_database"]  # fixtures
@@ -111,3 +111,45 @@ def test_remedy_runs_and_its_finding_is_gone(
         assert (found.code, found.ref) not in again, found.sql
         if "-- it changes" not in found.sql:
             assert_kept(database, before)
+
+
+LOSSES = {  # by kind: a type, a value of it, another type, how many rows it would change
+    "sqlite": [("INTEGER", "9007199254740993", "REAL", 1), ("INTEGER", "12", "REAL", 0)],
+    "postgres": [("interval", "'1 hour'", "varchar(5)", 1), ("json", "'7'", "integer", 0)],
+    "mysql": [("text", "'12.7'", "date", 1), ("bigint", "300", "tinyint", 1)],
+}
+LOSSES["sqlite"] += [("TEXT", "'1.5'", "INTEGER", 0), ("REAL", "1.5", "INTEGER", 0)]
+LOSSES["postgres"] += [("integer", "7", "json", 0), ("boolean", "true", "char(3)", 1)]
+LOSSES["mysql"] += [("bigint", "-128", "tinyint", 0), ("int", "-1", "int unsigned", 1)]
+
+
+def test_rows_that_another_type_would_change_are_counted(database: Database) -> None:
+    kind = "postgres" if is_postgres(database) else "mysql" if is_mysql(database) else "sqlite"
+    cases = LOSSES[kind]
+    columns = ", ".join(f"c{n} {old}" for n, (old, *_) in enumerate(cases))
+    database.execute_sql(f"CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, {columns})")
+    database.execute_sql(f"INSERT INTO t VALUES (1, {', '.join(value for _, value, *_ in cases)})")
+    fields = {
+        f"c{n}": type("Typed", (Field,), {"field_type": new})(null=True)
+        for n, (*_, new, _) in enumerate(cases)
+    }
+    found = plan(database, [Maker(database).t(**fields)]).drift
+    counted = {f"c{n}": rows for n, (*_, rows) in enumerate(cases)}
+    assert {
+        one.name: int("-- it changes the values of 1 rows" in str(one.sql)) for one in found
+    } == counted
+    assert not [one for one in found if "not every value" in str(one.sql)]
+
+
+def test_text_of_a_key_is_no_rowid() -> None:
+    database = SqliteDatabase(":memory:")
+    with database.connection_context():
+        run(database, "CREATE TABLE t ([the id] TEXT PRIMARY KEY, a TEXT); ")
+        run(database, "INSERT INTO t VALUES ('12', 'x');")
+        models = [
+            Maker(database).t(
+                id=IntegerField(primary_key=True, column_name="the id"), a=TextField(null=True)
+            )
+        ]
+        execute(database, str(plan(database, models).drift[0].sql))
+        assert ask(database, "SELECT * FROM t") == [(12, "x")]

@@ -64,6 +64,16 @@ def test_constant_that_is_another_moment_is_refused(event: Database) -> None:
         migrate(event, [model(made=DateField(default=date(2002, 2, 3)))], reviewed=document)
 
 
+def test_constant_beside_a_moment_that_varies_is_refused(event: Database) -> None:
+    def fields(text: str) -> dict[str, Any]:
+        return {"made": DateTimeField(default=datetime.now), "day": CharField(default=text)}
+
+    document = reviewed(event, **fields("2001-02-03"))
+    with pytest.raises(PlanChanged):
+        migrate(event, [model(**fields("2002-02-03"))], reviewed=document)
+    assert migrate(event, [model(**fields("2001-02-03"))], reviewed=document)
+
+
 def test_what_another_process_has_done_is_as_reviewed(event: Database) -> None:
     fields: dict[str, Any] = {"made": IntegerField(default=1)}
     document = reviewed(event, **fields)

@@ -150,7 +150,8 @@ def _databases(models: Sequence[str], url: str | None) -> list[Any]:
 @_options(*_READING)
 def plan_command(models: Sequence[str], url: str | None, form: str, **options: Any) -> None:
     """Show what would be added, and what would not. Writes nothing."""
-    screen = Screen(click.get_current_context().meta.get(VOLUME, "normal"))
+    volume = click.get_current_context().meta.get(VOLUME, "normal")
+    screen = Screen(volume, is_whole=True)
     made = [plan(*group, **options) for group in _databases(models, url)]
     for one in made if form == "text" else ():
         screen.plan(one)
@@ -199,7 +200,8 @@ def check_command(
     **options: Any,
 ) -> None:
     """Tell by the exit code whether anything is missing. Writes nothing."""
-    screen = Screen(click.get_current_context().meta.get(VOLUME, "normal"))
+    volume = click.get_current_context().meta.get(VOLUME, "normal")
+    screen = Screen(volume, is_whole=True)
     made = [plan(*group, **options) for group in _databases(models, url)]
     if write_accept:
         write_accept.write_text(text_of(made), "utf-8")

@@ -145,8 +145,8 @@ def open_all() -> None:
 class Screen:
     """Standard output during one command."""
 
-    def __init__(self, volume: Volume = "normal") -> None:
-        self.volume = volume
+    def __init__(self, volume: Volume = "normal", *, is_whole: bool = False) -> None:
+        self.volume, self.is_whole = volume, is_whole
         self.colour = wants_colour()
         self.is_live = _is_terminal() and volume != "quiet"
         self.is_drawn = False
@@ -164,7 +164,7 @@ class Screen:
         """Print lines, unless it is to be quiet."""
         self._clear()
         if self.volume != "quiet":
-            show("\n".join(lines), color=self.colour)
+            show("\n".join(lines), color=self.colour, is_whole=self.is_whole)
 
     def plan(self, made: Plan) -> None:
         """Print a plan; an empty line parts it from that of another database."""

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ..writing import Writer
     from .session import Mysql
 
+_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _CASTS = {
-    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint"), "SIGNED"),
+    **dict.fromkeys(_BITS, "SIGNED"),
     **{name: name.upper() for name in ("date", "datetime", "time")},
 }
 
@@ -41,9 +42,13 @@ class MysqlRemedies(Remedies):
             cast = f"DECIMAL{length[0]}"
         elif base in ("char", "varchar") and length:
             cast = f"CHAR{length[0]}"
-        same = f"CAST(CAST({name} AS {cast}) AS CHAR) = CAST({name} AS CHAR)"
+        same = f"CAST(CAST({name} AS {cast}) AS CHAR) <=> CAST({name} AS CHAR)"
+        if base in _BITS:
+            low, bits = (0, 0) if column.type.endswith("unsigned") else (-1, 1)
+            size = 2 ** (_BITS[base] - bits)
+            same += f" AND {name} BETWEEN {low * size} AND {size - 1}"
         can_tell = cast and base_type(standing.type) != "bit"
-        return f"{name} IS NOT NULL AND NOT {same}" if can_tell else ""
+        return f"{name} IS NOT NULL AND NOT ({same})" if can_tell else ""
 
     def renamed(self, old: TableName, new: TableName) -> str:
         names = self.dialect.names

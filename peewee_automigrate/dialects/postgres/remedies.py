@@ -34,6 +34,8 @@ WHERE k.conrelid = to_regclass(%s) AND k.conname = %s""")
 _LISTENS = pinned("SELECT count(*) FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'")
 _OWN_SCHEMA = pinned("SELECT pg_my_temp_schema()::regnamespace::text")
 
+_TEXTS = {"text", "character varying", "character", "bpchar"}
+
 
 class PostgresRemedies(Remedies):
     """ALTER TABLE, with no long lock."""
@@ -83,7 +85,9 @@ class PostgresRemedies(Remedies):
         if not set(map(base_type, types)) <= KNOWN:
             return ""
         name = self.quote(standing.name)
-        value = f"{name}{self._via(*types)}::{column.type}::{standing.type}"
+        value = f"{name}{self._via(*types)}::{column.type}"
+        if base_type(column.type) not in _TEXTS:
+            value += f"{self._via(*reversed(types))}::{standing.type}"
         return f"{value}::text IS DISTINCT FROM {name}::text"
 
     def _via(self, new: str, old: str) -> str:

@@ -35,13 +35,17 @@ class SqliteRemedies(Remedies):
         return []
 
     def changed(self, column: Column, standing: Column) -> str | None:
-        """A text that is a number becomes one."""
-        name = self.quote(standing.name)
-        new = f"CAST(CAST({name} AS {canonical_type(column.type) or 'BLOB'}) AS TEXT)"
+        """A text that is a number becomes one, and a number may lose digits."""
+        name, affinity = self.quote(standing.name), canonical_type(column.type) or "BLOB"
+        cast = f"CAST({name} AS {'NUMERIC' if 'INT' in affinity else affinity})"
+        new = f"CAST({cast} AS TEXT)"
         digits = f"{name} GLOB '*[0-9]*' AND {name} NOT GLOB '*[^0-9.eE+ -]*'"
-        return f"typeof({name}) = 'text' AND {digits} AND {new} <> {name}"
+        is_number = f"typeof({name}) IN ('integer', 'real') AND CAST({cast} AS NUMERIC) <> {name}"
+        return f"typeof({name}) = 'text' AND {digits} AND {new} <> {name} OR {is_number}"
 
     def retyped(self, table: Table, column: Column, standing: Column) -> Iterable[str]:
+        if table.primary_key == (standing.name,) and canonical_type(column.type) == "INTEGER":
+            table = table._replace(implicit=())  # it is the rowid then
         return self._redefined(table, standing.name, column.type, set())
 
     def tightened(self, table: Table, column: Column) -> Iterable[str]:
