@@ -162,7 +162,7 @@ class Remedies:
             yield "-- not every value can be read as the new type"
         elif where and rows:
             query = f"SELECT * FROM {self.dialect.names.quote_table(table.name)} WHERE {where}"
-            yield f"-- it changes the values of {rows:,} rows: {query}"
+            yield f"-- it changes the values of {rows:,} rows, or is refused: {query}"
 
     def _nulls(self, table: Table, column: Column) -> Iterable[str]:
         where = f"{self.quote(column.name)} IS NULL"
