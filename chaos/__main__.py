@@ -1,4 +1,4 @@
-"""The long run: many processes, kills everywhere, busy tables, a release under load.
+"""The long run: many processes, kills everywhere, broken lines, busy tables, a release under load.
 
     python -m chaos [--rounds 100] [--processes 32] [--kills 200] [--rows 1000000] [--only PART ...]
 
@@ -26,6 +26,7 @@ import peewee
 from peewee_automigrate.dialects.mysql import lease
 from tests.support import blockers, galera, kills, rolling, rounds
 from tests.support.crew import Crew, crew
+from tests.support.cutting import Cut, Direction, cut_at, messages
 from tests.support.galera import Cluster
 from tests.support.mysql_servers import main_mysql
 from tests.support.places import Places, ask
@@ -33,7 +34,7 @@ from tests.support.servers import main_postgres
 
 MISSING = "left out: MySQL and MariaDB, since no server is there (apt-get install mariadb-server)"
 MOST = {"mysql": 16}  # processes of a round
-PARTS = ("rounds", "kills", "blockers", "release", "galera")
+PARTS = ("rounds", "kills", "cuts", "blockers", "release", "galera")
 HOLD = 2.0  # seconds for which somebody is busy with a table
 LOCK_TIMEOUT = 0.5
 GENEROUS = 1.0
@@ -112,6 +113,24 @@ class Chaos:
         numbers = range(1, count + 1, self.options.stride)
         yield from ((number, "before") for number in numbers)
         yield count, "after"
+
+    def cuts(self) -> None:
+        """The line to a server breaks before each message, in each direction."""
+        directions: tuple[Direction, ...] = ("to the server", "to the client")
+        print()
+        for kind, places in self.places.items():
+            if kind == "sqlite":
+                continue
+            done, started = 0, time.monotonic()
+            for direction in directions:
+                for grown in (True, False):
+                    wanted = rounds.undisturbed(self.crew, places, grown)
+                    count = messages(places, direction, grown=grown)
+                    for number in range(1, count + 1, self.options.stride):
+                        cut = Cut(direction, number)
+                        self.note(f"{kind} cut", cut_at(places, cut, wanted, grown=grown))
+                        done += 1
+            print(f"{done} cuts of {kind}'s line, {time.monotonic() - started:.0f} s", flush=True)
 
     def blockers(self) -> None:
         """Somebody is busy with the table that a migration changes."""

@@ -11,25 +11,15 @@ from typing import Any
 
 import pytest
 
-from peewee_automigrate import AutoMigrateError, LockTimeout, MigrationFailed, migrate, plan
+from peewee_automigrate import LockTimeout, MigrationFailed, migrate, plan
 from tests.support import kills
 from tests.support.catalogue import Facts
 from tests.support.clients import READ, holding, on
-from tests.support.cutting import Cut, Direction, relayed
-from tests.support.places import Places, advisory_locks, ask, old_rows
-from tests.support.workers import RELEASES, database_of, filled, second
+from tests.support.cutting import Cut, Direction, cut_at, messages, run
+from tests.support.places import Places, ask, old_rows
+from tests.support.workers import RELEASES, database_of, filled
 
 SPREAD = 9  # cuts in each direction
-
-
-def run(url: str) -> Exception | None:
-    """Write: migrate, and return the error."""
-    database = database_of(url)
-    try:
-        migrate(database, second(database), online_rows=0, lock_wait=5)
-    except Exception as error:
-        return error
-    return None
 
 
 @pytest.mark.parametrize("direction", ["to the server", "to the client"])
@@ -37,31 +27,11 @@ def run(url: str) -> Exception | None:
 def test_line_that_is_cut_next_run_completes(
     places: Places, wanted: Facts, direction: Direction
 ) -> None:
-    whole, found = Cut(direction), []
-    with places.given(True) as url, relayed(url, whole) as cut_url:
-        assert run(cut_url) is None
-    count = whole.passed[direction]
+    count, found = messages(places, direction, grown=True), []
     assert count > 50
     for number in sorted({*range(1, count, count // SPREAD), count - 1}):
-        cut = Cut(direction, number)
-        with places.given(True) as url:
-            with relayed(url, cut) as cut_url:
-                error = run(cut_url)
-            if not isinstance(error, AutoMigrateError | None):
-                known = "closed|lost|terminated|gone away|reading|Broken|packet|abort"
-                found += (
-                    [] if re.search(known, str(error), re.IGNORECASE) else [f"{number}: {error!r}"]
-                )
-            wait_until_left(url)
-            found += [f"cut at {number} of {count}: {line}" for line in kills.after(url, wanted)]
+        found += cut_at(places, Cut(direction, number), wanted, grown=True)
     assert found == []
-
-
-def wait_until_left(url: str) -> None:
-    """Wait until the server has noticed."""
-    deadline = time.monotonic() + 10
-    while advisory_locks(url) and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 # Timeouts of the role.

@@ -215,7 +215,7 @@ def _is_temporary(model: type[Model]) -> bool:
 def _models_of(module: ModuleType) -> list[type[Model]]:
     import pkgutil
 
-    below = pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}.")
+    below = pkgutil.walk_packages(vars(module).get("__path__", ()), f"{module.__name__}.")
     names = (found.name for found in below)  # lazily: a package is imported before it is walked
     parts = (module, *(imported(name) for name in names if not name.endswith(".__main__")))
     items = (item for part in parts for item in vars(part).values())

@@ -151,7 +151,7 @@ class _Reader:
         fields = self._fields()
         constraints = [render(self.dialect, node) for node in meta.constraints or ()]
         primary = () if self.is_virtual else meta.get_primary_keys()
-        settings = " ".join(map(str, ensure_tuple(meta.table_settings) or ()))
+        settings = " ".join(ensure_tuple(meta.table_settings) or ())
         has_sequences = self.dialect.database.sequences
         return Table(
             name=name_of(meta),

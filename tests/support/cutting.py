@@ -1,6 +1,7 @@
 """A relay between a client and its server that cuts the line after so many pieces.
 
-Enters: the URL of a server over a Unix socket. Leaves: one that leads through the relay.
+Enters: the URL of a server over a Unix socket. Leaves: one that leads through the relay, and what
+was wrong after a run over it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,21 @@ import select
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote
 
+from peewee_automigrate import AutoMigrateError, migrate
+from tests.support import kills
+from tests.support.catalogue import Facts
+from tests.support.places import Places, advisory_locks
+from tests.support.workers import database_of, second
+
 Direction = Literal["to the server", "to the client"]
+LOST = re.compile("closed|lost|terminated|gone away|reading|Broken|packet|abort", re.IGNORECASE)
 
 
 @dataclass
@@ -70,3 +79,49 @@ def _pass_on(client: socket.socket, server: socket.socket, cut: Cut) -> None:
                 if not piece or cut.comes(direction):
                     return
                 target.sendall(piece)
+
+
+def run(url: str) -> Exception | None:
+    """Write: migrate, and return the error."""
+    database = database_of(url)
+    try:
+        migrate(database, second(database), online_rows=0, lock_wait=5)
+    except Exception as error:
+        return error
+    return None
+
+
+def messages(places: Places, direction: Direction, *, grown: bool) -> int:
+    """Count the pieces of an undisturbed run in one direction."""
+    whole = Cut(direction)
+    with places.given(grown) as url, relayed(url, whole) as cut_url:
+        error = run(cut_url)
+    assert error is None, error
+    return whole.passed[direction]
+
+
+def cut_at(places: Places, cut: Cut, wanted: Facts, *, grown: bool) -> list[str]:
+    """Cut a run's line once, and run again; say what was wrong."""
+    with places.given(grown) as url:
+        with relayed(url, cut) as cut_url:
+            error = run(cut_url)
+        is_told = isinstance(error, AutoMigrateError | None) or LOST.search(str(error))
+        found = [] if is_told else [repr(error)]
+        if is_claim_false(url, error):
+            found.append(f"it stands, though: {error}")
+        deadline = time.monotonic() + 10
+        while advisory_locks(url) and time.monotonic() < deadline:  # until the server has noticed
+            time.sleep(0.02)
+        found += kills.after(url, wanted)
+    return [f"cut {cut.direction} at {cut.number}: {line}" for line in found]
+
+
+def is_claim_false(url: str, error: Exception | None) -> bool:
+    """Tell whether an error says that nothing was changed, and a new column or table stands."""
+    if "Nothing was changed." not in str(error):
+        return False
+    database = database_of(url)
+    with database.connection_context():
+        if database.table_exists("author"):
+            return bool({c.name for c in database.get_columns("author")} - {"id", "name"})
+        return False
