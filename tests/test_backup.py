@@ -87,6 +87,15 @@ def test_nothing_to_do_writes_no_backup(done_url: str, tmp_path: Path) -> None:
         assert not database.table_exists("peewee_automigrate_run")
 
 
+def test_left_over_of_a_killed_backup_is_told(
+    sqlite_database: SqliteDatabase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".old-1.db.part").write_text("")
+    migrate(sqlite_database, second(sqlite_database), backup=tmp_path)
+    assert ".old-1.db.part is not whole" in caplog.text
+    assert (tmp_path / ".old-1.db.part").exists()
+
+
 def test_no_backup_no_migration(grown: Database, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AutoMigrateError, match="Nothing was changed"):

@@ -219,6 +219,8 @@ def test_script_whose_first_statement_fails_leaves_nothing(opened: Database, fol
         ("1.py", "def down(migrator, db):\n    pass\n", r"no function up"),
         ("1.py", "def up(:\n", r"1\.py:1: "),
         ("1.py", "def up(migrator, db):\n    db.close()\n", r"1\.py:2: .*transaction"),
+        ("1.py", "import sys\n\ndef up(*_):\n    sys.exit(0)\n", r"1\.py:4: .*exit\(0\)"),
+        ("1.sql", "SELECT 1;\0", "a NUL"),
         ("1.sql", "COMMIT;", r"1\.sql:1: COMMIT would"),
         ("1.sql", "SELECT 1;\n\nbegin;", r"1\.sql:3: begin would"),
     ],
@@ -242,6 +244,35 @@ def test_script_that_migrates_is_refused(opened: Database, folder: Path) -> None
     script(folder, "1_nested.py", text)
     with pytest.raises(MigrationFailed, match="by one of its own scripts"):
         migrate(opened, old(opened), scripts=folder)
+
+
+@on("sqlite", "postgres")
+def test_script_that_commits_itself_is_not_said_to_leave_nothing(
+    opened: Database, folder: Path
+) -> None:
+    text = "def up(migrator, db):\n    db.execute_sql('DELETE FROM person')\n    db.commit()\n"
+    script(folder, "1.py", f"{text}    raise KeyError('x')\n")
+    with pytest.raises(MigrationFailed, match=r"1\.py.*\n.*may be half done"):
+        migrate(opened, old(opened), scripts=folder)
+    assert rows(opened, "SELECT fullname FROM person") == []
+
+
+def test_names_that_differ_in_case_are_two_scripts(opened: Database, folder: Path) -> None:
+    names = ("1_A.sql", "1_a.sql", "1_\u00e9 %s'.sql")
+    for name in names:
+        script(folder, name, "INSERT INTO person (fullname) VALUES ('%s %%');")
+    assert migrate(opened, old(opened), scripts=folder).scripts == names
+    assert not migrate(opened, old(opened), scripts=folder)
+    assert len(rows(opened, "SELECT id FROM person")) == 4
+
+
+@on("mysql")
+def test_backslash_that_escapes_nothing(opened: Database, folder: Path) -> None:
+    opened.execute_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')")
+    sql = "INSERT INTO person (fullname) VALUES"
+    script(folder, "1.sql", f"# a;\n{sql} ('C:\\');\n{sql} ('x;y');\n# the end\n")
+    migrate(opened, old(opened), scripts=folder)
+    assert rows(opened, "SELECT fullname FROM person") == [("Ann",), ("C:\\",), ("x;y",)]
 
 
 def test_folder_that_is_not_there(opened: Database, tmp_path: Path) -> None:
@@ -381,6 +412,16 @@ def test_script_that_its_own_commit_has_taken_back_is_not_said_to_stay(
                 (5, "SELECT 2"),
             ],
         ),
+        ("postgresql", "SELECT 1 a$b$;SELECT 2 c$b$", [(1, "SELECT 1 a$b$"), (1, "SELECT 2 c$b$")]),
+        ("postgresql", "ROLLBACK TO SAVEPOINT a;", [(1, "ROLLBACK TO SAVEPOINT a")]),
+        ("postgresql", "/**/" * 2000 + "SELECT 1;", [(1, "SELECT 1")]),
+        (
+            "postgresql",
+            "CREATE FUNCTION f() RETURNS int BEGIN /**/ ATOMIC SELECT 1; END",
+            [(1, "CREATE FUNCTION f() RETURNS int BEGIN /**/ ATOMIC SELECT 1; END")],
+        ),
+        ("mysql", "# only;\n", []),
+        ("mysql", "DELIMITER '//'\nSELECT 1//", [(2, "SELECT 1")]),
         ("mysql", "/*!40101 SET NAMES utf8 */;", [(1, "/*!40101 SET NAMES utf8 */")]),
     ],
 )

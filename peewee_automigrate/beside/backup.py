@@ -7,6 +7,7 @@ https://mariadb.com/kb/en/mariadb-dump/.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -27,12 +28,14 @@ from .history import Waiting
 
 _ESCAPED = re.compile(r'[\\"\n\t]')  # of an option file
 _POLL = 0.05  # seconds
+log = logging.getLogger("peewee_automigrate")
 _SETTINGS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "options", "connect_timeout")
 
 
 def target(dialect: Dialect, options: Options) -> Path:
     """Return the path of a new backup: the database, the time in UTC, the release."""
-    name = Path(str(dialect.database.database).removeprefix("file:").partition("?")[0]).name
+    file = str(dialect.database.database).removeprefix("file:").partition("?")[0]
+    name = Path(file).name if dialect.name == "sqlite" else _schema(dialect)  # not a DSN
     moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     parts = [re.sub(r"[^\w.+]+", "_", part) for part in (name, moment, options.release) if part]
     end = {"sqlite": "db", "postgresql": "dump"}.get(dialect.name, "sql")
@@ -48,6 +51,8 @@ def backup(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> 
     """
     writes = {"sqlite": _sqlite, "postgresql": _postgresql}.get(dialect.name, _mysql)
     part = path.with_name(f".{path.name}.part")
+    for left in path.parent.glob(".*.part"):
+        log.warning("backup: %s is not whole: a run writes it, or was killed then", left)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
@@ -118,7 +123,11 @@ def _sqlite(dialect: Dialect, path: Path, options: Options, waiting: Waiting) ->
 
 def _postgresql(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> None:
     patience = f"--lock-wait-timeout={max(int(options.lock_wait * 1000), 1)}"
-    command = [pg_program(dialect, "pg_dump"), "-Fc", "-w", patience, f"--file={path}"]
+    _pg_dump(dialect, path, waiting, patience)
+
+
+def _pg_dump(dialect: Dialect, path: Path, waiting: Waiting, *more: str) -> None:
+    command = [pg_program(dialect, "pg_dump"), "-Fc", "-w", f"--file={path}", *more]
     run(command, pg_environment(dialect), path, waiting)
 
 
@@ -153,10 +162,14 @@ def _major(command: Sequence[str]) -> int:
 
 
 def _mysql(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> None:
+    _mysql_dump(dialect, path, waiting, "--routines", "--events", "--triggers")
+
+
+def _mysql_dump(dialect: Dialect, path: Path, waiting: Waiting, *more: str) -> None:
     with mysql_options(dialect) as file:
         command = [mysql_program("dump"), f"--defaults-extra-file={file}", "--single-transaction"]
-        command += ["--routines", "--events", "--triggers", f"--result-file={path}"]
-        run([*command, "--", _schema(dialect)], {}, path, waiting)
+        command += [f"--result-file={path}", *more, "--", _schema(dialect)]
+        run(command, {}, path, waiting)
     with path.open("rb") as dump:
         dump.seek(max(path.stat().st_size - 200, 0))
         if b"-- Dump completed" not in dump.read():
@@ -164,6 +177,8 @@ def _mysql(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> 
 
 
 def _schema(dialect: Dialect) -> str:
+    if dialect.name == "postgresql":
+        return pg_environment(dialect)["PGDATABASE"]
     return str(dialect.rows("SELECT DATABASE()")[0][0])
 
 
@@ -255,19 +270,15 @@ def restore_into(dialect: Dialect, name: str, path: Path, *, with_rows: bool) ->
     `AutoMigrateError` with the words of the program that fails.
     """
     if dialect.name == "postgresql":
-        environment = pg_environment(dialect)
-        dump = [pg_program(dialect, "pg_dump"), "-Fc", "-w", "-O", "-x", f"--file={path}"]
-        run([*dump, *([] if with_rows else ["--schema-only"])], environment, path, _unheard)
+        _pg_dump(dialect, path, _unheard, "-O", "-x", *([] if with_rows else ["--schema-only"]))
         restore = [pg_program(dialect, "pg_restore"), "-w", "-O", "-x", "--exit-on-error"]
-        run([*restore, f"--dbname={name}", str(path)], environment, path, _unheard)
+        restore += [f"--dbname={name}", str(path)]
+        run(restore, pg_environment(dialect), path, _unheard)
         return
-    with mysql_options(dialect) as file:
-        extra = f"--defaults-extra-file={file}"
-        dump = [mysql_program("dump"), extra, "--single-transaction", f"--result-file={path}"]
-        dump += [] if with_rows else ["--no-data"]
-        run([*dump, "--", _schema(dialect)], {}, path, _unheard)
-        with path.open("rb") as source:
-            run([mysql_program(""), extra, "--", name], {}, path, _unheard, source)
+    _mysql_dump(dialect, path, _unheard, *([] if with_rows else ["--no-data"]))
+    with mysql_options(dialect) as file, path.open("rb") as source:
+        client = [mysql_program(""), f"--defaults-extra-file={file}", "--", name]
+        run(client, {}, path, _unheard, source)
 
 
 def _unheard(seconds: float, line: str) -> None:

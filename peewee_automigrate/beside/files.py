@@ -22,14 +22,16 @@ from ..texts import QUESTIONS
 _NAME = re.compile(r"(\d+)\w*.*\.(sql|py)")
 _SAYS = {"after": "after", "no transaction": "is_alone", "also new": "also_new"}
 _ENDS = re.compile(
-    r"(begin(?!\s+not)|commit|rollback|end|start\s+transaction|abort)\b", re.IGNORECASE
+    r"(begin(?!\s+not)|commit|rollback(?!(\s+(work|transaction))?\s+to\b)|end|abort"
+    r"|(start|prepare)\s+transaction)\b",
+    re.IGNORECASE,
 )
 
 # What is one word for a database's own client; a semicolon, or another delimiter, stands outside.
 _COMMON = r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
 _TOKENS = {
     "postgresql": re.compile(
-        r"\bE'(?:\\.|[^'\\]|'')*'|(\$(?:[^\W\d]\w*)?\$).*?\1|\w+|[()]|" + _COMMON,
+        r"\bE'(?:\\.|[^'\\]|'')*'|(\$(?:[^\W\d]\w*)?\$).*?\1|\w[\w$]*|[()]|" + _COMMON,
         re.DOTALL | re.IGNORECASE,
     ),
     "mysql": re.compile(
@@ -38,9 +40,11 @@ _TOKENS = {
         re.DOTALL,
     ),
 }
+_ESCAPES = re.compile(r"\\\\\.\|\[\^(\\?.)\\\\\]")
+_TOKENS["mysql plain"] = re.compile(_ESCAPES.sub(r"[^\1]", _TOKENS["mysql"].pattern), re.DOTALL)
 _NESTED = re.compile(r"/\*|\*/")
 _DELIMITER = re.compile(r"[ \t]*delimiter[ \t]+(\S+)[^\n]*(?:\n|\Z)", re.IGNORECASE)
-_COMMENTS = re.compile(r"(?:\s+|--[^\n]*|/\*(?!!|M!).*?\*/)*", re.DOTALL)
+_COMMENTS = re.compile(r"(?:\s+|--[^\n]*|#[^\n]*|/\*(?!!|M!).*?\*/)*", re.DOTALL)
 _PLAIN = re.compile(r"(?:\s+|--[^\n]*)*")
 
 
@@ -107,6 +111,8 @@ def new_script(folder: Path, title: str, made: Plan) -> Path:
 def _script(path: Path, number: int) -> Script:
     try:
         text = path.read_text("utf-8-sig")
+        if "\0" in text:
+            raise ValueError("it holds a NUL")
         says = _python_says(text) if path.suffix == ".py" else _sql_says(text)
     except SyntaxError as error:
         raise AutoMigrateError(f"{path}:{error.lineno}: {error.msg}. Mend it first.") from error
@@ -137,13 +143,14 @@ def _python_says(text: str) -> dict[str, bool]:
 
 def statements(script: Script, database: str) -> list[tuple[int, str]]:
     """Return the statements of an .sql file with the line of each, as the database's own client
-    would part them; ``database`` is "sqlite", "postgresql" or "mysql".
+    would part them; ``database`` is "sqlite", "postgresql", "mysql", or "mysql plain" where
+    a backslash in a string is only that.
 
     Raises `AutoMigrateError` for one that would end the transaction of its script.
     """
-    part = {"sqlite": _sqlite, "mysql": _mysql}.get(database, _postgresql)
+    part = {"sqlite": _sqlite, "postgresql": _postgresql}.get(database)
     found = []
-    for place, statement in part(script.text):
+    for place, statement in part(script.text) if part else _mysql(script.text, _TOKENS[database]):
         start = _beginning(statement, nests=database == "postgresql")
         if not statement[start:].strip():
             continue
@@ -184,17 +191,21 @@ def _postgresql(text: str) -> Iterator[tuple[int, str]]:
             atomic = 1
         elif atomic:
             atomic += (word == "case") - (word == "end")
-        before = word if word.strip() else before
+        if word.strip() and not word.startswith(("--", "/*")):
+            before = word
         place = end
     yield start, text[start:]
 
 
 def _beginning(text: str, *, nests: bool = False) -> int:
     """Return where the comments above a statement end."""
-    match = (_PLAIN if nests else _COMMENTS).match(text)
-    place = match.end() if match else 0
-    end = _end_of_comment(text, place) if nests else 0
-    return end + _beginning(text[end:], nests=nests) if end else place
+    end: int = 0
+    while True:
+        match = (_PLAIN if nests else _COMMENTS).match(text, end)
+        place = match.end() if match else end
+        end = _end_of_comment(text, place) if nests else 0
+        if not end:
+            return place
 
 
 def _end_of(token: re.Pattern[str], text: str, place: int) -> int:
@@ -215,7 +226,7 @@ def _end_of_comment(text: str, place: int) -> int:
     return end
 
 
-def _mysql(text: str) -> Iterator[tuple[int, str]]:
+def _mysql(text: str, token: re.Pattern[str]) -> Iterator[tuple[int, str]]:
     """DELIMITER at the beginning of a line names what parts the next statements."""
     start = place = 0
     delimiter = ";"
@@ -224,11 +235,11 @@ def _mysql(text: str) -> Iterator[tuple[int, str]]:
         command = _DELIMITER.match(text, place) if is_line else None
         if command:
             yield start, text[start:place]
-            delimiter = command[1]
+            delimiter = command[1].strip("'\"`") or ";"
             start = place = command.end()
         elif text.startswith(delimiter, place):
             yield start, text[start:place]
             start = place = place + len(delimiter)
         else:
-            place = _end_of(_TOKENS["mysql"], text, place)
+            place = _end_of(token, text, place)
     yield start, text[start:]

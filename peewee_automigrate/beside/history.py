@@ -71,7 +71,10 @@ class History:
         self.rows = table(
             dialect,
             f"{PREFIX}script",
-            name=CharField(primary_key=True),
+            name=CharField(
+                primary_key=True,
+                collation="utf8mb4_bin" if dialect.name == "mysql" else None,  # as of files
+            ),
             sha256=CharField(64),
             started=DateTimeField(),
             finished=DateTimeField(null=True),

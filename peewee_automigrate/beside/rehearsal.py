@@ -214,15 +214,17 @@ def _file(dialect: Dialect, path: Path) -> Iterator[Database]:
 @contextmanager
 def _database(dialect: Dialect, path: Path, with_rows: bool) -> Iterator[Database]:
     live, name = dialect.database, f"automigrate_rehearsal_{uuid.uuid4().hex[:12]}"
-    live.execute_sql(f"CREATE DATABASE {name}")
     copy = type(live)(name, **live.connect_params)
     try:
+        live.execute_sql(f"CREATE DATABASE {name}")
         backup.restore_into(dialect, name, path, with_rows=with_rows)
         yield copy
     finally:
         if not copy.is_closed():
             copy.close()
-        live.execute_sql(f"DROP DATABASE {name}")
+        if hasattr(copy, "close_idle"):  # a pool's connections
+            copy.close_idle()
+        live.execute_sql(f"DROP DATABASE IF EXISTS {name}")
 
 
 @contextmanager

@@ -50,6 +50,8 @@ class Runner:
         self.is_begun = False
         self.checks_keys = False  # when a script has ended, in place of meanwhile
         self.kind = "sqlite" if self.is_sqlite else self.dialect.name
+        if self.kind == "mysql" and "NO_BACKSLASH" in str(self.dialect.rows("SELECT @@sql_mode")):
+            self.kind = "mysql plain"
         self.where: tuple[Script, int, str | None]  # what runs now: line, statement
 
     def run(self, *, after: bool) -> None:
@@ -80,7 +82,10 @@ class Runner:
                 if not self._is_free(deadline):
                     return False, None
                 return not (self.is_sqlite and left), self._locked(left)
-        except PeeweeException:
+        except PeeweeException as error:
+            if "no transaction is active" in str(error):
+                ended = AutoMigrateError("it has ended the transaction that it runs in")
+                raise self._failed(self.where[0], ended) from error
             if self.is_sqlite:  # its transaction, which is the lock, was taken back
                 del self.done[count:]
                 self.is_begun = False
@@ -149,7 +154,7 @@ class Runner:
         except LockTimeout:
             raise
         except Exception as error:
-            raise self._failed(script, error, "Nothing of it stays.") from error
+            raise self._failed(script, error) from error
 
     def _once(self, script: Script) -> None:
         with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
@@ -172,34 +177,36 @@ class Runner:
                     self._do(script)
         except Exception as error:
             lines = [] if script.is_python else [line for line, _ in statements(script, self.kind)]
-            words = (
-                "It was begun, and may be half done. Look at the database, then say "
-                f"`script done {script.name}` or `script retry {script.name}`."
-            )
             if self.where[1] in lines[:1]:
                 with suppress(Exception):
                     self.history.remove(script.name)
-                    words = "Nothing of it stays."
-            raise self._failed(script, error, words) from error
+            raise self._failed(script, error) from error
 
     def _do(self, script: Script) -> None:
         self.where = script, 0, None
         if script.is_python:
-            module = ModuleType(script.path.stem)
-            module.__file__ = str(script.path)
-            SourceFileLoader(module.__name__, module.__file__).exec_module(module)
-            if not callable(getattr(module, "up", None)):
-                raise AutoMigrateError("it has no function up(migrator, db)")
-            module.up(migrator_for(self.database), self.database)
+            try:
+                self._up(script)
+            except SystemExit as error:
+                text = f"it has called sys.exit({error.code!r})"
+                raise AutoMigrateError(text).with_traceback(error.__traceback__) from error
         for line, statement in () if script.is_python else statements(script, self.kind):
             self.where = script, line, statement
             log.info("%s:%d %s", script.name, line, visible(self.dialect.run(statement)))
+
+    def _up(self, script: Script) -> None:
+        module = ModuleType(script.path.stem)
+        module.__file__ = str(script.path)
+        SourceFileLoader(module.__name__, module.__file__).exec_module(module)
+        if not callable(getattr(module, "up", None)):
+            raise AutoMigrateError("it has no function up(migrator, db)")
+        module.up(migrator_for(self.database), self.database)
 
     def _broken(self) -> set[tuple[str, ...]]:
         rows = self.dialect.rows("PRAGMA foreign_key_check") if self.checks_keys else ()
         return {tuple(map(str, row)) for row in rows}
 
-    def _failed(self, script: Script, error: Exception, words: str) -> MigrationFailed:
+    def _failed(self, script: Script, error: Exception) -> MigrationFailed:
         """Return the error that names file, line and statement, and says what stays."""
         line, statement = self.where[1:]
         if script.is_python:
@@ -208,6 +215,16 @@ class Runner:
         place = f"{script.path}:{line}" if line else str(script.path)
         sql = f"\n  {statement}" if statement else ""
         text = " ".join(str(error).split()) or type(error).__name__
+        words = (
+            "It was begun, and may be half done. Look at the database, then say "
+            f"`script done {script.name}` or `script retry {script.name}`."
+        )
+        with suppress(Exception):  # it may have committed, or have lost the connection
+            self.history.forget()
+            if script.name not in self.history.known:
+                words = "Nothing of it stays."
+            elif self.history.known[script.name][2] is not None:
+                words = "It stays, and stands as done."
         return MigrationFailed(f"{place}: {text}{sql}\n{words}", statement=statement)
 
     @contextmanager
