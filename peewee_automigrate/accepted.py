@@ -39,7 +39,10 @@ def with_accepted(plans: Sequence[Plan], lines: Collection[str]) -> list[Plan]:
     """
     every = [[(line_of(found), found) for found in made.findings] for made in plans]
     stale = sorted({*lines} - {line for found in every for line, _ in found})
-    notes = [_stale(*line.split(" ", 1)) for line in stale]
+    notes = [
+        note("AM313", Ref("table", TableName(None, target)), known=code)
+        for code, target in (line.split(" ", 1) for line in stale)
+    ]
     made = []
     for number, (one, found) in enumerate(zip(plans, every, strict=True)):
         accepted = tuple(each for line, each in found if line in lines)
@@ -47,7 +50,3 @@ def with_accepted(plans: Sequence[Plan], lines: Collection[str]) -> list[Plan]:
         kept += () if number else tuple(notes)
         made.append(replace(one, findings=kept, accepted=(*one.accepted, *accepted)))
     return made
-
-
-def _stale(code: str, target: str) -> Finding:
-    return note("AM313", Ref("table", TableName(None, target)), known=code)

@@ -155,6 +155,24 @@ def test_new_database_needs_no_old_scripts(places: Places, folder: Path) -> None
         database.close()
 
 
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+def test_database_is_not_new_where_the_models_schema_has_tables(
+    places: Places, folder: Path
+) -> None:
+    script(folder, "0001_rename.sql", "ALTER TABLE shop.person RENAME COLUMN fullname TO name")
+    with places.empty() as url:
+        database = database_of(url)
+        database.execute_sql("CREATE SCHEMA shop")
+        for models in (old(database), new(database)):
+            models[0]._meta.schema = "shop"
+            migrate(
+                database, models, scripts=folder if models[0]._meta.fields.get("name") else None
+            )
+        assert history(database) == {"0001_rename.sql": "done"}
+        assert {c.name for c in database.get_columns("person", "shop")} == {"id", "name", "nick"}
+        database.close()
+
+
 def test_foreign_keys_are_not_followed_while_a_table_is_rebuilt(
     sqlite_database: SqliteDatabase, folder: Path
 ) -> None:

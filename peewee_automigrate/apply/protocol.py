@@ -117,7 +117,7 @@ def _beside(planner: Planner) -> Beside | None:
         return None
     from ..beside import Beside
 
-    return Beside(planner.dialect, options, _waiting(options))
+    return Beside(planner, _waiting(options))
 
 
 def _planned(planner: Planner) -> Plan:
@@ -161,7 +161,7 @@ def _with_scripts(made: Plan, planner: Planner) -> Plan:
         return made
     from ..beside import with_scripts
 
-    return with_scripts(made, planner.dialect, planner.options)
+    return with_scripts(made, planner)
 
 
 def _accepted(made: Plan, planner: Planner) -> Plan:
@@ -202,7 +202,7 @@ def _locked_run(
             busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
             is_step = isinstance(error, MigrationFailed) and dialect.transactions != "one"
             if is_step or not busy:
-                _raise_failed(error, made)
+                _raise_failed(error, made, dialect)
             if dialect.database.in_transaction():
                 raise LockTimeout(
                     "the database is in use by others, and the transaction in which migrate was "
@@ -219,14 +219,16 @@ def _locked_run(
         pause(random.uniform(0.1, 0.5))
 
 
-def _raise_failed(error: Exception, made: Plan) -> None:
+def _raise_failed(error: Exception, made: Plan, dialect: Dialect) -> None:
     """Raise what ended a run: the transaction that is the lock fails when it ends, outside of any
     step.
     """
     if isinstance(error, MigrationFailed):
         raise error
-    text = f"the transaction failed: {error}\nNothing was changed."
-    raise MigrationFailed(text, rolled_back=made.steps) from error
+    if dialect.transactions == "one" and dialect.trouble(error) != "lost":
+        text = f"the transaction failed: {error}\nNothing was changed."
+        raise MigrationFailed(text, rolled_back=made.steps) from error
+    raise MigrationFailed(f"the run failed: {error}\nThe next run finds out what stays.") from error
 
 
 def _run_once(
@@ -250,7 +252,7 @@ def _run_once(
         run = Run(dialect, options, planner, made)
         run.all()
     run.finish()
-    return _report(made, run.applied, waited, started, options), run.callers
+    return _report(made, run.outcome.in_state("applied"), waited, started, options), run.callers
 
 
 def _waiting(options: Options, total: int = 0) -> Callable[[float, str], None]:

@@ -56,11 +56,6 @@ class Run:
         self.statement: str | None = None
         self.callers: Exception | None = None  # the first error of a callback or a log handler
 
-    @property
-    def applied(self) -> tuple[Step, ...]:
-        """The steps that are done, in order."""
-        return self.outcome.in_state("applied")
-
     def all(self) -> None:
         """Run every step, and read back. Nothing happens when there are none."""
         try:

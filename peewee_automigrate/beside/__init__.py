@@ -17,9 +17,8 @@ from typing import TypeAlias
 from peewee import PeeweeException
 
 from ..changes import Step, visible
-from ..dialects.base import Dialect
 from ..errors import AutoMigrateError
-from ..options import Options
+from ..plan.planner import Planner
 from ..report import Plan, Report
 from .files import Script
 from .history import PEEWEES, PREFIX, History
@@ -34,15 +33,13 @@ _IN_SCRIPTS: ContextVar[bool] = ContextVar("_IN_SCRIPTS", default=False)
 class Beside:
     """What one call of `migrate` does beside the additions."""
 
-    def __init__(
-        self, dialect: Dialect, options: Options, waiting: Callable[[float, str], None]
-    ) -> None:
+    def __init__(self, planner: Planner, waiting: Callable[[float, str], None]) -> None:
+        dialect, options = planner.dialect, planner.options
         self.dialect, self.options, self.waiting = dialect, options, waiting
         self.is_inside = dialect.database.in_transaction()
-        self.ledger = (
-            Ledger(dialect, options, waiting) if options.release or options.scripts else None
-        )
-        self.history = History(dialect, Path(options.scripts)) if options.scripts else None
+        has_row = options.release or options.scripts
+        self.ledger = Ledger(dialect, options, waiting) if has_row else None
+        self.history = _history(planner) if options.scripts else None
         self.done: list[Script] = []
         self.is_changed = False  # by additions
         self.backup: str | None = None
@@ -143,9 +140,14 @@ def _told() -> Iterator[None]:
         ) from error
 
 
-def with_scripts(made: Plan, dialect: Dialect, options: Options) -> Plan:
+def _history(planner: Planner) -> History:
+    schemas = {table.name.schema for table in planner.declared.tables}
+    return History(planner.dialect, Path(planner.options.scripts or ""), schemas)
+
+
+def with_scripts(made: Plan, planner: Planner) -> Plan:
     """Read: return a plan with the scripts that are pending, and what is to be said of them."""
-    history = History(dialect, Path(options.scripts or ""))
+    history = _history(planner)
     names = tuple(script.name for script in history.pending(unfinished=True))
     found = history.findings()
     blocked = tuple(each for each in found if each.level == "blocked")

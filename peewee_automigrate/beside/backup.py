@@ -34,8 +34,7 @@ _SETTINGS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "options", "connect_
 
 def target(dialect: Dialect, options: Options) -> Path:
     """Return the path of a new backup: the database, the time in UTC, the release."""
-    file = str(dialect.database.database).removeprefix("file:").partition("?")[0]
-    name = Path(file).name if dialect.name == "sqlite" else _schema(dialect)  # not a DSN
+    name = Path(str(dialect.database.database).removeprefix("file:").partition("?")[0]).name
     moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     parts = [re.sub(r"[^\w.+]+", "_", part) for part in (name, moment, options.release) if part]
     end = {"sqlite": "db", "postgresql": "dump"}.get(dialect.name, "sql")
@@ -168,18 +167,13 @@ def _mysql(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> 
 def _mysql_dump(dialect: Dialect, path: Path, waiting: Waiting, *more: str) -> None:
     with mysql_options(dialect) as file:
         command = [mysql_program("dump"), f"--defaults-extra-file={file}", "--single-transaction"]
-        command += [f"--result-file={path}", *more, "--", _schema(dialect)]
+        command += [f"--result-file={path}", *more, "--"]
+        command += [str(dialect.rows("SELECT DATABASE()")[0][0])]
         run(command, {}, path, waiting)
     with path.open("rb") as dump:
         dump.seek(max(path.stat().st_size - 200, 0))
         if b"-- Dump completed" not in dump.read():
             raise AutoMigrateError("the dump has no end.")
-
-
-def _schema(dialect: Dialect) -> str:
-    if dialect.name == "postgresql":
-        return pg_environment(dialect)["PGDATABASE"]
-    return str(dialect.rows("SELECT DATABASE()")[0][0])
 
 
 def mysql_program(kind: str) -> str:

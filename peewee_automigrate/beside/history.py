@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -66,8 +66,8 @@ def patiently(dialect: Dialect, options: Options, waiting: Waiting, work: Callab
 class History:
     """What has run of a folder's scripts."""
 
-    def __init__(self, dialect: Dialect, folder: Path) -> None:
-        self.dialect, self.files = dialect, read_folder(folder)
+    def __init__(self, dialect: Dialect, folder: Path, schemas: Iterable[str | None] = ()) -> None:
+        self.dialect, self.files, self.schemas = dialect, read_folder(folder), {None, *schemas}
         self.rows = table(
             dialect,
             f"{PREFIX}script",
@@ -112,8 +112,8 @@ class History:
 
     @property
     def is_new(self) -> bool:
-        """Read: tell a database without any table but ours."""
-        names = {name for name, _ in self.dialect.all_columns(None)}
+        """Read: tell a database whose ``schemas`` hold no table but ours."""
+        names = {name for place in self.schemas for name, _ in self.dialect.all_columns(place)}
         return not {name for name in names if name != PEEWEES and not name.startswith(PREFIX)}
 
     def pending(self, *, after: bool | None = None, unfinished: bool = False) -> list[Script]:
@@ -145,9 +145,8 @@ class History:
         for number, group in groupby(self.files, lambda script: script.number):
             names = [script.name for script in group]
             if len(names) > 1:
-                found.append(
-                    note("AM318", _ref(names[0]), number=number, others=", ".join(names[1:]))
-                )
+                others = ", ".join(names[1:])
+                found.append(note("AM318", _ref(names[0]), number=number, others=others))
         return found
 
     def create(self) -> None:

@@ -9,8 +9,7 @@ import getpass
 import hashlib
 import logging
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -64,9 +63,8 @@ class Ledger:
         """Read: say so where a later release has run since this one did."""
         if not self.rows.table_exists():
             return
-        known = [
-            row[0] for row in self.rows.select(self.rows.release).order_by(self.rows.id).tuples()
-        ]
+        runs = self.rows.select(self.rows.release).order_by(self.rows.id)
+        known = [release for (release,) in runs.tuples()]
         if known and known[-1] != self.release and self.release in known:
             log.info("release %s stands before %s in the ledger", self.release, known[-1])
 
@@ -75,6 +73,7 @@ class Ledger:
         patiently(self.dialect, self.options, self.waiting, self._begin)
 
     def _begin(self) -> None:
+        ours = version("peewee-automigrate")
         with self._short():
             if not self.rows.table_exists():
                 self.rows.create_table()
@@ -83,7 +82,7 @@ class Ledger:
                 release=self.release,
                 by=_user(),
                 host=socket.gethostname(),
-                tool=_tool(),
+                tool=f"peewee-automigrate {ours}, peewee {peewee.__version__}",
                 outcome="begun",
             ).execute()
         self.number = number
@@ -113,21 +112,12 @@ class Ledger:
                 backup=backup,
             ).where(mine).execute()
 
-    @contextmanager
-    def _short(self) -> Iterator[None]:
+    def _short(self) -> Any:
         """A transaction of its own, which on SQLite takes the write lock at once."""
-        is_inside = self.dialect.database.in_transaction()
-        if self.dialect.transactions == "one" and not is_inside:
-            limits = self.options.lock_wait, self.options.lock_timeout
-            with self.dialect.migration_lock(*limits, self.waiting):
-                yield
-        else:
-            with self.dialect.database.atomic():
-                yield
-
-
-def _tool() -> str:
-    return f"peewee-automigrate {version('peewee-automigrate')}, peewee {peewee.__version__}"
+        if self.dialect.transactions != "one" or self.dialect.database.in_transaction():
+            return self.dialect.database.atomic()
+        limits = self.options.lock_wait, self.options.lock_timeout
+        return self.dialect.migration_lock(*limits, self.waiting)
 
 
 def _user() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from peewee import AutoField, Database, Model, PeeweeException, SqliteDatabase
 
-from ..changes import Step
 from ..dialects import dialect_for, watched
 from ..dialects.base import Dialect
 from ..errors import AutoMigrateError
@@ -49,7 +48,8 @@ class Rehearsal:
     def lines(self) -> list[str]:
         """Return it for a person."""
         steps = [(f"{self.seconds.get(str(s), 0.0):9.3f} s", s) for s in self.report.applied]
-        found = [f"{taken}  {step}  {step.effect}{_rows(step)}" for taken, step in steps]
+        rows = (f"  ~{s.rows:,} rows" if s.rows > 0 else "" for _, s in steps)
+        found = [f"{took}  {s}  {s.effect}{n}" for (took, s), n in zip(steps, rows, strict=True)]
         found += [f"lock of {t}: {m} for {s:.3f} s" for t, (m, s) in sorted(self.locks.items())]
         found += [f"script {name} ran" for name in self.report.scripts]
         found += [f"still to do: {step}" for step in self.left.steps]
@@ -63,12 +63,11 @@ class Rehearsal:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready dicts."""
-        steps = [
-            {"step": str(s), "seconds": self.seconds.get(str(s), 0.0), "rows": s.rows}
-            for s in self.report.applied
-        ]
         return {
-            "steps": steps,
+            "steps": [
+                {"step": str(s), "seconds": self.seconds.get(str(s), 0.0), "rows": s.rows}
+                for s in self.report.applied
+            ],
             "scripts": [*self.report.scripts],
             "left": self.left.to_dict(),
             "refused": dict(self.refused),
@@ -76,10 +75,6 @@ class Rehearsal:
             "locks": dict(self.locks),
             "duration": self.report.duration,
         }
-
-
-def _rows(step: Step) -> str:
-    return f"  ~{step.rows:,} rows" if step.rows > 0 else ""
 
 
 class Work(NamedTuple):
@@ -108,7 +103,8 @@ def _rehearsed(work: Work, copy: Database, models: Any, options: Options) -> Reh
         if event.state == "done":
             seconds[str(event.step)] = event.seconds
 
-    grown = _grown(classes, work.plan(copy, models, options))
+    tables = {s.table for s in work.plan(copy, models, options).steps if s.kind == "add_column"}
+    grown = [model for model in classes if model._meta.table_name in tables]
     rows = {model: _row(copy, model) for model in grown}
     before = {model: _tried(copy, model, row) for model, row in rows.items()}
     with watched(dialect_for(copy)) as locks:
@@ -124,12 +120,6 @@ def _rehearsed(work: Work, copy: Database, models: Any, options: Options) -> Reh
         {name[m]: error for m, error in before.items() if error},
         locks,
     )
-
-
-def _grown(classes: Sequence[type[Model]], made: Plan) -> list[type[Model]]:
-    """Return the models of tables that stand and get columns."""
-    tables = {step.table for step in made.steps if step.kind == "add_column"}
-    return [model for model in classes if model._meta.table_name in tables]
 
 
 # What the previous release would insert
@@ -227,10 +217,8 @@ def _database(dialect: Dialect, path: Path, with_rows: bool) -> Iterator[Databas
         live.execute_sql(f"DROP DATABASE IF EXISTS {name}")
 
 
-@contextmanager
-def _opened(live: Database) -> Iterator[Database]:
-    with live.connection_context() if live.is_closed() else nullcontext():
-        yield live
+def _opened(live: Database) -> AbstractContextManager[Any]:
+    return live.connection_context() if live.is_closed() else nullcontext()
 
 
 def copyable(live: Database, *, may_create: bool) -> None:

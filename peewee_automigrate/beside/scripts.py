@@ -11,7 +11,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
@@ -22,7 +22,7 @@ from peewee import PeeweeException
 from ..changes import visible
 from ..dialects import migrator_for
 from ..dialects.waiting import pause
-from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed
+from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed, pass_on
 from ..options import Options
 from .files import Script, statements
 from .history import History, Waiting, patiently
@@ -103,9 +103,11 @@ class Runner:
                 statements(script, self.kind)
 
     def _lock(self) -> Any:
-        return self.dialect.migration_lock(
-            self.options.lock_wait, self.options.lock_timeout, self.waiting
-        )
+        limits = self.options.lock_wait, self.options.lock_timeout
+        return self.dialect.migration_lock(*limits, self.waiting)
+
+    def _transaction(self) -> Any:
+        return self.dialect.transaction(self.options.lock_timeout, None, (), 0)
 
     def _is_free(self, deadline: float) -> bool:
         """Tell whether no script stands as begun. Where the lock can't be held while one runs,
@@ -140,7 +142,7 @@ class Runner:
         return None
 
     def _finish(self, script: Script) -> None:
-        with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
+        with self._transaction():
             self.history.finish([script.name], "done")
         self.history.forget()
         self.done.append(script)
@@ -157,7 +159,7 @@ class Runner:
             raise self._failed(script, error) from error
 
     def _once(self, script: Script) -> None:
-        with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
+        with self._transaction():
             self.history.begin(script, self.options.release)
             broken = self._broken()
             self._do(script)
@@ -170,11 +172,8 @@ class Runner:
     def _alone(self, script: Script) -> None:
         """Run a script that no transaction takes back."""
         try:
-            if script.is_alone:
+            with nullcontext() if script.is_alone else self._transaction():
                 self._do(script)
-            else:
-                with self.dialect.transaction(self.options.lock_timeout, None, (), 0):
-                    self._do(script)
         except Exception as error:
             lines = [] if script.is_python else [line for line, _ in statements(script, self.kind)]
             if self.where[1] in lines[:1]:
@@ -188,6 +187,7 @@ class Runner:
             try:
                 self._up(script)
             except SystemExit as error:
+                pass_on(error)
                 text = f"it has called sys.exit({error.code!r})"
                 raise AutoMigrateError(text).with_traceback(error.__traceback__) from error
         for line, statement in () if script.is_python else statements(script, self.kind):

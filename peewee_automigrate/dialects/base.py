@@ -175,8 +175,6 @@ class Dialect:
         """Read: describe who holds a lock on a table, None where the database can't tell."""
         return None
 
-    # What is loaded when there is something to add
-
     # Verbs
 
     def run(self, statement: str) -> str:

@@ -165,7 +165,7 @@ class Planner:
         levels = {level: [f for f in findings if f.level == level] for level in _LEVELS}
         return Plan(
             steps=self.writer.joined(steps) if steps else (),
-            blocked=tuple(sorted(levels["blocked"], key=_place)),
+            blocked=tuple(sorted(levels["blocked"], key=lambda f: (f.table, f.name or "", f.code))),
             findings=(*levels["drift"], *levels["note"]),
             summary=self._summary(declared),
             database=without_password(self.dialect.place()),
@@ -263,7 +263,3 @@ class Planner:
 
 _NOTHING = Catalog({}, {}, frozenset(), None)
 _LEVELS = ("blocked", "drift", "note")
-
-
-def _place(finding: Finding) -> tuple[str, str, str]:
-    return finding.table, finding.name or "", finding.code
