@@ -20,7 +20,7 @@ from peewee import Database, PeeweeException, SqliteDatabase
 from ..changes import Step, visible
 from ..dialects import dialect_for
 from ..dialects.base import ChangedMeanwhile, Dialect
-from ..dialects.waiting import pause
+from ..dialects.waiting import pause, taken_back
 from ..errors import AutoMigrateError, LockTimeout, MigrationBlocked, MigrationFailed, PlanChanged
 from ..models.collect import Models, bound, collect, unwrapped
 from ..options import Given, Options, StepEvent, combined
@@ -130,7 +130,8 @@ def _planned(planner: Planner) -> Plan:
     tries = 1 if dialect.database.in_transaction() else _TRIES
     while True:
         try:
-            made = _with_scripts(planner.plan(), planner)
+            with taken_back(dialect.database, dialect.transactions == "some"):
+                made = _with_scripts(planner.plan(), planner)
             return _held(_accepted(made, planner), planner.options)
         except (PeeweeException, ChangedMeanwhile) as error:
             locked = dialect.trouble(error) == "locked"

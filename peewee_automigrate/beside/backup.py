@@ -48,14 +48,19 @@ def backup(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> 
     """Write a backup of the whole database. Raises `AutoMigrateError` where it can't be had, and
     leaves no file then.
     """
-    writes = {"sqlite": _sqlite, "postgresql": _postgresql}.get(dialect.name, _mysql)
     part = path.with_name(f".{path.name}.part")
     for left in path.parent.glob(".*.part"):
         log.warning("backup: %s is not whole: a run writes it, or was killed then", left)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
-        writes(dialect, part, options, waiting)
+        if dialect.name == "sqlite":
+            copy_sqlite(dialect, part)
+        elif dialect.name == "postgresql":
+            milliseconds = max(int(options.lock_wait * 1000), 1)
+            _pg_dump(dialect, part, waiting, f"--lock-wait-timeout={milliseconds}")
+        else:
+            _mysql_dump(dialect, part, waiting, "--routines", "--events", "--triggers")
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
@@ -116,15 +121,6 @@ def _checked(copy: sqlite3.Connection) -> list[str]:
             copy.create_collation(name, lambda one, other: (one > other) - (one < other))
 
 
-def _sqlite(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> None:
-    copy_sqlite(dialect, path)
-
-
-def _postgresql(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> None:
-    patience = f"--lock-wait-timeout={max(int(options.lock_wait * 1000), 1)}"
-    _pg_dump(dialect, path, waiting, patience)
-
-
 def _pg_dump(dialect: Dialect, path: Path, waiting: Waiting, *more: str) -> None:
     command = [pg_program(dialect, "pg_dump"), "-Fc", "-w", f"--file={path}", *more]
     run(command, pg_environment(dialect), path, waiting)
@@ -158,10 +154,6 @@ def _major(command: Sequence[str]) -> int:
     said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     found = re.search(r"\d+", said)
     return int(found[0]) if found else 0
-
-
-def _mysql(dialect: Dialect, path: Path, options: Options, waiting: Waiting) -> None:
-    _mysql_dump(dialect, path, waiting, "--routines", "--events", "--triggers")
 
 
 def _mysql_dump(dialect: Dialect, path: Path, waiting: Waiting, *more: str) -> None:

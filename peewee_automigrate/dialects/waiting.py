@@ -8,7 +8,10 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from peewee import Database
 
 from ..errors import LockTimeout
 
@@ -26,6 +29,17 @@ def pause(seconds: float) -> None:
         bridge.await_(bridge.asyncio.sleep(seconds))
     else:
         time.sleep(seconds)
+
+
+@contextmanager
+def taken_back(database: Database, may_wait: bool) -> Iterator[None]:
+    """Inside of the caller's transaction, give back the locks that reading takes: while this one
+    waits for the migration lock, the migrator that holds it may need these tables.
+    """
+    with ExitStack() as stack:
+        if may_wait and database.in_transaction():
+            stack.callback(stack.enter_context(database.atomic()).rollback)
+        yield
 
 
 def surely(work: Callable[[], object]) -> None:

@@ -268,17 +268,13 @@ class Questions:
 
         A column that gets a value of its own in each row is taken to differ in each.
         """
-        values = {
-            name: value for (table, name), value in self.values.items() if table == change.table
-        }
-        if any(self._varies(values[name]) for name in change.index.columns if name in values):
-            return None
+        for (table, name), value in self.values.items():
+            if table != change.table or name not in change.index.columns:
+                continue
+            text = value.expression
+            if value.is_filled or (text and self.dialect.is_volatile(text)):
+                return None
         return self._ask(lambda: self._duplicates(change), change)
-
-    def _varies(self, value: RowValue) -> bool:
-        return value.is_filled or bool(
-            value.expression and self.dialect.is_volatile(value.expression)
-        )
 
     def _duplicates(self, change: AddIndex) -> Finding | None:
         index = change.index
