@@ -6,11 +6,13 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from peewee import Database
+from peewee import Database, OperationalError, TextField, UUIDField
 
 from peewee_automigrate import MigrationFailed, StepEvent, migrate, plan
 from tests.cases_base import Maker
@@ -30,7 +32,7 @@ from tests.support.clients import (
 )
 from tests.support.crew import Crew, Migrate, Worker
 from tests.support.places import Places, advisory_locks, ask, facts
-from tests.support.workers import RELEASES, child, database_of, first, second
+from tests.support.workers import RELEASES, child, database_of, first, model, second
 
 ADDED = ["add column post.views"]
 NEW_TABLES = [
@@ -502,6 +504,31 @@ def test_full_disk_the_error_is_clear(url: str) -> None:
         "Nothing was changed."
     )
     assert str(caught.value.__cause__) == "database or disk is full"
+
+
+@on("sqlite")
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_full_disk_while_rows_are_filled_the_first_error_is_told(
+    url: str, *, is_inside: bool
+) -> None:
+    database = database_of(url)
+    with database.connection_context(), database.atomic():
+        database.execute_sql("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT)")
+        rows = [("name",)] * 3000
+        database.connection().executemany("INSERT INTO item (name) VALUES (?)", rows)
+    before = facts(url)
+    database = full(url, 2)
+    models = [model(database, "item", name=TextField(null=True), token=UUIDField(default=uuid4))]
+    with (
+        database.connection_context(),
+        suppress(OperationalError),  # the caller's own COMMIT
+        database.atomic() if is_inside else nullcontext(),
+        pytest.raises(MigrationFailed, match="database or disk is full") as caught,
+    ):
+        migrate(database, models)
+    assert "rollback" not in str(caught.value)
+    assert "savepoint" not in str(caught.value)
+    assert facts(url) == before
 
 
 @on("sqlite")

@@ -8,13 +8,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NoReturn
 
 from peewee import PeeweeException
 
 from ..changes import Step, visible
 from ..dialects.base import Dialect
 from ..errors import LockTimeout, MigrationFailed
+
+
+def raise_ended(
+    error: Exception, outer: BaseException | None, dialect: Dialect, steps: Sequence[Step]
+) -> NoReturn:
+    """Raise what ended a run: the transaction that is the lock may fail when it ends, outside of
+    any step. ``outer``: what the caller handles meanwhile.
+    """
+    told: BaseException | None = error
+    while told and told is not outer:  # a ROLLBACK may fail too, as when the disk is full
+        if isinstance(told, MigrationFailed):
+            raise told
+        told = told.__context__
+    if dialect.transactions == "one" and dialect.trouble(error) != "lost":
+        text = f"the transaction failed: {error}\nNothing was changed."
+        raise MigrationFailed(text, rolled_back=steps) from error
+    raise MigrationFailed(f"the run failed: {error}\nThe next run finds out what stays.") from error
 
 
 class Running:
@@ -46,10 +63,14 @@ class Outcome:
         return tuple(one.step for one in self.running if one.state == state)
 
     def first(self, error: BaseException) -> BaseException:
-        """Return what came first: a ROLLBACK over a lost connection fails too."""
+        """Return what came first: a ROLLBACK over a lost connection fails too. A driver's own error
+        counts where it is not what Peewee has put into its own.
+        """
         first, before = error, error.__context__
         while before is not None and before is not self.outer:
+            is_drivers = "Error" in [kind.__name__ for kind in type(before).__mro__]
             is_first = isinstance(before, PeeweeException) or not isinstance(before, Exception)
+            is_first |= is_drivers and str(before) != str(first)
             first = before if is_first else first
             before = before.__context__
         return first

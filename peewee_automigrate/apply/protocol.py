@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -195,7 +196,7 @@ def _locked_run(
     """Plan again under the lock and run; try again when the end of it waits for readers."""
     dialect, options = planner.dialect, planner.options
     waiting = _waiting(options, len(made.steps))
-    begun = time.monotonic()
+    begun, outer = time.monotonic(), sys.exc_info()[1]
     while True:
         try:
             return _run_once(planner, made, waiting, started, beside)
@@ -203,7 +204,9 @@ def _locked_run(
             busy = "locked" in map(dialect.trouble, filter(None, (error, error.__cause__)))
             is_step = isinstance(error, MigrationFailed) and dialect.transactions != "one"
             if is_step or not busy:
-                _raise_failed(error, made, dialect)
+                from .outcome import raise_ended
+
+                raise_ended(error, outer, dialect, made.steps)
             if dialect.database.in_transaction():
                 raise LockTimeout(
                     "the database is in use by others, and the transaction in which migrate was "
@@ -218,18 +221,6 @@ def _locked_run(
                 ) from error
             waiting(time.monotonic() - begun, "the database is in use by others, trying again")
         pause(random.uniform(0.1, 0.5))
-
-
-def _raise_failed(error: Exception, made: Plan, dialect: Dialect) -> None:
-    """Raise what ended a run: the transaction that is the lock fails when it ends, outside of any
-    step.
-    """
-    if isinstance(error, MigrationFailed):
-        raise error
-    if dialect.transactions == "one" and dialect.trouble(error) != "lost":
-        text = f"the transaction failed: {error}\nNothing was changed."
-        raise MigrationFailed(text, rolled_back=made.steps) from error
-    raise MigrationFailed(f"the run failed: {error}\nThe next run finds out what stays.") from error
 
 
 def _run_once(

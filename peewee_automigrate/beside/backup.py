@@ -26,8 +26,7 @@ from ..errors import AutoMigrateError
 from ..options import Options
 from .history import Waiting
 
-_ESCAPED = re.compile(r'[\\"\n\t]')  # of an option file
-_POLL = 0.05  # seconds
+_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t"})  # of an option file
 log = logging.getLogger("peewee_automigrate")
 _SETTINGS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "options", "connect_timeout")
 
@@ -38,9 +37,8 @@ def target(dialect: Dialect, options: Options) -> Path:
     moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     parts = [re.sub(r"[^\w.+]+", "_", part) for part in (name, moment, options.release) if part]
     end = {"sqlite": "db", "postgresql": "dump"}.get(dialect.name, "sql")
-    folder = Path(str(options.backup))
-    stem = "-".join(parts)
-    paths = (folder / f"{stem}{more}.{end}" for more in ("", *(f"-{n}" for n in range(2, 1000))))
+    stem = Path(str(options.backup), "-".join(parts))
+    paths = (Path(f"{stem}{more}.{end}") for more in ("", *(f"-{n}" for n in range(2, 1000))))
     return next(path for path in paths if not path.exists())
 
 
@@ -177,18 +175,14 @@ def mysql_program(kind: str) -> str:
     return found
 
 
-def _escape(match: re.Match[str]) -> str:
-    return {"\n": "\\n", "\t": "\\t"}.get(match[0], f"\\{match[0]}")
-
-
 @contextmanager
 def mysql_options(dialect: Dialect) -> Iterator[Path]:
     """Give a file, for this user's eyes only, that tells the client's programs how to connect."""
     params: Mapping[str, Any] = dialect.database.connect_params
     known = {name: params.get(name) for name in ("host", "port", "user")}
-    known["password"] = params.get("password", params.get("passwd"))
-    known["socket"] = params.get("unix_socket")
-    lines = [f'{name}="{_ESCAPED.sub(_escape, str(v))}"' for name, v in known.items() if v]
+    secret, socket = params.get("password", params.get("passwd")), params.get("unix_socket")
+    known |= {"password": secret, "socket": socket}
+    lines = [f'{name}="{str(v).translate(_ESCAPED)}"' for name, v in known.items() if v]
     with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:  # its mode is 600
         file.write("\n".join(("[client]", *lines, "")))
         file.flush()
@@ -229,7 +223,7 @@ def _await(process: subprocess.Popen[bytes], name: str, path: Path, waiting: Wai
     """Wait for a program, and tell how far it is: seldom, since each is a line of the log."""
     begun, told = time.monotonic(), 0.5
     while process.poll() is None:
-        time.sleep(_POLL)
+        time.sleep(0.05)
         seconds = time.monotonic() - begun
         if seconds > told:
             told = min(2 * seconds, seconds + 30.0)

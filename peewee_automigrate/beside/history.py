@@ -91,16 +91,14 @@ class History:
     @cached_property
     def known(self) -> dict[str, tuple[str, Any, Any]]:
         """Read: the digest, start and end of each script that was begun, by its file's name."""
-        found: dict[str, tuple[str, Any, Any]] = {}
-        if self.rows.table_exists():
-            for row in self.rows.select().tuples():
-                found[row[0]] = row[1:4]
-        done = set()
-        if self.peewees.table_exists():
-            done = {f"{row[0]}.py" for row in self.peewees.select(self.peewees.name).tuples()}
-        for name in [name for name in found if name.endswith(".py") and name not in done]:
-            if found[name][2] is not None:
-                del found[name]  # taken back, by `pwmigrate down`
+        begun, names = self.rows.select(), self.peewees.select(self.peewees.name)
+        rows = begun.tuples() if self.rows.table_exists() else ()
+        done = {f"{n}.py" for (n,) in names.tuples()} if self.peewees.table_exists() else set()
+        found: dict[str, tuple[str, Any, Any]] = {
+            name: (digest, started, finished)
+            for name, digest, started, finished, *_ in rows
+            if name in done or not (name.endswith(".py") and finished)  # `pwmigrate down`
+        }
         for name in done:
             digest, started, _ = found.get(name, ("", now(), None))
             found[name] = digest, started, started

@@ -151,12 +151,14 @@ class _Reader:
         fields = self._fields()
         constraints = [render(self.dialect, node) for node in meta.constraints or ()]
         primary = () if self.is_virtual else meta.get_primary_keys()
+        # Where a field that is no key is named id, Peewee keeps a key that is no field.
+        keys = [f for f in primary if not f._hidden and meta.fields.get(f.name) is f]
         settings = " ".join(ensure_tuple(meta.table_settings) or ())
         has_sequences = self.dialect.database.sequences
         return Table(
             name=name_of(meta),
             columns=tuple(map(self._column, fields)),
-            primary_key=tuple(field.column_name for field in primary if self._is_key(field)),
+            primary_key=tuple(field.column_name for field in keys),
             indexes=tuple(map(self._index, self._indexes())),
             foreign_keys=tuple(_foreign_key(f) for f in fields if isinstance(f, ForeignKeyField)),
             constraints=tuple(Constraint(UNKNOWN, "", sql, sql=sql) for sql in constraints),
@@ -165,10 +167,6 @@ class _Reader:
             sequences=tuple(_sequence(f) for f in fields if has_sequences and f.sequence),
             options=(settings,) if settings else (),
         )
-
-    def _is_key(self, field: Field) -> bool:
-        """Where a field that is no key is named id, Peewee keeps a key that is no field."""
-        return not field._hidden and self.meta.fields.get(field.name) is field
 
     def _fields(self) -> list[Field]:
         """Return the fields that have a column."""
