@@ -296,7 +296,8 @@ UNEXPECTED = """
     ("words", "code", "text"),
     [
         (["migrate", "app_odd"], 2, "T: can't be read: ZeroDivisionError: in my field."),
-        (["check", "app_lazy"], 4, "Error: unexpected: RuntimeError: lazy __path__"),
+        (["check", "app_lazy"], 2, "Error: app_lazy: no Peewee models here"),
+        (["check", "app_lazy:it"], 4, "Error: unexpected: RuntimeError: lazy it"),
         (["migrate", "app_odd:create_app"], 2, "Error: app_odd:create_app: fails: SystemExit: 0 "),
         (
             ["migrate", "app_odd", "--lock-wait", "nan"],
