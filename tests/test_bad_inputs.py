@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import peewee
@@ -68,6 +69,7 @@ NAMES = {
     "an end of HTML": "</td><script>alert(1)</script>",
     "a link of Markdown": "[a](http://b)|`c`",
 }
+QUICK = {"a double quote", "a backtick", "a NUL", "a newline", "two per cent signs", "64 letters"}
 CONTROLS = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 EMPTY = "CREATE TABLE {} (id INTEGER NOT NULL PRIMARY KEY, n INTEGER)"
 
@@ -110,8 +112,13 @@ def texts_of(made: Any) -> list[str]:
     return [*said, *map(str, (*made.steps, *made.findings, *made.blocked))]
 
 
+def with_slow(names: Iterable[str]) -> list[Any]:
+    """Return names as parameters; of many alike a quick run takes a few."""
+    return [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in names]
+
+
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("what", NAMES)
+@pytest.mark.parametrize("what", with_slow(NAMES))
 def test_name_of_a_model_is_taken_or_refused(
     database: Database, what: str, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -147,7 +154,7 @@ def quoted(database: Database, name: str) -> str:
 IN_CATALOGUE = {what: name for what, name in NAMES.items() if not re.search("[\0\ud800]", name)}
 
 
-@pytest.mark.parametrize("what", IN_CATALOGUE)
+@pytest.mark.parametrize("what", with_slow(IN_CATALOGUE))
 def test_name_from_the_catalogue_is_harmless(
     database: Database, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:

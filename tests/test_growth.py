@@ -16,6 +16,8 @@ from tests.support.workers import database_of
 
 MOST = 2.3  # times the calls of half as much
 
+pytestmark = pytest.mark.slow
+
 
 def calls(database: Database, models: list[Any], steps: int) -> int:
     """Read: count the calls of functions that a plan of so many steps takes."""

@@ -19,6 +19,7 @@ from peewee_automigrate.faces.cli import main
 
 ROOT = Path(__file__).parents[1]
 # Of a run, and of the file system; these are not for others.
+pytestmark = pytest.mark.slow
 MADE = {"build", "dist", "__pycache__", "kagent.db"}
 
 
