@@ -603,6 +603,14 @@ def test_on_step_gets_a_step_each_time_when_nobody_is_waited_for(
     assert told == ["create_table", "create_table"]
 
 
+def test_connection_that_waiting_does_not_mend_is_not_waited_for(tmp_path: Path) -> None:
+    told: list[StepEvent] = []
+    wrong = SqliteDatabase(str(tmp_path / "app.db"), nonsense=1)
+    with pytest.raises(AutoMigrateError, match="can't connect to the database: .*nonsense"):
+        migrate(wrong, [Author], wait=30, on_step=told.append)
+    assert told == []
+
+
 # Told which plan will run.
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from peewee import Database, PeeweeException, SqliteDatabase
+from peewee import Database, ImproperlyConfigured, PeeweeException, SqliteDatabase
 
 from ..changes import Step, visible
 from ..dialects import dialect_for
@@ -309,12 +309,12 @@ def _connect(dialect: Dialect, options: Options) -> None:
         except Exception as error:
             text = " ".join(str(error).split())
             locked = dialect.trouble(error) == "locked"
-            seconds = max(options.wait, options.lock_wait if locked else 0.0)
+            is_wrong = isinstance(error, ImproperlyConfigured | TypeError | ValueError)
+            seconds = max(options.wait * (not is_wrong), options.lock_wait * locked)
             if time.monotonic() + length >= started + seconds:
                 waited = f" within {seconds:.0f} s" if seconds else ""
                 raise AutoMigrateError(f"can't connect to the database{waited}: {text}") from error
-            line = f"can't connect yet, trying again: {text}"
-            waiting(time.monotonic() - started, line)
+            waiting(time.monotonic() - started, f"can't connect yet, trying again: {text}")
         pause(length)
         length = min(length * 2, 2.0)
 
