@@ -27,6 +27,7 @@ UNFILLED = (
 _AS_IT_STANDS = "  which may change what follows: it is planned as the database stands now"
 _SIGNS = {"blocked": "!", "drift": "~", "note": "·"}
 _MARKS = re.compile(r"[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])")
+_QUOTED = re.compile(r"""\b[Ee]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*\"""", re.DOTALL)
 _FOLDED = 6  # lines of a script that a plan shows whole
 _LONG = 60  # a longer step moves only its own cost
 
@@ -61,16 +62,13 @@ def _done(steps: Sequence[Step], sql: bool) -> list[Line]:
     lines: list[Line] = []
     for heading, step, words in rows:
         cost = "cost" if step.blocks == "nothing" else "blocks", _cost(step)
-        line = [("add", words), _gap(width, words), cost]
+        line = [("add", words), ("", " " * (width - len(words)) + GAP), cost]
         if step.reason:
-            line += [_gap(costs, cost[1]), ("reason", visible(step.reason))]
+            gap = " " * (costs - len(cost[1])) + GAP
+            line += [("", gap), ("reason", visible(step.reason))]
         lines += [[("heading", heading)], line] if heading else [line]
         lines += [_sql(one) for one in closed(step.statements) if sql]
     return lines
-
-
-def _gap(width: int, before: str) -> Cell:
-    return "", " " * (width - len(before)) + GAP
 
 
 def _sql(line: str) -> Line:
@@ -143,7 +141,27 @@ def sql_text(plan: Plan) -> str:
     for step in plan.steps:
         its = _pasted(step)
         statements += ["SET lock_timeout = 0", *its, waits] if step.online else its
-    return "".join(f"{line}\n" for line in (*blocked, *closed(statements)))
+    exact = [_exact(sql, plan.database) for sql in statements]
+    return "".join(f"{line}\n" for line in (*blocked, *closed(exact)))
+
+
+def _exact(sql: str, database: str) -> str:
+    """Return a statement with the escapes of PostgreSQL in place of control characters; where SQL
+    has none, a comment: raw, a terminal would obey them, and a pipe may lose them.
+    """
+    if database.startswith("postgresql "):
+        sql = _QUOTED.sub(_escaped, sql)
+    is_plain = all(visible(line) == line for line in sql.split("\n"))
+    return sql if is_plain else f"-- Left to migrate, for its control characters: {visible(sql)}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    text = found[0]
+    if visible(text) == text:
+        return text
+    sign, form = ("U&", "\\{:04x}") if text[0] == '"' else ("E", "\\u{:04x}")
+    text = text if text[0] in "Ee" else sign + text.replace("\\", "\\\\")
+    return "".join(c if visible(c) == c else form.format(ord(c)) for c in text)
 
 
 def brief(plan: Plan) -> list[Cell]:

@@ -19,7 +19,7 @@ from peewee import Check, Database, IntegerField, MySQLDatabase
 
 from peewee_automigrate import AutoMigrateError, MigrationFailed, migrate, plan
 from peewee_automigrate.changes import visible
-from peewee_automigrate.printing import markdown
+from peewee_automigrate.printing import markdown, sql_text
 from tests.cases_base import PEEWEE, Maker
 from tests.support import catalogue
 from tests.support.project import Project
@@ -70,6 +70,7 @@ NAMES = {
     "a link of Markdown": "[a](http://b)|`c`",
 }
 QUICK = {"a double quote", "a backtick", "a NUL", "a newline", "two per cent signs", "64 letters"}
+SHOWN = [what for what, name in NAMES.items() if re.search("[\0-\x1f\x7f-\x9f\u2028-\u2069]", name)]
 CONTROLS = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 EMPTY = "CREATE TABLE {} (id INTEGER NOT NULL PRIMARY KEY, n INTEGER)"
 
@@ -143,6 +144,24 @@ def test_name_of_a_model_is_taken_or_refused(
     assert not CONTROLS.search(caplog.text)  # a statement's own lines stay lines
 
 
+@pytest.mark.parametrize("place", [a_table, a_column, an_index, a_constraint])
+def test_script_says_names_exactly_and_none_of_them_raw(
+    postgres_database: Database, place: Any
+) -> None:
+    database = postgres_database
+    names = [NAMES[what] for what in SHOWN if "\0" not in NAMES[what]]
+    database.execute_sql(EMPTY.format("t"))
+    for name in (*names, "a\\\x1b'"):
+        models = place(Maker(database), name)
+        with database.atomic() as transaction:
+            script = sql_text(plan(database, models))
+            assert_harmless(script)
+            database.connection().cursor().execute(script)
+            again = plan(database, models)
+            assert (again.steps, again.blocked) == ((), ())
+            transaction.rollback()
+
+
 # From the catalogue.
 
 
@@ -190,10 +209,9 @@ APP = """
             database = db
             table_name = {name!r}
 """
-SHOWN = [what for what, name in NAMES.items() if re.search("[\0-\x1f\x7f-\x9f\u2028-\u2069]", name)]
 
 
-@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "sql"])
 @pytest.mark.parametrize("what", SHOWN)
 def test_terminal_gets_no_control_character(project: Project, what: str, form: str) -> None:
     project.module("app_names", APP.format(name=NAMES[what]))

@@ -50,6 +50,18 @@ def _option(*names: str, **settings: Any) -> Callable[..., Any]:
     return click.option(*names, **{"show_envvar": True, "show_default": shows_default, **settings})
 
 
+def _format(words: str, *others: str) -> Callable[..., Any]:
+    """Make the option that says how to print; without it as text."""
+    return _option(
+        "--format",
+        "form",
+        envvar="PEEWEE_AUTOMIGRATE_FORMAT",
+        type=click.Choice(["text", *others]),
+        default="text",
+        help=words,
+    )
+
+
 class _Typed(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """Text is read, and values of files are checked, as the option of that name says."""
 
@@ -139,14 +151,7 @@ def _databases(models: Sequence[str], url: str | None) -> list[Any]:
 
 @click.command("plan", context_settings=_ENVIRONMENT, epilog=EPILOG)
 @_common
-@_option(
-    "--format",
-    "form",
-    envvar="PEEWEE_AUTOMIGRATE_FORMAT",
-    type=click.Choice(["text", *_PRINT]),
-    default="text",
-    help="How to print the plan.",
-)
+@_format("How to print the plan.", *_PRINT)
 @_options(*_READING)
 def plan_command(models: Sequence[str], url: str | None, form: str, **options: Any) -> None:
     """Show what would be added, and what would not. Writes nothing."""
@@ -180,9 +185,8 @@ def migrate_command(
     screen = Screen(click.get_current_context().meta.get(VOLUME, "normal"))
     for database, items in _databases(models, url):
         with screen.running(logging.getLogger(LOGGER)):
-            screen.report(
-                migrate(database, items, on_plan=screen.before, on_step=screen.step, **options)
-            )
+            told: dict[str, Any] = {"on_plan": screen.before, "on_step": screen.step}
+            screen.report(migrate(database, items, **told, **options))
 
 
 @click.command("check", context_settings=_ENVIRONMENT, epilog=EPILOG)
@@ -205,9 +209,8 @@ def check_command(
     made = [plan(*group, **options) for group in _databases(models, url)]
     if write_accept:
         write_accept.write_text(text_of(made), "utf-8")
-    lines = [
-        line for file in (accept, write_accept) if file for line in _taken(file, "accept", lines_in)
-    ]
+    files = filter(None, (accept, write_accept))
+    lines = [line for file in files for line in _taken(file, "accept", lines_in)]
     made = with_accepted(made, lines)
     for stale in (each for each in made[0].findings if each.code == "AM313"):
         screen.say(f"{lead_of(stale)[1]} {stale}")
@@ -230,14 +233,7 @@ def _taken(file: Path, name: str, parse: Callable[[str], Any]) -> Any:
 
 @click.command("history", context_settings=_ENVIRONMENT)
 @_common
-@_option(
-    "--format",
-    "form",
-    envvar="PEEWEE_AUTOMIGRATE_FORMAT",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How to print it.",
-)
+@_format("How to print it.", "json")
 def history_command(models: Sequence[str], url: str | None, form: str) -> None:
     """Show the runs that were given a release or scripts, the newest first."""
     from ..beside.ledger import history_of
@@ -283,14 +279,7 @@ def script_command(
 @_option("--on", metavar="URL", help="A copy that stands already; it is migrated, and stays.")
 @_option("--scratch", is_flag=True, help="Make a copy on the same server, and drop it.")
 @_option("--schema-only", is_flag=True, help="Make that copy without rows.")
-@_option(
-    "--format",
-    "form",
-    envvar="PEEWEE_AUTOMIGRATE_FORMAT",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    help="How to print what was seen.",
-)
+@_format("How to print what was seen.", "json", "markdown")
 @_options(*_READING)
 def rehearse_command(
     models: Sequence[str], url: str | None, on: str | None, form: str, **options: Any

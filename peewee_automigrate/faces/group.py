@@ -137,9 +137,8 @@ def _driver(cause: BaseException | None) -> str:
     found = re.match(r"(psycopg[23]?|postgres|mysql)( postgres)?( driver)?( is)? not", text)
     if not isinstance(cause, peewee.ImproperlyConfigured) or not found:
         return ""
-    extra = {"psycopg": "psycopg", "psycopg3": "psycopg", "mysql": "mysql"}.get(
-        found[1], "postgres"
-    )
+    extras = {"psycopg": "psycopg", "psycopg3": "psycopg", "mysql": "mysql"}
+    extra = extras.get(found[1], "postgres")
     return f" Install it: pip install 'peewee-automigrate[{extra}]'"
 
 

@@ -14,8 +14,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import click
 
@@ -50,8 +49,7 @@ def _is_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """``width`` in characters, None for lines as long as they come; ``sql``: statements too."""
 
     width: int | None = None
@@ -125,9 +123,8 @@ def show(words: str, *, err: bool = False, is_whole: bool = False, **settings: A
             return
         if is_whole:
             raise
-        show(
-            f"standard output: {error.strerror}. The run goes on; what it prints is lost.", err=True
-        )
+        words = f"standard output: {error.strerror}. The run goes on; what it prints is lost."
+        show(words, err=True)
 
 
 def _lose(stream: str) -> None:
@@ -191,7 +188,7 @@ class Screen:
         else:
             self._part()
         self.is_planned = True
-        style = replace(self.style, sql=False)
+        style = self.style._replace(sql=False)
         self.say(text(made, style) if made else "\n".join(body(made, style)))
 
     def _part(self) -> None:
@@ -221,7 +218,7 @@ class Screen:
     def running(self, logger: logging.Logger) -> Iterator[None]:
         """Show one run; when verbose, all that is logged meanwhile."""
         self.is_planned = False
-        level, handler = logger.level, _Lines(self._log)
+        level, handler = logger.level, _Lines(self._clear)
         if self.volume == "verbose":
             logger.addHandler(handler)
             logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
@@ -231,10 +228,6 @@ class Screen:
             logger.removeHandler(handler)
             logger.setLevel(level)
             self._clear()
-
-    def _log(self, words: str, seconds: float) -> None:
-        self._clear()
-        show(f"{seconds:8.2f} s  {words}", err=True)
 
     def _room(self) -> int:
         return (self.style.width or _NARROWEST) - 1
@@ -255,13 +248,14 @@ class Screen:
 class _Lines(logging.Handler):
     """Shows each record with the seconds since its own beginning. The summary is printed anyway."""
 
-    def __init__(self, show: Callable[[str, float], None]) -> None:
+    def __init__(self, clear: Callable[[], None]) -> None:
         super().__init__()
-        self.show, self.started = show, time.monotonic()
+        self.clear, self.started = clear, time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
         if not any(isinstance(value, Report) for value in record.args or ()):
-            self.show(record.getMessage(), time.monotonic() - self.started)
+            self.clear()
+            show(f"{time.monotonic() - self.started:8.2f} s  {record.getMessage()}", err=True)
 
 
 def bar(event: StepEvent, room: int) -> str:
